@@ -1,0 +1,37 @@
+"""Generative models in Keras: their definition, data, training and evaluation.
+
+Names load on first use, so that `import zoo` costs nothing and needs no TensorFlow.
+
+Example:
+    >>> import zoo
+    >>> model = zoo.VAE(zoo.VAEConfig(latent_dim=2))
+    >>> model.generate(1).dtype
+    dtype('uint8')
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "VAE": "zoo.vae",
+    "VAEConfig": "zoo.vae",
+    "Recipe": "zoo.recipe",
+    "from_workdir": "zoo.training",
+    "from_preset": "zoo.training",
+    "train": "zoo.training",
+    "GenzooError": "zoo.errors",
+    "UsageError": "zoo.errors",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,60 @@
+"""Strict configuration: an unknown key or a wrong type is an error that names the key and the remedy."""
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from zoo.errors import UsageError, nearest
+
+
+class Config(BaseModel):
+    """Base of every configuration of the zoo: immutable, no unknown keys, no silent conversions.
+
+    Example:
+        >>> class Optics(Config):
+        ...     aperture: float = 2.8
+        >>> Optics.parse({"aperture": 4.0}).aperture
+        4.0
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], where: str = "") -> Self:
+        """Validate plain values.
+
+        Args:
+            values: as read from TOML, JSON or keyword arguments.
+            where: what the values are, to open the error message with.
+
+        Raises:
+            UsageError: naming the first bad key, what was expected, and the nearest valid key.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise UsageError(f"{where}{': ' if where else ''}{_explain(cls, error)}") from None
+
+
+def _explain(config: type[BaseModel], error: ValidationError) -> str:
+    problem = error.errors()[0]
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        key = str(problem["loc"][-1])
+        known = sorted(_keys(config))
+        hint = nearest(key, known) or f"; known keys: {', '.join(known)}"
+        return f"unknown key '{path}'{hint}"
+    if problem["type"] == "missing":
+        return f"key '{path}' is missing"
+    if problem["type"] == "value_error":
+        return f"{path + ': ' if path else ''}{problem['ctx']['error']}"
+    return f"key '{path}' is {problem['input']!r}; {problem['msg'].replace('Input', 'it')}"
+
+
+def _keys(config: type[BaseModel]) -> Iterator[str]:
+    for name, field in config.model_fields.items():
+        yield name
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _keys(kind)

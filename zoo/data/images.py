@@ -1,0 +1,199 @@
+"""Images as batches: split, cached, shuffled, augmented, binarized; the same for the same seed.
+
+A split is held in memory, 8 bits a value. Everything random is a pure function of the seed and of the position in the run, so a run that stops
+after any step goes on with exactly the batches it would have had.
+"""
+
+from typing import Annotated
+
+import numpy as np
+import tensorflow as tf
+from pydantic import Field
+
+from zoo.config import Config
+from zoo.data import sources
+from zoo.errors import UsageError
+
+DECODE_BATCH = 1024
+
+
+class ImagesConfig(Config):
+    """The `[data]` table of an image recipe.
+
+    Args:
+        name: a TensorFlow Datasets name, `digits`, or a folder of images.
+        validation: training images held out, from the end of the training split.
+        binarize: draw each pixel anew as 0 or 1 with its grey level as probability, every epoch
+            (dynamic binarization, Burda et al. 2016).
+        resize: bring images of another size or colour to the model's image shape.
+        flip: mirror images left to right at random.
+        shift: move images by up to this many pixels, the edge repeated.
+        limit: use only this many images of each split.
+    """
+
+    name: str
+    validation: Annotated[int, Field(ge=1)] = 1000
+    binarize: bool = False
+    resize: bool = False
+    flip: bool = False
+    shift: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=2)] | None = None
+
+
+class Images:
+    """The images of a recipe, ready to train on and to evaluate.
+
+    Args:
+        config: the `[data]` table.
+        image_shape: `(H, W, C)` that the model takes.
+        classes: labels that the model takes; 0 for none.
+
+    Raises:
+        UsageError: the data set does not fit the model, or cannot be had.
+    """
+
+    def __init__(self, config: ImagesConfig, image_shape: tuple[int, int, int], classes: int = 0):
+        self.config = config
+        self.image_shape = image_shape
+        self.classes = classes
+        height, width, _ = image_shape
+        size = height if config.resize and height == width else None
+        self.builder = sources.prepare(config.name, image_size=size)
+        self.source = sources.describe(self.builder)
+        self._check_fit()
+
+    def _check_fit(self) -> None:
+        source, config = self.source, self.config
+        if source.kind != "images":
+            raise UsageError(f"data set '{config.name}' holds {source.kind}; expected images")
+        if source.image_shape != self.image_shape and not config.resize:
+            found = "several sizes" if source.image_shape is None else _by(source.image_shape)
+            raise UsageError(
+                f"images of '{config.name}' are {found} and the model takes {_by(self.image_shape)}; "
+                "set data.resize=true, or model.image_shape to the images' shape"
+            )
+        if self.classes and source.classes != self.classes:
+            raise UsageError(
+                f"'{config.name}' has {source.classes} classes and the model takes {self.classes}; "
+                f"set model.classes={source.classes}"
+            )
+        if self.config.validation >= self.source.splits["train"]:
+            raise UsageError(
+                f"'{config.name}' has {self.source.splits['train']} training images, not more than "
+                f"the {config.validation} held out; lower data.validation"
+            )
+
+    @property
+    def training_images(self) -> int:
+        """Number of images in an epoch."""
+        held_out = self.source.splits["train"] - self.config.validation
+        return min(held_out, self.config.limit or held_out)
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Number of batches in an epoch; the last may be smaller."""
+        return -(-self.training_images // batch_size)
+
+    def training_batches(self, batch_size: int, seed: int, start: int = 0) -> tf.data.Dataset:
+        """Return batches without end, each epoch in a new order.
+
+        Args:
+            batch_size: images per batch of all replicas together.
+            seed: of the order, the augmentation and the binarization.
+            start: steps already done.
+
+        Returns:
+            A data set of images `(B, H, W, C)` float32 in [0, 1], or for a conditional model of
+            dicts with `image` and `labels`, int32 `(B,)`.
+        """
+        examples = self._load("train", slice(0, self.training_images))
+        with tf.device("CPU:0"):
+            examples = {name: tf.constant(values) for name, values in examples.items()}
+        epoch, done = divmod(start, self.steps_per_epoch(batch_size))
+
+        def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+            rows = tf.range(self.training_images)
+            order = tf.random.experimental.stateless_shuffle(rows, [seed, epoch])
+            return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+
+        def pick(step: tf.Tensor, rows: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
+            batch = {name: tf.gather(values, rows) for name, values in examples.items()}
+            return self._vary(batch, tf.stack([tf.cast(seed, tf.int64), step]))
+
+        batches = tf.data.Dataset.range(epoch, tf.int64.max).flat_map(one_epoch).skip(done)
+        batches = batches.enumerate(start).map(pick, num_parallel_calls=2, deterministic=True)
+        return batches.prefetch(4)
+
+    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return a whole split, unvaried.
+
+        Args:
+            split: `validation` (held out of the training split) or `test`.
+
+        Returns:
+            Images `(N, H, W, C)` float32 in [0, 1], and labels int32 `(N,)` of a conditional model.
+        """
+        count = self.config.validation if split == "validation" else self.source.splits[split]
+        limited = slice(0, min(count, self.config.limit or count))
+        if split == "validation":
+            first = self.source.splits["train"] - count
+            split, limited = "train", slice(first, first + limited.stop)
+        examples = self._load(split, limited)
+        return examples["image"].astype(np.float32) / 255, examples.get("labels")
+
+    def _load(self, split: str, rows: slice) -> dict[str, np.ndarray]:
+        """Return rows of a split as uint8 images of the model's shape, with labels if it takes them."""
+
+        def pick(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            picked = {"image": _fit(example["image"], self.image_shape)}
+            if self.classes:
+                picked["labels"] = tf.cast(example["label"], tf.int32)
+            return picked
+
+        examples = self.builder.as_dataset(split=f"{split}[{rows.start}:{rows.stop}]")
+        examples = examples.map(pick, num_parallel_calls=2, deterministic=True)
+        batches = list(examples.batch(DECODE_BATCH).as_numpy_iterator())
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+    def _vary(self, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor | dict:
+        """Scale to [0, 1], augment and binarize a batch; `seed` is (run seed, step)."""
+        image = tf.cast(batch["image"], tf.float32) / 255
+        if self.config.flip:
+            image = _flip(image, seed + [1, 0])
+        if self.config.shift:
+            image = _shift(image, self.config.shift, seed + [2, 0])
+        if self.config.binarize:
+            drawn = tf.random.stateless_uniform(tf.shape(image), seed) < image
+            image = tf.cast(drawn, tf.float32)
+        return {"image": image, "labels": batch["labels"]} if self.classes else image
+
+
+def _by(shape: tuple[int, int, int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _fit(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
+    """Resize and recolour an image `(h, w, c)` uint8 to `shape`; the identity where they agree."""
+    height, width, channels = shape
+    if image.shape[:2] != (height, width):
+        resized = tf.image.resize(tf.cast(image, tf.float32), (height, width), antialias=True)
+        image = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+    if image.shape[-1] == 1 and channels == 3:
+        image = tf.image.grayscale_to_rgb(image)
+    elif image.shape[-1] == 3 and channels == 1:
+        image = tf.image.rgb_to_grayscale(image)
+    return tf.ensure_shape(image, shape)
+
+
+def _flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    chosen = tf.random.stateless_uniform((tf.shape(image)[0], 1, 1, 1), seed) < 0.5
+    return tf.where(chosen, tf.reverse(image, axis=[2]), image)
+
+
+def _shift(image: tf.Tensor, reach: int, seed: tf.Tensor) -> tf.Tensor:
+    """Move each image of `(B, H, W, C)` by whole pixels, repeating its edge."""
+    batch, height, width = tf.shape(image)[0], image.shape[1], image.shape[2]
+    offsets = tf.random.stateless_uniform((batch, 2), seed, -reach, reach + 1, dtype=tf.int32)
+    rows = tf.clip_by_value(offsets[:, :1] + tf.range(height), 0, height - 1)  # (B, H)
+    columns = tf.clip_by_value(offsets[:, 1:] + tf.range(width), 0, width - 1)  # (B, W)
+    image = tf.gather(image, rows, axis=1, batch_dims=1)
+    return tf.gather(image, columns, axis=2, batch_dims=1)

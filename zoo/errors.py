@@ -1,0 +1,30 @@
+"""The errors a user of the zoo can meet: one clear line each, never a traceback on the command line."""
+
+from difflib import get_close_matches
+from typing import Iterable
+
+
+class GenzooError(Exception):
+    """Base of every error the project raises on purpose.
+
+    The message is one line: what was wrong, what was expected, what to do. The command line prints it
+    and exits with `exit_code`.
+    """
+
+    exit_code = 1
+
+
+class UsageError(GenzooError):
+    """A request that cannot be met as written: unknown name, wrong type, value out of range."""
+
+    exit_code = 2
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the known word closest to `word`, or an empty string.
+
+    >>> nearest("lerning_rate", ["epochs", "learning_rate"])
+    "; did you mean 'learning_rate'?"
+    """
+    matches = get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{matches[0]}'?" if matches else ""

@@ -1,0 +1,18 @@
+"""Training: one loop for every family."""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "train": "zoo.training.run",
+    "Result": "zoo.training.run",
+    "from_workdir": "zoo.training.run",
+    "TrainingError": "zoo.training.progress",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'zoo.training' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

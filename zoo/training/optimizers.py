@@ -1,0 +1,62 @@
+"""The optimizer and learning rate schedule of a recipe."""
+
+import keras
+
+from zoo.recipe import TrainConfig
+from zoo.training.replicas import SummedClipping
+
+
+class _Exact(SummedClipping):
+    """What the zoo changes in a Keras optimizer."""
+
+    def finalize_variable_values(self, var_list: list) -> None:
+        """Leave the weights as they are: `fit` would overwrite them with their moving average.
+
+        Training could not go on from there. What ships is a copy; see `zoo.training.shipping`.
+        """
+
+
+class Adam(_Exact, keras.optimizers.Adam):
+    """Adam (Kingma and Ba 2015)."""
+
+
+class AdamW(_Exact, keras.optimizers.AdamW):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+
+
+class SGD(_Exact, keras.optimizers.SGD):
+    """Plain stochastic gradient descent."""
+
+
+def optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Optimizer:
+    """Build the optimizer of a recipe for a run of `total_steps` steps."""
+    shared = {
+        "learning_rate": schedule(config, total_steps),
+        "global_clipnorm": config.clip_norm,
+        "use_ema": config.ema > 0,
+        "ema_momentum": config.ema or 0.99,
+    }
+    match config.optimizer:
+        case "sgd":
+            return SGD(**shared)
+        case "adam":
+            return Adam(beta_2=config.beta_2, **shared)
+        case "adamw":
+            made = AdamW(beta_2=config.beta_2, weight_decay=config.weight_decay, **shared)
+            made.exclude_from_weight_decay(var_names=["bias", "gain", "scale"])
+            return made
+
+
+def schedule(
+    config: TrainConfig, total_steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Build the schedule: linear warm-up, then constant or a cosine over the steps that remain."""
+    warm_up = min(config.warmup_steps, total_steps - 1)
+    constant = config.schedule == "constant"
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warm_up else config.learning_rate,
+        decay_steps=max(1, total_steps - warm_up),
+        alpha=1.0 if constant else config.final_learning_rate,
+        warmup_target=config.learning_rate if warm_up else None,
+        warmup_steps=warm_up,
+    )

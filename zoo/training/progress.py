@@ -1,0 +1,96 @@
+"""What a person sees while a model trains, and the guards that stop a run."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from zoo.errors import GenzooError
+from zoo.training.state import State
+
+
+class TrainingError(GenzooError):
+    """A run that cannot go on."""
+
+
+class Progress(keras.callbacks.Callback):
+    """One bar for the whole run with the time left, and a line for each epoch."""
+
+    def __init__(self, done: int, total: int):
+        super().__init__()
+        self.bar = tqdm(
+            initial=done,
+            total=total,
+            unit="step",
+            dynamic_ncols=True,
+            mininterval=1,
+            file=sys.stderr,
+        )
+        self._steps_seen = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._steps_seen = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.bar.update(batch + 1 - self._steps_seen)  # several steps may run between two calls
+        self._steps_seen = batch + 1
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        values = "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
+        self.bar.write(f"epoch {epoch + 1}  {values}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self.bar.close()
+
+
+class FiniteLoss(keras.callbacks.Callback):
+    """Stops the run at the first loss that is not finite, and says where."""
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if not np.isfinite(logs["loss"]):
+            optimizer = self.model.optimizer
+            raise TrainingError(
+                f"the loss became {float(logs['loss'])} by step {int(optimizer.iterations)} (learning "
+                f"rate {float(optimizer.learning_rate):.2g}); the last good epoch is kept; lower "
+                "train.learning_rate or set train.clip_norm"
+            )
+
+
+class Interruption(keras.callbacks.Callback):
+    """On SIGINT or SIGTERM, finishes the step at hand, saves the state and ends the run."""
+
+    def __init__(self, state: State):
+        super().__init__()
+        self.state = state
+        self.received: signal.Signals | None = None
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.received:
+            self.state.save()
+            self.model.stop_training = True
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Receive signals while the block runs; a second one ends the process at once."""
+
+        def receive(number: int, frame: object) -> None:
+            if self.received:
+                raise KeyboardInterrupt
+            self.received = signal.Signals(number)
+
+        handled = (signal.SIGINT, signal.SIGTERM)
+        try:
+            before = {number: signal.signal(number, receive) for number in handled}
+        except ValueError:  # not the main thread, which alone may handle signals
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,204 @@
+"""Training: a recipe and a directory in, a trained model in the directory out."""
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.data.images import Images
+from zoo.errors import UsageError
+from zoo.recipe import Recipe
+from zoo.training import devices as device_requests
+from zoo.training.optimizers import optimizer
+from zoo.training.provenance import provenance
+from zoo.training.progress import FiniteLoss, Interruption, Progress
+from zoo.training.samples import Samples
+from zoo.training.shipping import Shipping
+from zoo.training.state import State
+from zoo.training.workdir import WorkDir
+from zoo.vae import VAE
+
+VALIDATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run.
+
+    Attributes:
+        workdir: where everything is.
+        finished: False when a signal ended the run early; then it can be resumed.
+        steps: steps done since the beginning.
+        best_validation_loss: nats per image for a VAE.
+        signal: the number of the signal that ended the run, if one did.
+    """
+
+    workdir: Path
+    finished: bool
+    steps: int
+    best_validation_loss: float
+    signal: int | None = None
+
+
+def train(
+    recipe: str | Path | Recipe,
+    workdir: str | Path,
+    *,
+    overrides: dict[str, Any] | None = None,
+    devices: str = "auto",
+    resume: bool = False,
+    quick: bool = False,
+) -> Result:
+    """Train a model.
+
+    Args:
+        recipe: a recipe, its name, or the path of a TOML file.
+        workdir: a new directory, or with `resume` that of a run that was stopped. It receives
+            `recipe.toml`, `best.weights.h5` and `last.weights.h5` (what ships: averaged weights),
+            `state.npz`, `history.csv`, `training.json`, `samples/` and TensorBoard `logs/`.
+        overrides: recipe values by dotted key, such as `{"train.epochs": 5}`.
+        devices: `auto`, `cpu`, `cpu:2`, `gpu` or `gpu:0,1`; see `zoo.training.devices.strategy`.
+        resume: go on where the run stopped; the result is the same as if it had not.
+        quick: shrink the recipe to seconds, on the same code path.
+
+    Raises:
+        UsageError: the recipe, the data set or the directory will not do.
+        TrainingError: the loss is not finite any more.
+
+    Example:
+        >>> import tempfile
+        >>> result = train("vae-digits", tempfile.mkdtemp() + "/run", quick=True)
+        >>> result.finished
+        True
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = Recipe.load(recipe, overrides, quick=quick)
+    elif overrides or quick:
+        raise UsageError("overrides and quick go with a recipe's name or path, not with a Recipe")
+    strategy = device_requests.strategy(devices)
+    images = Images(recipe.data, recipe.model.image_shape, recipe.model.classes)
+    directory = WorkDir(workdir)
+    directory.open(recipe, resume=resume)
+    keras.config.set_dtype_policy(recipe.train.precision)
+    try:
+        return _Run(recipe, directory, images, strategy).execute()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+class _Run:
+    """One run: the model, its data and the callbacks, put together."""
+
+    def __init__(
+        self, recipe: Recipe, directory: WorkDir, images: Images, strategy: tf.distribute.Strategy
+    ):
+        config = recipe.train
+        self.recipe, self.directory, self.images = recipe, directory, images
+        self.steps_per_epoch = images.steps_per_epoch(config.batch_size)
+        self.total = config.epochs * self.steps_per_epoch
+        keras.utils.set_random_seed(config.seed)
+        with strategy.scope():
+            self.model = VAE(recipe.model, seed=config.seed)
+            self.model.compile(optimizer(config, self.total), jit_compile=config.jit_compile)
+            self.model.optimizer.build(self.model.trainable_variables)
+        shipped = VAE(recipe.model, seed=config.seed)
+        self.shipping = Shipping(shipped, self._validation_batches(), directory)
+        self.state = State(directory, self.shipping)
+        self.state.restore(self.model)
+        self.interruption = Interruption(self.state)
+
+    def execute(self) -> Result:
+        started, begun = time.monotonic(), self.steps
+        before = self.directory.read_record().get("train_seconds", 0.0)
+        progress = Progress(self.steps, self.total)
+        try:
+            with self.interruption.listening():
+                self._fit(progress)
+        finally:
+            progress.close()
+            if self.steps > begun:
+                self._write_record(before + time.monotonic() - started)
+        received = self.interruption.received
+        finished = self.steps == self.total
+        best, number = (
+            float(self.shipping.best),
+            None if finished or not received else int(received),
+        )
+        return Result(self.directory.path, finished, self.steps, best, number)
+
+    @property
+    def steps(self) -> int:
+        """Steps done since the beginning of the run."""
+        return int(self.model.optimizer.iterations.numpy())
+
+    def _fit(self, progress: Progress) -> None:
+        callbacks = [
+            FiniteLoss(),
+            self.shipping,
+            Samples(self.shipping.shipped, self.directory, self.recipe.train.seed),
+            keras.callbacks.CSVLogger(self.directory.history, append=self.steps > 0),
+            keras.callbacks.TensorBoard(self.directory.logs, write_graph=False),
+            self.state,
+            progress,
+            self.interruption,
+        ]
+        while self.steps < self.total and not self.interruption.received:
+            # A run that stopped within an epoch first completes it, then goes on in whole epochs.
+            epoch, done = divmod(self.steps, self.steps_per_epoch)
+            config, remaining = self.recipe.train, self.steps_per_epoch - done
+            # Keras would overshoot an epoch that this number does not divide.
+            self.model.steps_per_execution = math.gcd(remaining, config.steps_per_execution)
+            self.model.make_train_function(force=True)
+            self.model.fit(
+                self.images.training_batches(config.batch_size, config.seed, start=self.steps),
+                initial_epoch=epoch,
+                epochs=epoch + 1 if done else config.epochs,
+                steps_per_epoch=remaining,
+                shuffle=False,
+                callbacks=callbacks,
+                verbose=0,
+            )
+
+    def _validation_batches(self) -> tf.data.Dataset:
+        image, labels = self.images.arrays("validation")
+        if self.recipe.data.binarize:
+            image = np.random.RandomState(0).random_sample(image.shape) < image
+        image = image.astype(np.float32)
+        data = image if labels is None else {"image": image, "labels": labels}
+        return tf.data.Dataset.from_tensor_slices(data).batch(VALIDATION_BATCH)
+
+    def _write_record(self, seconds: float) -> None:
+        self.directory.write_record(
+            {
+                "steps": self.steps,
+                "total_steps": self.total,
+                "train_seconds": round(seconds, 1),
+                "best_validation_loss": float(self.shipping.best),
+                "parameters": int(self.model.count_params()),
+                "seed": self.recipe.train.seed,
+                "dataset": self.images.source.name,
+                "dataset_version": self.images.source.version,
+                "dataset_license": self.images.source.license,
+                **provenance(),
+            }
+        )
+
+
+def from_workdir(workdir: str | Path) -> VAE:
+    """Rebuild the model of a run with the weights that validated best.
+
+    Raises:
+        UsageError: the directory holds no run, or one that has not completed an epoch.
+    """
+    directory = WorkDir(workdir)
+    recipe = directory.read_recipe()
+    if not directory.best_weights.is_file():
+        raise UsageError(f"{workdir} has no weights yet; train it with --resume first")
+    model = VAE(recipe.model, seed=recipe.train.seed)
+    model.load_weights(directory.best_weights)
+    return model

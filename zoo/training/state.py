@@ -1,0 +1,56 @@
+"""The state of a run, saved and restored bit for bit."""
+
+import keras
+import numpy as np
+
+from zoo.errors import GenzooError
+from zoo.files import replacing
+from zoo.training.shipping import Shipping
+from zoo.training.workdir import WorkDir
+
+
+class State(keras.callbacks.Callback):
+    """Saves everything that the next step depends on: after each epoch, and when asked to stop.
+
+    That is the weights, the state of random generators, the optimizer with its moments, averages
+    and step count, and the best validation loss. The data follow from the step count alone.
+    """
+
+    def __init__(self, workdir: WorkDir, shipping: Shipping):
+        super().__init__()
+        self.workdir = workdir
+        self.shipping = shipping
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.save()
+
+    def save(self) -> None:
+        """Write the state, whole or not at all."""
+        values = {str(i): variable.numpy() for i, variable in enumerate(_variables(self.model))}
+        with replacing(self.workdir.state) as temporary:
+            np.savez(temporary, best=np.float64(self.shipping.best), **values)
+
+    def restore(self, model: keras.Model) -> None:
+        """Bring `model` and its optimizer to the saved state; without one, leave them as they are.
+
+        Raises:
+            GenzooError: the file is damaged or of another model.
+        """
+        if not self.workdir.state.is_file():
+            return
+        variables = _variables(model)
+        try:
+            with np.load(self.workdir.state) as saved:
+                if len(saved.files) != len(variables) + 1:
+                    raise ValueError(f"{len(saved.files) - 1} variables, not {len(variables)}")
+                for index, variable in enumerate(variables):
+                    variable.assign(saved[str(index)])
+                self.shipping.best = float(saved["best"])
+        except (ValueError, KeyError, OSError, EOFError) as error:
+            raise GenzooError(
+                f"{self.workdir.state} cannot be restored ({error}); start again in a new directory"
+            ) from None
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    return [*model.variables, *model.optimizer.variables]

@@ -1,0 +1,90 @@
+"""The work directory of a run: what is in it, and where."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import UsageError
+from zoo.files import replacing
+from zoo.recipe import Recipe
+
+
+class WorkDir:
+    """Names of the files of a run.
+
+    Args:
+        path: the directory; it need not exist yet.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.recipe = self.path / "recipe.toml"
+        self.state = self.path / "state.npz"
+        self.best_weights = self.path / "best.weights.h5"
+        self.last_weights = self.path / "last.weights.h5"
+        self.history = self.path / "history.csv"
+        self.record = self.path / "training.json"
+        self.metrics = self.path / "metrics.json"
+        self.samples = self.path / "samples"
+        self.logs = self.path / "logs"
+
+    def open(self, recipe: Recipe, *, resume: bool) -> None:
+        """Claim the directory for a run of `recipe`.
+
+        Raises:
+            UsageError: it holds something else, or a run that nobody asked to resume.
+        """
+        if not self.recipe.is_file():
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise UsageError(
+                    f"{self.path} is not empty and no run of ours; give a new directory"
+                )
+            self.samples.mkdir(parents=True)
+            with replacing(self.recipe) as temporary:
+                temporary.write_text(recipe.to_toml(), encoding="utf-8")
+            return
+        if not resume:
+            raise UsageError(
+                f"{self.path} already holds a run; resume it (--resume) or give a new one"
+            )
+        found = Recipe.load(self.recipe)
+        if found != recipe:
+            raise UsageError(
+                f"{self.path} was made by another recipe ({_difference(found, recipe)}); resume with "
+                "the same recipe and overrides, or give a new directory"
+            )
+
+    def read_recipe(self) -> Recipe:
+        """Return the recipe of the run.
+
+        Raises:
+            UsageError: the directory holds no run.
+        """
+        if not self.recipe.is_file():
+            raise UsageError(f"{self.path} is not a work directory: it has no {self.recipe.name}")
+        return Recipe.load(self.recipe)
+
+    def read_record(self) -> dict[str, Any]:
+        """Return what is known of the run: seconds, steps, packages; empty before its first epoch."""
+        return json.loads(self.record.read_text()) if self.record.is_file() else {}
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Write what is known of the run."""
+        with replacing(self.record) as temporary:
+            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _difference(found: Recipe, asked: Recipe) -> str:
+    """Name the first key in which two recipes differ."""
+    before, after = _flat(found.model_dump()), _flat(asked.model_dump())
+    key = next(key for key in {**before, **after} if before.get(key) != after.get(key))
+    return f"{key} was {before.get(key)!r} and is now {after.get(key)!r}"
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in values.items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return flat
