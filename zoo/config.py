@@ -1,5 +1,6 @@
-"""Strict configuration: an unknown key or a wrong type is an error that names the key and the remedy."""
+"""Strict configuration: an unknown key or a wrong type is an error that names the key."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -32,7 +33,8 @@ class Config(BaseModel):
             UsageError: naming the first bad key, what was expected, and the nearest valid key.
         """
         try:
-            return cls.model_validate(values)
+            # JSON, because a list is then a fine tuple while a string is still no number.
+            return cls.model_validate_json(json.dumps(values, default=str), strict=True)
         except ValidationError as error:
             raise UsageError(f"{where}{': ' if where else ''}{_explain(cls, error)}") from None
 

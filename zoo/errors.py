@@ -1,14 +1,14 @@
-"""The errors a user of the zoo can meet: one clear line each, never a traceback on the command line."""
+"""The errors a user of the zoo can meet: one clear line each, never a traceback."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Iterable
 
 
 class GenzooError(Exception):
     """Base of every error the project raises on purpose.
 
-    The message is one line: what was wrong, what was expected, what to do. The command line prints it
-    and exits with `exit_code`.
+    The message is one line: what was wrong, what was expected, what to do. The command line prints
+    it and exits with `exit_code`.
     """
 
     exit_code = 1

@@ -8,10 +8,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name to write to, which becomes `path` when the block ends without error.
+    """Give a temporary name to write to; it becomes `path` when the block ends without error.
 
-    The temporary file lies beside `path` and keeps its suffixes; it is removed when the block fails,
-    and what was at `path` before then stays as it was. Missing parent folders are made.
+    The temporary file lies beside `path` and keeps its suffixes; it is removed when the block
+    fails, and what was at `path` before then stays as it was. Missing parent folders are made.
 
     Example:
         >>> with replacing("/tmp/answer.txt") as temporary:

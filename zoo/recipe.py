@@ -40,7 +40,7 @@ class TrainConfig(Config):
         beta_2: decay of the second moment of Adam.
         weight_decay: of `adamw`, on kernels only.
         clip_norm: largest global norm of the gradient.
-        ema: decay of the exponential moving average of the weights, which is what ships; 0 for none.
+        ema: decay of the moving average of the weights, which is what ships; 0 for none.
         precision: a Keras dtype policy.
         jit_compile: compile the step with XLA.
         steps_per_execution: steps between two returns to Python.

@@ -1,7 +1,8 @@
 """Images as batches: split, cached, shuffled, augmented, binarized; the same for the same seed.
 
-A split is held in memory, 8 bits a value. Everything random is a pure function of the seed and of the position in the run, so a run that stops
-after any step goes on with exactly the batches it would have had.
+A split is held in memory, 8 bits a value. Everything random is a pure function of the seed and of
+the position in the run, so a run that stops after any step goes on with exactly the batches it
+would have had.
 """
 
 from typing import Annotated
@@ -56,8 +57,8 @@ class Images:
         self.config = config
         self.image_shape = image_shape
         self.classes = classes
-        height, width, _ = image_shape
-        size = height if config.resize and height == width else None
+        # A folder of mixed sizes is cropped and brought to one size when it is read.
+        size = max(image_shape[:2]) if config.resize else None
         self.builder = sources.prepare(config.name, image_size=size)
         self.source = sources.describe(self.builder)
         self._check_fit()
@@ -66,20 +67,24 @@ class Images:
         source, config = self.source, self.config
         if source.kind != "images":
             raise UsageError(f"data set '{config.name}' holds {source.kind}; expected images")
-        if source.image_shape != self.image_shape and not config.resize:
-            found = "several sizes" if source.image_shape is None else _by(source.image_shape)
+        if missing := {"train", "test"} - source.splits.keys():
             raise UsageError(
-                f"images of '{config.name}' are {found} and the model takes {_by(self.image_shape)}; "
-                "set data.resize=true, or model.image_shape to the images' shape"
+                f"'{config.name}' has no {' and no '.join(sorted(missing))} split, only "
+                f"{', '.join(source.splits)}; choose another data set"
+            )
+        if source.image_shape != self.image_shape and not config.resize:
+            raise UsageError(
+                f"images of '{config.name}' are {_by(source.image_shape)} and the model takes "
+                f"{_by(self.image_shape)}; set data.resize=true, or model.image_shape to theirs"
             )
         if self.classes and source.classes != self.classes:
             raise UsageError(
                 f"'{config.name}' has {source.classes} classes and the model takes {self.classes}; "
                 f"set model.classes={source.classes}"
             )
-        if self.config.validation >= self.source.splits["train"]:
+        if config.validation >= source.splits["train"]:
             raise UsageError(
-                f"'{config.name}' has {self.source.splits['train']} training images, not more than "
+                f"'{config.name}' has {source.splits['train']} training images, not more than "
                 f"the {config.validation} held out; lower data.validation"
             )
 
@@ -141,7 +146,7 @@ class Images:
         return examples["image"].astype(np.float32) / 255, examples.get("labels")
 
     def _load(self, split: str, rows: slice) -> dict[str, np.ndarray]:
-        """Return rows of a split as uint8 images of the model's shape, with labels if it takes them."""
+        """Return rows of a split as uint8 images of the model's shape, with labels if needed."""
 
         def pick(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             picked = {"image": _fit(example["image"], self.image_shape)}
@@ -158,17 +163,19 @@ class Images:
         """Scale to [0, 1], augment and binarize a batch; `seed` is (run seed, step)."""
         image = tf.cast(batch["image"], tf.float32) / 255
         if self.config.flip:
-            image = _flip(image, seed + [1, 0])
+            image = _flip(image, _other(seed, 1))
         if self.config.shift:
-            image = _shift(image, self.config.shift, seed + [2, 0])
+            image = _shift(image, self.config.shift, _other(seed, 2))
         if self.config.binarize:
             drawn = tf.random.stateless_uniform(tf.shape(image), seed) < image
             image = tf.cast(drawn, tf.float32)
         return {"image": image, "labels": batch["labels"]} if self.classes else image
 
 
-def _by(shape: tuple[int, int, int]) -> str:
-    return "x".join(map(str, shape))
+def _by(shape: tuple[int | None, int | None, int]) -> str:
+    height, width, channels = shape
+    size = f"{height}x{width}" if height and width else "of several sizes, "
+    return f"{size}x{channels}" if height and width else f"{size}{channels} channels"
 
 
 def _fit(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
@@ -182,6 +189,11 @@ def _fit(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
     elif image.shape[-1] == 3 and channels == 1:
         image = tf.image.rgb_to_grayscale(image)
     return tf.ensure_shape(image, shape)
+
+
+def _other(seed: tf.Tensor, stream: int) -> tf.Tensor:
+    """Return the seed of another stream of random numbers for the same step."""
+    return tf.bitwise.bitwise_xor(seed, tf.constant([stream << 32, 0], tf.int64))
 
 
 def _flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -14,11 +14,8 @@ from zoo.evaluation.posteriors import at
 from zoo.evaluation.reconstruction import reconstruction
 from zoo.evaluation.subject import Labels, LatentModel
 
-EVALUATORS = (
-    reconstruction,
-    active_units,
-    likelihood,
-)  # the slow one last: a broken model fails soon
+# The slow one last, so that a broken model fails soon.
+EVALUATORS = (reconstruction, active_units, likelihood)
 
 
 def evaluate(

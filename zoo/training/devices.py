@@ -11,12 +11,12 @@ def strategy(devices: str = "auto") -> tf.distribute.Strategy:
     """Return the distribution strategy for a device request.
 
     Args:
-        devices: `auto` takes every GPU, or the CPU where there is none; `gpu:0,1` takes these GPUs;
-            `cpu` takes the CPU; `cpu:2` splits the CPU into two logical devices, which trains as two
-            GPUs would and is there to test distribution.
+        devices: `auto` takes every GPU, or the CPU where there is none; `gpu:0,1` takes these
+            GPUs; `cpu` takes the CPU; `cpu:2` splits the CPU into two logical devices, which
+            trains as two GPUs would and is there to test distribution.
 
     Returns:
-        A MirroredStrategy over two devices or more, otherwise the default (or a one-device) strategy.
+        A MirroredStrategy over two devices or more; for fewer, the strategy of one device.
 
     Raises:
         UsageError: the request is malformed, or asks for more than this machine has.
@@ -39,7 +39,11 @@ def strategy(devices: str = "auto") -> tf.distribute.Strategy:
                 f"devices is '{devices}', and TensorFlow sees {len(gpus)} GPUs; use --devices cpu"
             )
     if len(names) > 1:
-        return tf.distribute.MirroredStrategy(names)
+        # Named, since by default TensorFlow takes collective operations, which on logical CPUs can
+        # pair the reductions of two devices wrongly and abort.
+        on_cpu = names[0].startswith("CPU")
+        reduction = tf.distribute.ReductionToOneDevice if on_cpu else tf.distribute.NcclAllReduce
+        return tf.distribute.MirroredStrategy(names, cross_device_ops=reduction())
     return tf.distribute.OneDeviceStrategy(names[0]) if names else tf.distribute.get_strategy()
 
 
@@ -54,7 +58,7 @@ def _logical_cpus(count: int) -> list[str]:
                 )
             except RuntimeError:
                 raise UsageError(
-                    f"the CPU cannot be split into {count} any more, since TensorFlow is already in "
-                    "use; ask for the devices before anything else"
+                    f"the CPU cannot be split into {count} any more, since TensorFlow is in use "
+                    "already; ask for the devices before anything else"
                 ) from None
     return [f"CPU:{index}" for index in range(count)]

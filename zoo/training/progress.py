@@ -55,9 +55,9 @@ class FiniteLoss(keras.callbacks.Callback):
         if not np.isfinite(logs["loss"]):
             optimizer = self.model.optimizer
             raise TrainingError(
-                f"the loss became {float(logs['loss'])} by step {int(optimizer.iterations)} (learning "
-                f"rate {float(optimizer.learning_rate):.2g}); the last good epoch is kept; lower "
-                "train.learning_rate or set train.clip_norm"
+                f"the loss became {float(logs['loss'])} by step {int(optimizer.iterations)} "
+                f"(learning rate {float(optimizer.learning_rate):.2g}); the last whole epoch is "
+                "kept; lower train.learning_rate or set train.clip_norm"
             )
 
 

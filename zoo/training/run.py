@@ -15,8 +15,8 @@ from zoo.errors import UsageError
 from zoo.recipe import Recipe
 from zoo.training import devices as device_requests
 from zoo.training.optimizers import optimizer
-from zoo.training.provenance import provenance
 from zoo.training.progress import FiniteLoss, Interruption, Progress
+from zoo.training.provenance import provenance
 from zoo.training.samples import Samples
 from zoo.training.shipping import Shipping
 from zoo.training.state import State

@@ -1,5 +1,7 @@
 """The state of a run, saved and restored bit for bit."""
 
+from zipfile import BadZipFile
+
 import keras
 import numpy as np
 
@@ -46,7 +48,7 @@ class State(keras.callbacks.Callback):
                 for index, variable in enumerate(variables):
                     variable.assign(saved[str(index)])
                 self.shipping.best = float(saved["best"])
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
             raise GenzooError(
                 f"{self.workdir.state} cannot be restored ({error}); start again in a new directory"
             ) from None

@@ -37,7 +37,7 @@ class WorkDir:
         if not self.recipe.is_file():
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise UsageError(
-                    f"{self.path} is not empty and no run of ours; give a new directory"
+                    f"{self.path} holds something else than a run; give a new directory"
                 )
             self.samples.mkdir(parents=True)
             with replacing(self.recipe) as temporary:
@@ -45,13 +45,13 @@ class WorkDir:
             return
         if not resume:
             raise UsageError(
-                f"{self.path} already holds a run; resume it (--resume) or give a new one"
+                f"{self.path} holds a run; resume it (--resume) or give a new directory"
             )
         found = Recipe.load(self.recipe)
         if found != recipe:
             raise UsageError(
-                f"{self.path} was made by another recipe ({_difference(found, recipe)}); resume with "
-                "the same recipe and overrides, or give a new directory"
+                f"{self.path} was made by another recipe ({_difference(found, recipe)}); "
+                "resume with the same recipe and overrides, or give a new directory"
             )
 
     def read_recipe(self) -> Recipe:
@@ -65,7 +65,7 @@ class WorkDir:
         return Recipe.load(self.recipe)
 
     def read_record(self) -> dict[str, Any]:
-        """Return what is known of the run: seconds, steps, packages; empty before its first epoch."""
+        """Return what is known of the run (seconds, steps, packages); at first nothing is."""
         return json.loads(self.record.read_text()) if self.record.is_file() else {}
 
     def write_record(self, record: dict[str, Any]) -> None:

@@ -23,12 +23,13 @@ class VAEConfig(Config):
         activation: any Keras activation.
         latent_dim: width D of the latent.
         likelihood: `bernoulli` for binary images, `discretized_logistic` for 256 grey levels.
-        classes: 0 for an unconditional model, else the number of labels of a conditional one (CVAE),
-            whose prior depends on the label too.
+        classes: 0 for an unconditional model, else the number of labels of a conditional one
+            (CVAE), whose prior depends on the label too.
         objective: `elbo`, or `iwae`, the bound of Burda et al. (2016) with `samples` samples.
         samples: latent samples per image and step.
         beta: weight of the KL term (Higgins et al. 2017); `elbo` only.
-        free_bits: nats of KL per latent dimension that cost nothing (Kingma et al. 2016); `elbo` only.
+        free_bits: nats of KL per latent dimension that cost nothing (Kingma et al. 2016); `elbo`
+            only.
     """
 
     family: Literal["vae"] = "vae"

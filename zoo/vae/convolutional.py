@@ -10,6 +10,7 @@ import keras
 from keras import KerasTensor, layers, ops
 
 from zoo.vae.config import VAEConfig
+from zoo.vae.dense import dense_stack, stack
 
 
 class ResidualBlock(layers.Layer):
@@ -39,7 +40,7 @@ class ConvolutionalEncoder(layers.Layer):
         ]
         self.residual = _residual_levels(config)
         self.label_bias = _label_bias(config, config.channels[0])
-        self.hidden = _dense_levels(config.hidden, config.activation)
+        self.hidden = dense_stack(config.hidden, config.activation)
         self.posterior = layers.Dense(2 * config.latent_dim, dtype="float32", name="posterior")
 
     def call(self, image: KerasTensor, condition: KerasTensor | None = None) -> KerasTensor:
@@ -66,7 +67,7 @@ class ConvolutionalDecoder(layers.Layer):
         height, width, _ = config.image_shape
         scale = 2 ** len(config.channels)
         self.smallest = (height // scale, width // scale, config.channels[-1])
-        self.hidden = _dense_levels(tuple(reversed(config.hidden)), config.activation)
+        self.hidden = dense_stack(config.hidden[::-1], config.activation)
         self.expand = layers.Dense(math.prod(self.smallest), name="expand")
         self.residual = _residual_levels(config)[::-1]
         wider = [*config.channels[-2::-1], parameters]  # one output width per doubling
@@ -91,21 +92,17 @@ class ConvolutionalDecoder(layers.Layer):
         return x  # (B, H, W, P)
 
 
-def _residual_levels(config: VAEConfig) -> list[keras.Sequential]:
+def _residual_levels(config: VAEConfig) -> list[layers.Layer]:
     return [
-        keras.Sequential(
+        stack(
             [
                 ResidualBlock(width, config.activation, name=f"block_{index}")
                 for index in range(config.blocks)
             ],
-            name=f"residual_{level}",
+            f"residual_{level}",
         )
         for level, width in enumerate(config.channels)
     ]
-
-
-def _dense_levels(widths: tuple[int, ...], activation: str) -> keras.Sequential:
-    return keras.Sequential([layers.Dense(width, activation) for width in widths], name="hidden")
 
 
 def _label_bias(config: VAEConfig, width: int) -> layers.Dense | None:

@@ -13,9 +13,7 @@ class DenseEncoder(layers.Layer):
 
     def __init__(self, config: VAEConfig, **kwargs):
         super().__init__(**kwargs)
-        self.hidden = keras.Sequential(
-            [layers.Dense(width, config.activation) for width in config.hidden], name="hidden"
-        )
+        self.hidden = dense_stack(config.hidden, config.activation)
         self.posterior = layers.Dense(2 * config.latent_dim, dtype="float32", name="posterior")
 
     def call(self, image: KerasTensor, condition: KerasTensor | None = None) -> KerasTensor:
@@ -32,10 +30,7 @@ class DenseDecoder(layers.Layer):
         super().__init__(**kwargs)
         height, width, _ = config.image_shape
         self.parameters_shape = (height, width, parameters)
-        self.hidden = keras.Sequential(
-            [layers.Dense(width, config.activation) for width in reversed(config.hidden)],
-            name="hidden",
-        )
+        self.hidden = dense_stack(config.hidden[::-1], config.activation)
         self.output_layer = layers.Dense(
             math.prod(self.parameters_shape), dtype="float32", name="parameters"
         )
@@ -45,3 +40,13 @@ class DenseDecoder(layers.Layer):
             z = ops.concatenate([z, condition], axis=-1)
         flat = self.output_layer(self.hidden(z))
         return ops.reshape(flat, (-1, *self.parameters_shape))  # (B, H, W, P)
+
+
+def dense_stack(widths: tuple[int, ...], activation: str) -> layers.Layer:
+    """Return dense layers in a row; the identity for no widths."""
+    return stack([layers.Dense(width, activation) for width in widths], "hidden")
+
+
+def stack(members: list[layers.Layer], name: str) -> layers.Layer:
+    """Return layers in a row; the identity for none, which `Sequential` refuses."""
+    return keras.Sequential(members, name=name) if members else layers.Identity(name=name)

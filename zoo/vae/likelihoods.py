@@ -59,7 +59,7 @@ def discretized_logistic(image: KerasTensor, parameters: KerasTensor) -> KerasTe
     centred = (2 * image - 1 - mean) * ops.exp(-log_scale)
     reach = half_bin * ops.exp(-log_scale)
     upper, lower = centred + reach, centred - reach
-    # log(sigmoid(u) - sigmoid(l)) = logsig(u) + logsig(-l) + log(1 - exp(l - u)), safe in both tails.
+    # log(sigmoid(u) - sigmoid(l)) = logsig(u) + logsig(-l) + log(1 - exp(l - u)), safe in tails.
     inside = ops.log_sigmoid(upper) + ops.log_sigmoid(-lower) + ops.log1p(-ops.exp(-2 * reach))
     darkest = ops.log_sigmoid(upper)  # the outermost bins reach to infinity
     brightest = ops.log_sigmoid(-lower)

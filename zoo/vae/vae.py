@@ -9,7 +9,9 @@ from keras import KerasTensor, ops
 
 from zoo import noise
 from zoo.errors import UsageError
+from zoo.pictures import to_uint8
 from zoo.training import replicas
+from zoo.training.built import BuiltModel
 from zoo.vae import likelihoods, objectives
 from zoo.vae.config import VAEConfig
 from zoo.vae.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
@@ -21,7 +23,7 @@ NETWORKS = {
 }
 
 
-class VAE(keras.Model):
+class VAE(BuiltModel):
     """Variational autoencoder with a Gaussian posterior and a Gaussian prior.
 
     With `config.classes` the model is conditional (Sohn et al. 2015): encoder, decoder and prior
@@ -34,7 +36,7 @@ class VAE(keras.Model):
     Call arguments:
         inputs: images `(B, H, W, C)` float32 in [0, 1]; for a conditional model a dict with
             `image` and `labels`, int `(B,)`.
-        training: whether latents are sampled (`config.samples` per image) or are the posterior mean.
+        training: whether latents are sampled, `config.samples` per image, or the posterior mean.
 
     Returns:
         A dict: `mean` and `log_variance` of the posterior, `(B, D)`; the latents `z`, `(B, K, D)`;
@@ -71,20 +73,18 @@ class VAE(keras.Model):
         self._create_variables()
 
     def _create_variables(self) -> None:
-        image = ops.zeros((1, *self.config.image_shape))
-        if self.label_prior is None:
-            self(image)
-        else:
+        image, labels = ops.zeros((1, *self.config.image_shape)), None
+        if self.label_prior is not None:
             labels = ops.zeros((1,), "int32")
-            self({"image": image, "labels": labels})
             self.prior(labels)
+        self(image if labels is None else {"image": image, "labels": labels})
 
     # --- the model ---
 
     def encode(
         self, image: KerasTensor, labels: KerasTensor | None = None
     ) -> tuple[KerasTensor, KerasTensor]:
-        """Map images `(B, H, W, C)` in [0, 1] to the posterior's mean and log-variance, `(B, D)`."""
+        """Map images `(B, H, W, C)` in [0, 1] to mean and log-variance, `(B, D)` each."""
         mean, log_variance = ops.split(self.encoder(image, self._condition(labels)), 2, axis=-1)
         return mean, log_variance
 
@@ -195,12 +195,12 @@ class VAE(keras.Model):
         if labels is not None:
             mean, log_variance = self.prior(labels)
             z = mean + ops.exp(0.5 * log_variance) * z
-        return to_pixels(self.decode(z, labels))
+        return self._pixels(z, labels)
 
     def reconstruct(self, image: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
         """Encode images `(B, H, W, C)` in [0, 1] and decode the posterior mean, to uint8."""
         mean, _ = self.encode(image, labels)
-        return to_pixels(self.decode(mean, labels))
+        return self._pixels(mean, labels)
 
     def interpolate(
         self,
@@ -242,17 +242,15 @@ class VAE(keras.Model):
     def _decode_rows(self, z: KerasTensor, labels: Sequence[int] | None) -> np.ndarray:
         rows, columns, size = z.shape
         repeated = None if labels is None else np.repeat(labels, columns)
-        pixels = to_pixels(self.decode(ops.reshape(z, (-1, size)), repeated))
+        pixels = self._pixels(ops.reshape(z, (-1, size)), repeated)
         return pixels.reshape(rows, columns, *pixels.shape[1:])
+
+    def _pixels(self, z: KerasTensor, labels: KerasTensor | None) -> np.ndarray:
+        return to_uint8(ops.convert_to_numpy(self.decode(z, labels)))
 
     def get_config(self) -> dict[str, Any]:
         """Return what `VAE(**config)` rebuilds the model from."""
         return {"config": self.config.model_dump(), "seed": self.seed, "name": self.name}
-
-
-def to_pixels(image: KerasTensor) -> np.ndarray:
-    """Turn images in [0, 1] into uint8 pixels, rounding to the nearest level."""
-    return np.rint(ops.convert_to_numpy(image) * 255).astype(np.uint8)
 
 
 def _split(

@@ -1,0 +1,16 @@
+"""What every test shares: quiet TensorFlow, and two logical CPUs so that distribution is real."""
+
+import os
+
+import pytest
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+NEED_TENSORFLOW = {"export", "zoo", "bench"}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Split the CPU before the first test can start TensorFlow, since later it is too late."""
+    if any(NEED_TENSORFLOW & set(item.path.parts) for item in session.items):
+        from zoo.training import devices
+
+        devices.strategy("cpu:2")

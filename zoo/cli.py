@@ -1,0 +1,63 @@
+"""The command that trains. It loads TensorFlow only once a command runs."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zoo.errors import UsageError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.command(epilog="Example: genzoo train vae-mnist --set train.epochs=5 --workdir runs/v1")
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe of the zoo by name, or the path of a .toml file.")
+    ],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key; may be repeated."),
+    ] = None,
+    workdir: Annotated[
+        Path | None, typer.Option(help="Where everything goes; runs/RECIPE if not given.")
+    ] = None,
+    devices: Annotated[str, typer.Option(help="auto, cpu, cpu:2, gpu or gpu:0,1.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Shrink the recipe to seconds.")] = False,
+) -> None:
+    """Train a model on your data or the recipe's."""
+    overrides = parse_assignments(assignments or [])
+    # TensorFlow's own start-up messages would bury ours.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from zoo.training import train as run
+
+    workdir = workdir or Path("runs") / Path(recipe).stem
+    result = run(recipe, workdir, overrides=overrides, devices=devices, resume=resume, quick=quick)
+    if result.signal:
+        print(
+            f"stopped after step {result.steps}; the same command with --resume goes on from there"
+        )
+        raise typer.Exit(128 + result.signal)
+    print(f"trained in {workdir}: validation loss {result.best_validation_loss:.4g} at best")
+    print(f"next: genzoo evaluate {workdir}; genzoo export {workdir} --out bundles/{workdir.name}")
+
+
+def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+    """Turn `KEY=VALUE` words into values by key; a value is TOML, or else a plain string.
+
+    >>> parse_assignments(["train.epochs=5", "data.name=digits", "model.hidden=[8, 8]"])
+    {'train.epochs': 5, 'data.name': 'digits', 'model.hidden': [8, 8]}
+    """
+    values = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set {assignment}: expected KEY=VALUE, as in train.epochs=5")
+        try:
+            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key.strip()] = text.strip()
+    return values
