@@ -1,0 +1,33 @@
+"""Runs the zoo's models with ONNX Runtime. Needs no TensorFlow.
+
+Names load on first use, so that `import serving` costs next to nothing.
+
+Example:
+    >>> import serving
+    >>> vae = serving.load("vae-mnist", device="cpu")
+    >>> vae.generate(4, seed=7).shape
+    (4, 28, 28, 1)
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "load": "serving.loader",
+    "VAE": "serving.vae",
+    "BundleError": "serving.bundle",
+    "DeviceError": "serving.session",
+    "GenzooError": "zoo.errors",
+    "UsageError": "zoo.errors",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'serving' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

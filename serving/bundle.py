@@ -1,0 +1,156 @@
+"""The bundle: what a model is once it leaves Keras.
+
+A bundle is a flat folder whose `bundle.json` says everything about it: which files there are (with
+size and sha256), what each graph takes and returns, how pixels are scaled, what was measured, and
+where the weights come from. This file is its schema, shared by the exporter that writes bundles and
+the sessions that load them.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from zoo.errors import GenzooError
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "bundle.json"
+MANIFEST_LIMIT = 4 * 2**20  # bytes; a real manifest is a few kilobytes
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class BundleError(GenzooError):
+    """A bundle that cannot be trusted or does not hold together."""
+
+
+class Record(BaseModel):
+    """Base of every part of the manifest: no unknown keys, no silent conversions, no changes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class FileEntry(Record):
+    """One file of the bundle."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Port(Record):
+    """One input or output of a graph. `axes` holds names for dynamic axes and sizes for fixed ones."""
+
+    name: str
+    dtype: Literal["float32", "int32", "int64", "uint8"]
+    axes: list[str | int]
+    meaning: str
+
+
+class Interface(Record):
+    """What a graph takes and returns, the same in every variant."""
+
+    inputs: list[Port]
+    outputs: list[Port]
+
+
+class Quality(Record):
+    """The model's own metric, measured on this variant, and its change against float32."""
+
+    metric: str
+    value: float
+    change: float
+    definition: str
+    samples: int
+
+
+class Variant(Record):
+    """One precision of the model.
+
+    `graphs` maps a graph's role (`encoder`, `decoder`) to its file; `parity` is the largest absolute
+    difference from the Keras model over every output, batch size and seed that was tried.
+    """
+
+    graphs: dict[str, str]
+    opset: int
+    parity: float
+    quality: Quality | None = None
+
+
+class Processing(Record):
+    """How pixels enter and leave a graph: `pixel = round(clip(image, low, high) * scale)`."""
+
+    image_shape: Annotated[list[int], Field(min_length=3, max_length=3)]
+    layout: Literal["NHWC"] = "NHWC"
+    low: float = 0.0
+    high: float = 1.0
+    scale: float = 255.0
+    latent_dim: Annotated[int, Field(gt=0)]
+    classes: Annotated[int, Field(ge=0)] = 0
+    noise: Literal["numpy.random.RandomState(seed).standard_normal"] = (
+        "numpy.random.RandomState(seed).standard_normal"
+    )
+
+
+class Provenance(Record):
+    """Where the weights come from: enough to make them again."""
+
+    recipe: dict[str, Any]
+    git_commit: str | None
+    seed: int
+    dataset: str
+    dataset_license: str
+    packages: dict[str, str]
+    train_seconds: float
+    hardware: str
+
+
+class Manifest(Record):
+    """The contents of `bundle.json`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    family: Literal["vae", "gan", "transformer"]
+    task: str
+    summary: str
+    parameters: Annotated[int, Field(gt=0)]
+    variants: dict[str, Variant]
+    interface: dict[str, Interface]
+    processing: Processing
+    metrics: list[dict[str, Any]]
+    files: dict[str, FileEntry]
+    provenance: Provenance
+    license: str
+
+    @field_validator("files")
+    @classmethod
+    def _flat_names(cls, files: dict[str, FileEntry]) -> dict[str, FileEntry]:
+        for name in files:
+            if not FILE_NAME.fullmatch(name):
+                raise ValueError(f"file name {name!r} is not a plain name")
+        return files
+
+
+def read_manifest(directory: str | Path) -> Manifest:
+    """Read and check `bundle.json`; the files it lists are not opened.
+
+    Raises:
+        BundleError: there is no manifest, or it does not follow the schema.
+    """
+    path = Path(directory) / MANIFEST_NAME
+    if not path.is_file():
+        raise BundleError(f"{directory} is not a bundle: it has no {MANIFEST_NAME}")
+    if path.stat().st_size > MANIFEST_LIMIT:
+        raise BundleError(f"{path} is larger than {MANIFEST_LIMIT} bytes; fetch the bundle again")
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise BundleError(f"{path} is not a valid manifest: {where}: {first['msg']}") from error
+
+
+def sha256(path: str | Path) -> str:
+    """Return the sha256 of a file as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,134 @@
+"""`serving.load`: from a name or a folder to a model that runs, through every check in between."""
+
+import warnings
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from serving.bundle import BundleError, Manifest
+from serving.integrity import open_manifest, read_listed
+from serving.scan import check_graph
+from serving.session import DeviceError, Session, cuda_expected
+from zoo.errors import UsageError, nearest
+from zoo.hub import find
+
+if TYPE_CHECKING:
+    from serving.vae import VAE
+
+_RUNTIMES = {"vae": "serving.vae:VAE"}
+
+
+class Loaded(NamedTuple):
+    """A bundle's graphs, checked and ready to run: what every family's runtime is made of."""
+
+    manifest: Manifest
+    directory: Path
+    variant: str
+    sessions: dict[str, Session]
+
+
+def load(
+    name_or_dir: str | Path,
+    *,
+    device: str = "auto",
+    variant: str = "auto",
+    threads: int | None = None,
+) -> "VAE":
+    """Load a model.
+
+    Before ONNX Runtime is called, every file that will be used has been found to be a regular file
+    of the size and sha256 that the manifest lists, and each graph has passed
+    `serving.scan.check_graph`. The manifest of a catalogue's model is the one the catalogue pins.
+
+    Args:
+        name_or_dir: a name of `genzoo list`, or a bundle directory.
+        device: `cuda`, `cpu`, or `auto` for CUDA where it works and the CPU elsewhere. `auto` warns
+            when there is a GPU and it cannot be used.
+        variant: `fp32`, `fp16`, `int8`..., or `auto` for fp16 on CUDA, where the bundle has it, and
+            fp32 elsewhere.
+        threads: CPU threads; None for one per physical core that this process may use.
+
+    Returns:
+        The model of its family: `serving.VAE`.
+
+    Raises:
+        UsageError: no such model, variant or device, or a wrong number of threads.
+        BundleError: the bundle is not whole, was altered, or holds what it must not.
+        DeviceError: `cuda` was asked for and cannot be had.
+
+    Example:
+        >>> vae = load("vae-mnist", device="cpu")
+        >>> vae.device, vae.variant
+        ('cpu', 'fp32')
+    """
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise UsageError(f"threads is {threads!r}; expected a whole number from 1")
+    source = find(name_or_dir)
+    manifest = open_manifest(source)
+    if manifest.family not in _RUNTIMES:
+        raise BundleError(f"this version of genzoo does not run models of family {manifest.family}")
+    module, name = _RUNTIMES[manifest.family].split(":")
+    runtime = getattr(import_module(module), name)
+    return runtime(_on_first_device(source.directory, manifest, _devices(device), variant, threads))
+
+
+def _devices(device: str) -> list[str]:
+    """Return the devices to try, in order."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"device is '{device}'; expected auto, cpu or cuda")
+    if device == "auto":
+        return ["cuda", "cpu"] if cuda_expected() else ["cpu"]
+    return [device]
+
+
+def _on_first_device(
+    directory: Path, manifest: Manifest, devices: list[str], variant: str, threads: int | None
+) -> Loaded:
+    for device in devices:
+        chosen = choose_variant(manifest, variant, device)
+        graphs = checked_graphs(directory, manifest, chosen)
+        try:
+            sessions = {
+                role: Session(data, manifest.variants[chosen].graphs[role], device, threads)
+                for role, data in graphs.items()
+            }
+            return Loaded(manifest, directory, chosen, sessions)
+        except DeviceError as error:
+            if device == devices[-1]:
+                raise
+            warnings.warn(f"running on the CPU: {error}", RuntimeWarning, stacklevel=3)
+    raise AssertionError("there is always a device to try")
+
+
+def checked_graphs(directory: Path, manifest: Manifest, variant: str) -> dict[str, bytes]:
+    """Return the bytes of a variant's graphs by role, each checked against the manifest.
+
+    Raises:
+        BundleError: a file or a graph is not what the manifest says.
+    """
+    graphs = {}
+    for role, file in manifest.variants[variant].graphs.items():
+        if role not in manifest.interface:
+            raise BundleError(f"{directory}: the manifest does not say what graph '{role}' takes")
+        data = read_listed(directory, manifest, file)
+        check_graph(data, file, manifest.interface[role], manifest.variants[variant].opset)
+        graphs[role] = data
+    return graphs
+
+
+def choose_variant(manifest: Manifest, variant: str, device: str) -> str:
+    """Return the variant that a user asks for, `auto` resolved for a device.
+
+    Raises:
+        UsageError: the bundle has no such variant.
+    """
+    known = list(manifest.variants)
+    if variant == "auto":
+        wanted = ["fp16", "fp32"] if device == "cuda" else ["fp32"]
+        variant = next((name for name in wanted if name in known), known[0] if known else "fp32")
+    if variant not in known:
+        raise UsageError(
+            f"{manifest.name} has no variant '{variant}'; it has {', '.join(known)}"
+            f"{nearest(variant, known)}"
+        )
+    return variant

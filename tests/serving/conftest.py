@@ -1,0 +1,37 @@
+import pytest
+
+import zoo.catalogue
+import zoo.hub
+from tests.serving import tiny_bundle
+from zoo.catalogue.build import build
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A bundle without classes; read only."""
+    folder = tmp_path_factory.mktemp("bundles") / "tiny"
+    return tiny_bundle.write_bundle(folder, variants=("fp32", "fp16"))
+
+
+@pytest.fixture(scope="session")
+def conditional(tmp_path_factory):
+    """A bundle with classes and a prior; read only."""
+    return tiny_bundle.write_bundle(tmp_path_factory.mktemp("bundles") / "tiny", conditional=True)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A bundle that the test may spoil."""
+    return tiny_bundle.write_bundle(tmp_path / "own")
+
+
+@pytest.fixture
+def catalogued(tmp_path, monkeypatch):
+    """The name `tiny` in a catalogue of its own; returns the bundle's directory."""
+    models = tmp_path / "models"
+    directory = tiny_bundle.write_bundle(models / "tiny")
+    index = build(models).models
+    monkeypatch.setattr(zoo.hub, "MODELS", models)
+    monkeypatch.setattr(zoo.hub, "models", lambda: index)
+    monkeypatch.setattr(zoo.catalogue, "models", lambda: index)
+    return directory

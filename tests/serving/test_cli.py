@@ -1,0 +1,170 @@
+"""The commands: what they print, and one line for each mistake."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from serving import cli
+from tests.serving import tiny_bundle
+
+COMMANDS = ["list", "generate", "pull", "verify", "card", "bench"]
+
+
+@pytest.fixture
+def genzoo(capsys, monkeypatch, tmp_path):
+    """Run a command line in an empty folder: `genzoo("list") -> (exit code, stdout, stderr)`."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            cli.run(cli.app, [str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return caught.value.code, printed.out, printed.err
+
+    return run
+
+
+def test_list(genzoo, catalogued):
+    code, out, _ = genzoo("list")
+    heading, row = out.splitlines()
+    assert code == 0 and heading.split()[:2] == ["name", "family"]
+    assert row.split()[:2] == ["tiny", "vae"] and "nll 12.5 nats/image" in row and "fp32" in row
+
+
+def test_list_json(genzoo, catalogued):
+    _, out, _ = genzoo("list", "--json")
+    assert json.loads(out)["tiny"]["files"]["bundle.json"]["bytes"] > 0
+
+
+def test_generate_writes_a_grid_named_after_the_model(genzoo, tiny, tmp_path):
+    code, out, err = genzoo("generate", tiny, "-n", 9, "--seed", 7)
+    assert (code, err) == (0, "")
+    assert out == "tiny.png: 9 images from tiny (fp32 on cpu, seed 7)\n"
+    assert Image.open(tmp_path / "tiny.png").size == (16, 16)
+
+
+def test_generate_by_name_label_and_variant(genzoo, conditional, tiny, tmp_path):
+    assert genzoo("generate", conditional, "-n", 3, "--label", 1, "--out", "a.npy")[0] == 0
+    assert np.load(tmp_path / "a.npy").shape == (3, *tiny_bundle.SHAPE)
+    assert "fp16 on cpu" in genzoo("generate", tiny, "--variant", "fp16", "--out", "a.npz")[1]
+
+
+def test_generated_images_are_the_apis(genzoo, tiny, tmp_path):
+    import serving
+
+    genzoo("generate", tiny, "-n", 5, "--seed", 3, "--out", "a.npy")
+    wanted = serving.load(tiny, device="cpu").generate(5, seed=3)
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), wanted)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["generate", "tinny"],
+            "no model and no directory is called 'tinny'; did you mean 'tiny'?",
+        ),
+        (["generate", "tiny", "-n", 0], "n is 0; expected a whole number from 1"),
+        (["generate", "tiny", "-n", -5], "n is -5"),
+        (["generate", "tiny", "-n", 10**15], "too many for one picture"),
+        (["generate", "tiny", "-n", 10**15, "--out", "x.npy"], "too many for one array"),
+        (["generate", "tiny", "--label", 1], "takes no labels"),
+        (["generate", "tiny", "--seed", -1], "seed is -1"),
+        (["generate", "tiny", "--out", "x.jpg"], "expected a name in .png"),
+        (["generate", "tiny", "--device", "tpu"], "expected auto, cpu or cuda"),
+        (["generate", "tiny", "--variant", "int2"], "has no variant 'int2'; it has fp32"),
+        (["generate", "tiny", "--threads", 0], "threads is 0"),
+        (["pull", "."], "is a directory; expected a name"),
+        (["pull", "tiny", "--variant", "x"], "has no variant 'x'"),
+        (["card", "nothing"], "no model and no directory"),
+        (["verify", "nothing"], "no model and no directory"),
+        (["bench", "tiny", "--batch", 0], "batch is 0"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(genzoo, catalogued, tmp_path, arguments, words):
+    code, out, err = genzoo(*arguments)
+    assert (code, out) == (2, "") and words in err
+    assert err.startswith("genzoo: ") and err.count("\n") == 1
+    assert not {path.name for path in tmp_path.iterdir()} - {"models"}
+
+
+@pytest.mark.parametrize("arguments", [["generate"], ["generate", "x", "-n", "many"], ["paint"]])
+def test_malformed_command_lines_exit_2(genzoo, arguments):
+    code, _, err = genzoo(*arguments)
+    assert code == 2 and "Traceback" not in err
+
+
+def test_failures_exit_1(genzoo, own):
+    (own / "decoder.onnx").write_bytes(b"")
+    code, _, err = genzoo("generate", own)
+    assert code == 1 and err.count("\n") == 1 and "has 0 bytes" in err
+    code, out, err = genzoo("verify", own)
+    assert code == 1 and "FAILED file decoder.onnx" in out and "failed 3 checks" in err
+
+
+def test_the_systems_errors_are_one_line_too(genzoo, tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = genzoo("generate", tiny, "--out", "file/x.png")
+    assert code == 1 and err.count("\n") == 1 and err.startswith("genzoo: ")
+
+
+def test_warnings_are_one_line(genzoo, tiny, monkeypatch):
+    import warnings
+
+    from serving import vae
+
+    def warn(*_):
+        warnings.warn("take care", RuntimeWarning, stacklevel=1)
+        return np.zeros((1, *tiny_bundle.SHAPE), np.uint8)
+
+    monkeypatch.setattr(vae.VAE, "generate", warn)
+    assert genzoo("generate", tiny, "-n", 1)[2] == "genzoo: warning: take care\n"
+
+
+def test_verify_card_and_pull(genzoo, catalogued):
+    code, out, _ = genzoo("verify", "tiny")
+    assert code == 0 and out.endswith("tiny is good\n") and "ok     results fp32" in out
+    assert genzoo("card", "tiny")[1].startswith("# tiny")
+    assert str(catalogued) in genzoo("pull", "tiny", "--variant", "fp32")[1]
+    (catalogued / "encoder.onnx").unlink()
+    assert genzoo("pull", "tiny")[0] == 1
+
+
+def test_a_card_cannot_command_the_terminal(genzoo, own):
+    (own / "README.md").write_text("# tiny\x1b[2J\n")
+    tiny_bundle.reseal(own)
+    assert genzoo("card", own)[1] == "# tiny[2J\n\n"
+
+
+def test_bench(genzoo, conditional):
+    arguments = ["bench", conditional, "--batch", 1, "--batch", 2, "--seconds", 0]
+    code, out, _ = genzoo(*arguments)
+    assert code == 0 and len(out.splitlines()) == 2 + 2 * 5
+    rows = json.loads(genzoo(*arguments, "--json")[1])
+    assert {row["operation"] for row in rows} >= {"decoder graph", "decode", "generate"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_an_example(command):
+    result = CliRunner().invoke(cli.app, [command, "--help"])
+    assert result.exit_code == 0 and f"Example: genzoo {command}" in result.output
+
+
+def test_generate_takes_less_than_two_seconds_of_processor_time(tiny, tmp_path):
+    """From process start. Processor time, because a busy machine makes the clock say anything."""
+    code = "from serving import cli; cli.run(cli.app)"
+    command = [sys.executable, "-c", code, "generate", tiny, "--out", tmp_path / "x.png"]
+    before = os.times()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    after = os.times()
+    spent = (after.children_user - before.children_user) + (
+        after.children_system - before.children_system
+    )
+    assert spent < 2
+    assert (tmp_path / "x.png").exists()

@@ -1,0 +1,162 @@
+"""Loading: nothing reaches ONNX Runtime that has not been checked."""
+
+import json
+import os
+import subprocess
+import sys
+
+import onnx
+import pytest
+
+import serving
+from serving import session
+from serving.bundle import BundleError
+from tests.serving import tiny_bundle
+from zoo.errors import UsageError
+
+
+@pytest.fixture
+def no_runtime(monkeypatch):
+    """Fail the test if an ONNX Runtime session is made."""
+    monkeypatch.setattr(
+        session.onnxruntime, "InferenceSession", lambda *_, **__: pytest.fail("made a session")
+    )
+
+
+def refusal(path, error=BundleError, **kwargs):
+    with pytest.raises(error) as caught:
+        serving.load(path, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_loads_a_directory_and_says_what_it_got(tiny):
+    vae = serving.load(tiny, device="cpu", threads=1)
+    assert (vae.device, vae.variant, vae.threads) == ("cpu", "fp32", 1)
+    assert vae.providers == ["CPUExecutionProvider"]
+    assert vae.manifest.name == "tiny"
+    assert vae.image_shape == tiny_bundle.SHAPE
+    assert serving.load(str(tiny), variant="fp16").variant == "fp16"
+
+
+def test_loads_a_name(catalogued):
+    assert serving.load("tiny").generate(1).shape == (1, *tiny_bundle.SHAPE)
+
+
+def test_importing_loads_nothing_heavy():
+    code = (
+        "import sys, serving, zoo, serving.loader, serving.vae, serving.cli, serving.verify;"
+        "print([m for m in ('tensorflow', 'keras', 'onnx', 'tf2onnx') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_importing_serving_loads_not_even_numpy():
+    code = "import sys, serving, zoo; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("file", ["decoder.onnx", "encoder.onnx"])
+def test_altered_bytes_are_refused(own, file, no_runtime):
+    data = bytearray((own / file).read_bytes())
+    data[len(data) // 2] ^= 1
+    (own / file).write_bytes(data)
+    assert f"{file} was altered" in refusal(own)
+
+
+def test_truncated_and_grown_files_are_refused(own, no_runtime):
+    data = (own / "decoder.onnx").read_bytes()
+    (own / "decoder.onnx").write_bytes(data[:-1])
+    assert f"has {len(data) - 1} bytes, expected {len(data)}" in refusal(own)
+    (own / "decoder.onnx").write_bytes(data + b"\0")
+    assert "has more bytes" in refusal(own)
+
+
+def test_missing_file_is_refused(own, no_runtime):
+    (own / "decoder.onnx").unlink()
+    assert "decoder.onnx is missing" in refusal(own)
+
+
+def test_links_and_pipes_are_refused(own, tmp_path, no_runtime):
+    (own / "decoder.onnx").rename(tmp_path / "elsewhere.onnx")
+    (own / "decoder.onnx").symlink_to(tmp_path / "elsewhere.onnx")
+    assert "is a link or not a regular file" in refusal(own)
+    (own / "decoder.onnx").unlink()
+    os.mkfifo(own / "decoder.onnx")
+    assert "is a link or not a regular file" in refusal(own)
+
+
+def test_unlisted_graph_file_is_refused(own, no_runtime):
+    manifest = json.loads((own / "bundle.json").read_text())
+    del manifest["files"]["decoder.onnx"]
+    (own / "bundle.json").write_text(json.dumps(manifest))
+    assert "decoder.onnx, which its manifest does not list" in refusal(own)
+
+
+def test_graphs_are_scanned_before_they_are_loaded(own, no_runtime):
+    model = onnx.load(own / "decoder.onnx")
+    model.graph.node[0].domain = "evil"
+    onnx.save(model, own / "decoder.onnx")
+    tiny_bundle.reseal(own)
+    assert "'evil.Identity'" in refusal(own)
+
+
+def test_what_the_runtime_refuses_is_one_line(own):
+    model = onnx.load(own / "decoder.onnx")
+    model.graph.node[0].op_type = "NoSuchOperator"
+    onnx.save(model, own / "decoder.onnx")
+    tiny_bundle.reseal(own)
+    assert "ONNX Runtime refuses decoder.onnx" in refusal(own)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", "not json", '{"schema_version": 2}'])
+def test_bad_manifests_are_refused(own, text, no_runtime):
+    (own / "bundle.json").write_text(text)
+    assert "is not a valid manifest" in refusal(own)
+
+
+def test_sizes_must_agree_with_the_graphs(own, no_runtime):
+    processing = json.loads((own / "bundle.json").read_text())["processing"]
+    tiny_bundle.reseal(own, processing=processing | {"latent_dim": 5})
+    with pytest.raises(BundleError, match="not of the sizes it names"):
+        session_free_load(own)
+
+
+def session_free_load(path):
+    """Build the runtime on graphs that are never made."""
+    from serving.integrity import open_manifest
+    from serving.loader import Loaded
+    from serving.vae import VAE
+    from zoo.hub import find
+
+    return VAE(Loaded(open_manifest(find(path)), path, "fp32", {}))
+
+
+def test_a_missing_graph_is_refused(own):
+    manifest = json.loads((own / "bundle.json").read_text())
+    del manifest["interface"]["encoder"], manifest["variants"]["fp32"]["graphs"]["encoder"]
+    tiny_bundle.reseal(own, interface=manifest["interface"], variants=manifest["variants"])
+    assert "has no graph 'encoder'" in refusal(own)
+
+
+def test_other_families_are_refused(own, no_runtime):
+    tiny_bundle.reseal(own, family="gan")
+    assert "does not run models of family gan" in refusal(own)
+
+
+def test_the_catalogue_pins_the_manifest(catalogued, no_runtime):
+    """A bundle that is true to itself is still not the catalogue's."""
+    tiny_bundle.reseal(catalogued, summary="Another model.")
+    assert "bundle.json" in refusal("tiny")
+
+
+def test_unknown_variant_lists_those_there_are(tiny):
+    message = refusal(tiny, UsageError, variant="fp61")
+    assert "it has fp32, fp16" in message and "did you mean" in message
+
+
+@pytest.mark.parametrize("arguments", [{"device": "gpu"}, {"threads": 0}, {"threads": 1.5}])
+def test_bad_arguments(tiny, arguments):
+    assert "expected" in refusal(tiny, UsageError, **arguments)

@@ -1,0 +1,57 @@
+"""Names and folders lead to bundles."""
+
+import pytest
+
+from zoo import hub
+from zoo.catalogue import Entry
+from zoo.errors import GenzooError, UsageError
+
+ENTRY = Entry(
+    family="vae",
+    task="",
+    summary="",
+    dataset="",
+    parameters=1,
+    metric=None,
+    variants={},
+    files={},
+)
+
+
+@pytest.fixture(autouse=True)
+def one_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hub, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(hub, "models", lambda: {"vae-mnist": ENTRY})
+    (tmp_path / "models" / "vae-mnist").mkdir(parents=True)
+
+
+def test_a_name_is_the_catalogues_model_whatever_lies_here(tmp_path):
+    (tmp_path / "vae-mnist").mkdir()
+    assert hub.find("vae-mnist") == (tmp_path / "models" / "vae-mnist", ENTRY)
+
+
+def test_a_folder_is_itself_and_pinned_by_nobody(tmp_path):
+    (tmp_path / "vae-mnist").mkdir()
+    for path in ("./vae-mnist", tmp_path / "vae-mnist", str(tmp_path / "vae-mnist")):
+        source = hub.find(path)
+        assert source.directory.samefile(tmp_path / "vae-mnist") and source.entry is None
+
+
+def test_unknown_names_get_the_nearest_one():
+    with pytest.raises(UsageError, match="did you mean 'vae-mnist'"):
+        hub.find("vae-mnits")
+    with pytest.raises(UsageError, match="genzoo list"):
+        hub.find("zzz")
+
+
+def test_a_file_is_not_a_bundle(tmp_path):
+    (tmp_path / "decoder.onnx").touch()
+    with pytest.raises(UsageError, match="expected a bundle directory"):
+        hub.find("decoder.onnx")
+
+
+def test_a_model_that_is_not_installed(tmp_path):
+    (tmp_path / "models" / "vae-mnist").rmdir()
+    with pytest.raises(GenzooError, match="reinstall"):
+        hub.find("vae-mnist")
