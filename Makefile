@@ -1,0 +1,46 @@
+# Every target makes its own virtual environment in .venv when there is none.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/ready
+
+.PHONY: demo test lint format bench models clean
+
+# Train on data that need no download, measure, export, prove the export, and sample from it.
+demo: $(READY)
+	rm -rf runs/demo bundles/demo
+	$(BIN)/genzoo train vae-digits --workdir runs/demo
+	$(BIN)/genzoo evaluate runs/demo
+	$(BIN)/genzoo export runs/demo --out bundles/demo --variants fp32,fp16,int8
+	$(BIN)/genzoo verify bundles/demo
+	$(BIN)/genzoo generate bundles/demo -n 64 --seed 7 --out demo.png
+	$(BIN)/genzoo generate vae-mnist -n 64 --seed 7 --out demo-mnist.png
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(READY)
+	$(BIN)/python -m tests.bench
+
+# The bundles that ship with the package, from finished runs in runs/NAME.
+models: $(READY)
+	for name in vae-mnist vae-mnist-dense cvae-mnist; do \
+	  $(BIN)/genzoo export runs/$$name --out zoo/models/$$name --formats onnx || exit 1; done
+	$(BIN)/python -m zoo.catalogue
+
+$(READY): setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist runs bundles *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
