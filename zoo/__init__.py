@@ -19,7 +19,7 @@ _HOMES = {
     "VAEConfig": "zoo.vae",
     "Recipe": "zoo.recipe",
     "from_workdir": "zoo.training",
-    "from_preset": "zoo.training",
+    "from_preset": "zoo.presets",
     "train": "zoo.training",
     "GenzooError": "zoo.errors",
     "UsageError": "zoo.errors",

@@ -36,9 +36,9 @@ class TrainConfig(Config):
         batch_size: images per step, of all devices together.
         learning_rate: the highest, reached after `warmup_steps`.
         schedule: `cosine` falls to `final_learning_rate` times the highest at the last step.
-        optimizer: `adam`, `adamw` or `sgd` of Keras.
+        optimizer: `adam`, `adamw`, `muon` or `sgd` of Keras.
         beta_2: decay of the second moment of Adam.
-        weight_decay: of `adamw`, on kernels only.
+        weight_decay: of `adamw` and `muon`, on kernels only.
         clip_norm: largest global norm of the gradient.
         ema: decay of the moving average of the weights, which is what ships; 0 for none.
         precision: a Keras dtype policy.
@@ -53,7 +53,7 @@ class TrainConfig(Config):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     schedule: Literal["constant", "cosine"] = "cosine"
     final_learning_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "muon", "sgd"] = "adam"
     beta_2: Fraction = 0.999
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = None

@@ -24,6 +24,13 @@ class AdamW(_Exact, keras.optimizers.AdamW):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
 
 
+class Muon(_Exact, keras.optimizers.Muon):
+    """Muon (Jordan et al. 2024) for matrices, Adam for what is none.
+
+    Scaled as by Liu et al. (2025, arXiv:2502.16982), so that one learning rate suits both.
+    """
+
+
 class SGD(_Exact, keras.optimizers.SGD):
     """Plain stochastic gradient descent."""
 
@@ -43,8 +50,11 @@ def optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Optimiz
             return Adam(beta_2=config.beta_2, **shared)
         case "adamw":
             made = AdamW(beta_2=config.beta_2, weight_decay=config.weight_decay, **shared)
-            made.exclude_from_weight_decay(var_names=["bias", "gain", "scale"])
-            return made
+        case "muon":
+            decay = {"weight_decay": config.weight_decay, "adam_weight_decay": config.weight_decay}
+            made = Muon(adam_beta_2=config.beta_2, **decay, **shared)
+    made.exclude_from_weight_decay(var_names=["bias", "gain", "scale"])
+    return made
 
 
 def schedule(
