@@ -39,7 +39,7 @@ class FileEntry(Record):
 
 
 class Port(Record):
-    """One input or output of a graph. `axes` holds names for dynamic axes and sizes for fixed ones."""
+    """One input or output of a graph; `axes` are names where dynamic and sizes where fixed."""
 
     name: str
     dtype: Literal["float32", "int32", "int64", "uint8"]
@@ -67,8 +67,8 @@ class Quality(Record):
 class Variant(Record):
     """One precision of the model.
 
-    `graphs` maps a graph's role (`encoder`, `decoder`) to its file; `parity` is the largest absolute
-    difference from the Keras model over every output, batch size and seed that was tried.
+    `graphs` maps a graph's role (`encoder`, `decoder`) to its file; `parity` is the largest
+    absolute difference from the Keras model over every output, batch size and seed tried.
     """
 
     graphs: dict[str, str]
@@ -152,5 +152,5 @@ def read_manifest(directory: str | Path) -> Manifest:
 
 def sha256(path: str | Path) -> str:
     """Return the sha256 of a file as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """The command that trains. It loads TensorFlow only once a command runs."""
 
-import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from zoo.errors import UsageError
+from zoo.startup import load_tensorflow
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -30,8 +30,7 @@ def train(
 ) -> None:
     """Train a model on your data or the recipe's."""
     overrides = parse_assignments(assignments or [])
-    # TensorFlow's own start-up messages would bury ours.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    load_tensorflow()
     from zoo.training import train as run
 
     workdir = workdir or Path("runs") / Path(recipe).stem

@@ -71,7 +71,8 @@ def estimate_likelihood(
     # Equal shares of the samples (5000 = 10 x 500) keep the products large and of one shape.
     share = math.ceil(samples / math.ceil(samples / min(SAMPLES_AT_ONCE, settings.batch_size)))
     log_likelihood, log_evidence = np.zeros(count), np.full(count, -np.inf)
-    with tqdm(total=count, desc=f"likelihood, K={samples}", unit="image", leave=False) as progress:
+    description = f"likelihood, K={samples}"
+    with tqdm(total=count, desc=description, unit="image", leave=False, disable=None) as progress:
         for rows in batches(count, max(1, settings.batch_size // share)):
             for noise in draw(rows, samples, share, subject.latent_dim, settings.seed):
                 terms, log_weights = score(

@@ -29,6 +29,7 @@ class Progress(keras.callbacks.Callback):
             dynamic_ncols=True,
             mininterval=1,
             file=sys.stderr,
+            disable=None,  # in a file, the line of each epoch is enough
         )
         self._steps_seen = 0
 

@@ -1,0 +1,207 @@
+"""The model card: what a bundle is, how it is used, and every number that was measured."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import tomli_w
+
+from export.family import Family
+from serving.bundle import Manifest, Port
+
+LIBRARY = "genzoo"
+
+
+def render(manifest: Manifest, family: Family) -> str:
+    """Return the card of a bundle, as Markdown with the head that Hugging Face reads.
+
+    Whatever comes from outside (the summary, the data set's name, the recipe) is escaped: it can
+    add no heading, no link and no key.
+    """
+    sections = [
+        f"---\n{_yaml(_head(manifest, family))}---\n",
+        f"# {manifest.name}\n",
+        f"{escape(manifest.summary)}\n",
+        f"![Samples of {manifest.name}](samples.png)\n",
+        _use(manifest, family),
+        _interface(manifest),
+        _variants(manifest),
+        _metrics(manifest),
+        _training(manifest),
+        _limitations(manifest, family),
+    ]
+    return "\n".join(sections)
+
+
+def _head(manifest: Manifest, family: Family) -> dict[str, Any]:
+    dataset = manifest.provenance.dataset
+    head: dict[str, Any] = {
+        "license": manifest.license.lower(),
+        "library_name": LIBRARY,
+        "pipeline_tag": family.pipeline_tag,
+        "tags": [LIBRARY, "onnx", "keras", *family.tags],
+        "datasets": [dataset],
+    }
+    if not manifest.metrics:
+        return head
+    head["metrics"] = [metric["name"] for metric in manifest.metrics]
+    measured = [
+        {"type": metric["name"], "name": _metric_name(metric), "value": metric["value"]}
+        for metric in manifest.metrics
+    ]
+    result = {
+        "task": {"type": family.pipeline_tag},
+        "dataset": {"type": dataset, "name": dataset, "split": "test"},
+        "metrics": measured,
+    }
+    head["model-index"] = [{"name": manifest.name, "results": [result]}]
+    return head
+
+
+def _use(manifest: Manifest, family: Family) -> str:
+    classes = manifest.processing.classes
+    labels = f", labels=[{classes - 1}] * 16" if classes else ""
+    python = (
+        "import serving  # pip install genzoo\n\n"
+        f'images = serving.load("{manifest.name}").generate(16{labels}, seed=7)\n'
+    )
+    lines = [
+        "## Use\n",
+        "`serving.load` takes the name of a published model, or the folder that holds this card.\n",
+        _fenced(python, "python"),
+        "The same seed gives the same images in Keras, SavedModel and ONNX Runtime.\n",
+    ]
+    if "fp32" in manifest.variants:
+        lines += ["Without this library, in the folder of the files:\n"]
+        lines += [_fenced(family.snippet, "python")]
+    return "\n".join(lines)
+
+
+def _interface(manifest: Manifest) -> str:
+    rows = [
+        (f"`{role}`", kind, f"`{port.name}`", port.dtype, _axes(port), escape(port.meaning))
+        for role, interface in manifest.interface.items()
+        for kind, ports in (("input", interface.inputs), ("output", interface.outputs))
+        for port in ports
+    ]
+    table = _table(("graph", "", "name", "type", "axes", "meaning"), rows)
+    return f"## Inputs and outputs\n\n`batch` may be any number from 1.\n\n{table}"
+
+
+def _variants(manifest: Manifest) -> str:
+    rows, metrics = [], set()
+    for name, variant in manifest.variants.items():
+        files = ", ".join(f"`{file}`" for file in variant.graphs.values())
+        size = sum(manifest.files[file].bytes for file in variant.graphs.values())
+        quality, change = "not measured", ""
+        if variant.quality:
+            quality, change = f"{variant.quality.value:.4f}", f"{variant.quality.change:+.4f}"
+            metrics.add(f"{variant.quality.metric}: {variant.quality.definition}")
+        rows.append(
+            (name, files, f"{size:,}", str(variant.opset), f"{variant.parity:.1e}", quality, change)
+        )
+    head = ("variant", "files", "bytes", "opset", "parity", "quality", "change")
+    text = (
+        "## Variants\n\n"
+        "Parity is the largest absolute difference from the Keras model, over all outputs, several "
+        "batch sizes and seeds.\n"
+    )
+    if metrics:
+        measured = escape("; ".join(sorted(metrics)))
+        samples = next(v.quality.samples for v in manifest.variants.values() if v.quality)
+        text += f"Quality is {measured}; {samples} images, the same for all variants.\n"
+    others = ", ".join(f"`{name}`" for name in manifest.files if not name.endswith(".onnx"))
+    return f"{text}\n{_table(head, rows)}\nOther files: {others}.\n"
+
+
+def _metrics(manifest: Manifest) -> str:
+    if not manifest.metrics:
+        return "## Evaluation\n\nThis model was exported without having been evaluated.\n"
+    rows = [
+        (
+            escape(metric["name"]),
+            f"{metric['value']:.4g}",
+            escape(metric["unit"]),
+            str(metric["samples"]),
+            str(metric["seed"]),
+            escape(metric["definition"]),
+        )
+        for metric in manifest.metrics
+    ]
+    head = ("metric", "value", "unit", "images", "seed", "definition")
+    return f"## Evaluation\n\nOn the test split of the data set.\n\n{_table(head, rows)}"
+
+
+def _training(manifest: Manifest) -> str:
+    source = manifest.provenance
+    packages = ", ".join(f"{name} {version}" for name, version in source.packages.items())
+    rows = [
+        ("data set", f"{escape(source.dataset)} (licence: {escape(source.dataset_license)})"),
+        ("parameters", f"{manifest.parameters:,}"),
+        ("time", f"{source.train_seconds:,.0f} s on {escape(source.hardware)}"),
+        ("seed", str(source.seed)),
+        ("made with", escape(packages)),
+        ("commit", source.git_commit or "not a checkout of the project"),
+    ]
+    recipe = _fenced(tomli_w.dumps(source.recipe), "toml")
+    return f"## Training\n\n{_table(('', ''), rows)}\nThe recipe:\n\n{recipe}"
+
+
+def _limitations(manifest: Manifest, family: Family) -> str:
+    points = "".join(f"- {escape(sentence)}\n" for sentence in family.limitations)
+    return (
+        f"## Limitations\n\n{points}\n"
+        f"## Licence\n\nThe weights: {escape(manifest.license)}. "
+        f"The data set has a licence of its own: {escape(manifest.provenance.dataset_license)}.\n"
+    )
+
+
+# --- text that cannot do harm ---
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line, in a table too."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", r"\\\1", " ".join(str(text).split()))
+
+
+def _fenced(text: str, language: str) -> str:
+    """Return a code block that the text cannot close."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _yaml(values: Mapping[str, Any]) -> str:
+    return "".join(f"{line}\n" for line in _yaml_lines(values))
+
+
+def _yaml_lines(value: Any) -> Iterator[str]:
+    """Write dicts and lists as YAML blocks, and every scalar as JSON, which YAML includes."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            if isinstance(part, Mapping | list):
+                yield f"{key}:"
+                yield from (f"  {line}" for line in _yaml_lines(part))
+            else:
+                yield f"{key}: {json.dumps(part)}"
+    elif isinstance(value, list):
+        for part in value:
+            first, *rest = _yaml_lines(part)
+            yield f"- {first}"
+            yield from (f"  {line}" for line in rest)
+    else:
+        yield json.dumps(value)
+
+
+def _metric_name(metric: Mapping[str, Any]) -> str:
+    return f"{metric['name']} ({metric['unit']})" if metric["unit"] else metric["name"]
+
+
+def _axes(port: Port) -> str:
+    return " x ".join(map(str, port.axes))

@@ -1,0 +1,121 @@
+"""The commands that need both Keras and ONNX, and the one command line that joins all commands."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import serving.cli
+import zoo.cli
+from zoo.errors import GenzooError
+from zoo.startup import load_tensorflow
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+# Packages of an extra, by the name they are imported by.
+EXTRAS = {
+    "tensorflow": "train",
+    "keras": "train",
+    "tensorflow_datasets": "train",
+    "sklearn": "train",
+    "tomli_w": "train",
+    "onnx": "export",
+    "onnxscript": "export",
+    "tf2onnx": "export",
+}
+
+
+@app.command(epilog="Example: genzoo evaluate runs/v1 --set evaluate.importance_samples=500")
+def evaluate(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="WORKDIR_OR_NAME", help="A work directory, or a bundle or its name."
+        ),
+    ],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override an evaluate key; repeatable."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few images and samples.")] = False,
+    variant: Annotated[str, typer.Option(help="Of a bundle: auto, fp32, fp16, int8, ...")] = "auto",
+) -> None:
+    """Measure a trained model, or the ONNX graphs of a bundle, by the same metrics."""
+    load_tensorflow()
+    from export.evaluation import evaluate as measure
+
+    overrides = zoo.cli.parse_assignments(assignments or [])
+    for metric in measure(source, overrides=overrides, quick=quick, variant=variant):
+        print(
+            f"{metric.name:<15}{metric.value:>12.6g} {metric.unit:<12}"
+            f"{metric.samples} images, seed {metric.seed}"
+        )
+
+
+@app.command(epilog="Example: genzoo export runs/v1 --out bundles/v1 --variants fp32,fp16,int8")
+def export(
+    workdir: Annotated[Path, typer.Argument(metavar="WORKDIR", help="What `genzoo train` made.")],
+    out: Annotated[Path, typer.Option(help="The bundle's directory; an older bundle is replaced.")],
+    formats: Annotated[str, typer.Option(help="saved_model, onnx or both.")] = "saved_model,onnx",
+    variants: Annotated[str, typer.Option(help="Of fp32, fp16 and int8.")] = "fp32",
+    name: Annotated[str | None, typer.Option(help="Of the model; the recipe's if none.")] = None,
+) -> None:
+    """Export a trained model to a bundle, and prove that it does what the model does."""
+    load_tensorflow()
+    from export.exporter import export as write
+
+    bundle = write(workdir, out, formats=_words(formats), variants=_words(variants), name=name)
+    print(f"{bundle} is proved and ready: genzoo generate {bundle}, genzoo card {bundle}")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def main() -> None:
+    """Run the console command `genzoo`."""
+    try:
+        with _telling():
+            serving.cli.run(joined())
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        print(
+            f"genzoo: this needs {package}: pip install 'genzoo[{EXTRAS[package]}]'",
+            file=sys.stderr,
+        )
+        sys.exit(GenzooError.exit_code)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Print what the export logs: what it found, and which variants it left out."""
+    log, handler = logging.getLogger("export"), logging.StreamHandler()
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False  # some of the libraries give the root logger a handler of their own
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
+        log.propagate = True
+
+
+def joined() -> typer.Typer:
+    """Return the commands of all three packages as one application."""
+    whole = typer.Typer(
+        name="genzoo",
+        help="Generative models from training to devices.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+    )
+    for part in (serving.cli.app, zoo.cli.app, app):
+        whole.add_typer(part)
+    return whole

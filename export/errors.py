@@ -1,0 +1,15 @@
+"""The error of this package."""
+
+from zoo.errors import GenzooError
+
+
+class ExportError(GenzooError):
+    """A model that cannot be exported, or an export that does not match its model.
+
+    Nothing is left behind: a bundle is written whole or not at all.
+    """
+
+
+def first_line(error: Exception) -> str:
+    """Return what another library's error says in its first line, or else its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

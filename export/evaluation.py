@@ -1,0 +1,96 @@
+"""The same metrics on a training run's Keras model and on a bundle's ONNX graphs."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import serving
+from export.parity import Runner
+from export.run import open_run
+from export.vae_subject import GraphVAE
+from serving.bundle import sha256
+from serving.session import Session
+from zoo.data.images import Images
+from zoo.errors import UsageError, nearest
+from zoo.evaluation import EvaluateConfig, KerasLatentModel, LatentModel, Metric, write_metrics
+from zoo.evaluation import evaluate as measure
+from zoo.recipe import QUICK, Recipe
+from zoo.training.workdir import WorkDir
+
+TABLE = "evaluate."
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(
+    workdir_or_name: str | Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    quick: bool = False,
+    variant: str = "auto",
+) -> list[Metric]:
+    """Measure a model on the test split of its data set.
+
+    Args:
+        workdir_or_name: the work directory of a run, which then receives `metrics.json` and
+            `figures/`; or a bundle, by its name or directory.
+        overrides: keys of the recipe's `[evaluate]` table, as `{"evaluate.limit": 100}`.
+        quick: a few images and samples, to try the road.
+        variant: of a bundle.
+
+    Raises:
+        UsageError: there is no such run or bundle, or no such key.
+    """
+    if WorkDir(workdir_or_name).recipe.is_file():
+        return _evaluate_run(workdir_or_name, overrides or {}, quick)
+    return _evaluate_bundle(workdir_or_name, overrides or {}, quick, variant)
+
+
+def _evaluate_run(workdir: str | Path, overrides: Mapping[str, Any], quick: bool) -> list[Metric]:
+    run = open_run(workdir)
+    settings = _settings(run.recipe, overrides, quick)
+    figures = run.directory.path / "figures"
+    metrics = _measure(KerasLatentModel(run.model), run.recipe, settings, figures)
+    details = {"weights_sha256": sha256(run.weights)}  # so that no other weights wear these numbers
+    write_metrics(run.directory.metrics, metrics, subject="keras", **details)
+    log.info("wrote %s and %s", run.directory.metrics, figures)
+    return metrics
+
+
+def _evaluate_bundle(
+    name: str | Path, overrides: Mapping[str, Any], quick: bool, variant: str
+) -> list[Metric]:
+    served = serving.load(name, variant=variant)
+    recipe = Recipe.parse(served.manifest.provenance.recipe, f"recipe of {name}")
+    runners = {
+        role: _runner(session, [port.name for port in served.manifest.interface[role].outputs])
+        for role, session in served.sessions.items()
+    }
+    settings = _settings(recipe, overrides, quick)
+    return _measure(GraphVAE(recipe.model, runners), recipe, settings, None)
+
+
+def _measure(
+    subject: LatentModel, recipe: Recipe, settings: EvaluateConfig, figures: Path | None
+) -> list[Metric]:
+    images, labels = Images(recipe.data, recipe.model.image_shape, recipe.model.classes).arrays(
+        "test"
+    )
+    return measure(subject, images, labels, settings, figures_dir=figures)
+
+
+def _runner(session: Session, outputs: list[str]) -> Runner:
+    return lambda inputs: dict(zip(outputs, session.run(outputs, inputs), strict=True))
+
+
+def _settings(recipe: Recipe, overrides: Mapping[str, Any], quick: bool) -> EvaluateConfig:
+    """Return the recipe's settings, shrunk if `quick`, with single keys replaced."""
+    known = [TABLE + key for key in EvaluateConfig.model_fields]
+    for key in overrides:
+        if key not in known:
+            hint = nearest(key, known) or f"; there are {', '.join(known)}"
+            raise UsageError(f"unknown key '{key}'{hint}")
+    chosen = {**(QUICK if quick else {}), **overrides}
+    values = {key.removeprefix(TABLE): chosen[key] for key in chosen if key.startswith(TABLE)}
+    return EvaluateConfig.parse(recipe.evaluate.model_dump() | values, "evaluate")

@@ -1,0 +1,176 @@
+"""`export.export`: from a training run to a bundle that was proved before it was given its name."""
+
+import logging
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+import serving
+from export import card, parity, saved_model
+from export.errors import ExportError
+from export.family import Family, family_of
+from export.precision import VARIANTS
+from export.run import Run, open_run
+from export.staging import replacing_bundle
+from export.variants import write_variants
+from serving.bundle import MANIFEST_NAME, FileEntry, Manifest, Variant, sha256
+from serving.verify import verify
+from zoo import pictures
+from zoo.errors import UsageError, nearest
+
+FORMATS = ("saved_model", "onnx")
+LICENSE = "Apache-2.0"
+VECTOR_ROWS = 3
+SAMPLE_LEVELS = 1  # of 255: a value next to one half may be rounded either way
+
+log = logging.getLogger(__name__)
+
+
+def export(
+    workdir: str | Path,
+    out: str | Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    variants: Sequence[str] = ("fp32",),
+    name: str | None = None,
+) -> Path:
+    """Export a trained model.
+
+    Every graph is converted, checked against its opset, compared with Keras at several batch sizes
+    and seeds, and run from the finished bundle by `serving.load`. A variant whose quality suffers
+    is left out, with a warning.
+
+    Args:
+        workdir: of `zoo.train`; the weights that validated best are exported.
+        out: the bundle's directory. A bundle that is there is replaced, anything else refused.
+        formats: `onnx`, `saved_model`, or both.
+        variants: of the ONNX graphs: `fp32`, `fp16`, `int8`.
+        name: of the model; that of the recipe unless given.
+
+    Returns:
+        `out`, which now holds a bundle.
+
+    Raises:
+        ExportError: the model cannot be exported, or not faithfully; nothing is written.
+        UsageError: no such run, format or variant.
+
+    Example:
+        >>> import tempfile, zoo
+        >>> place = Path(tempfile.mkdtemp())
+        >>> _ = zoo.train("vae-digits", place / "run", quick=True)
+        >>> bundle = export(place / "run", place / "bundle", formats=["onnx"])
+        >>> (bundle / "decoder.onnx").is_file()
+        True
+    """
+    formats = _choose("format", formats, FORMATS)
+    variants = _choose("variant", variants, VARIANTS)
+    run = open_run(workdir)
+    with replacing_bundle(Path(out)) as directory:
+        _Exporter(run, family_of(run), directory).write(formats, variants, name or run.recipe.name)
+    return Path(out)
+
+
+class _Exporter:
+    """One export of one run into an empty directory."""
+
+    def __init__(self, run: Run, family: Family, directory: Path):
+        self.run, self.family, self.directory = run, family, directory
+        # The headline first, which is the metric that lists show.
+        self.metrics = sorted(run.metrics(), key=lambda metric: metric["name"] != family.metric)
+
+    def write(self, formats: Sequence[str], variants: Sequence[str], name: str) -> None:
+        """Write the whole bundle, then prove it."""
+        written = write_variants(self.family, variants, self.directory) if "onnx" in formats else {}
+        if "saved_model" in formats:
+            self._write_saved_model()
+        samples = self.family.samples(self.run.model)
+        columns = self.family.processing.classes or math.isqrt(len(samples))
+        pictures.save(pictures.grid(samples, columns), self.directory / "samples.png")
+        shutil.copyfile(self.run.weights, self.directory / "model.weights.h5")
+        self._write_vectors()
+        self._write_manifest(name, written)
+        if written:
+            self._prove(samples, written)
+
+    def _write_saved_model(self) -> None:
+        log.info("writing the SavedModel")
+        directory = self.directory / "saved_model"
+        saved_model.write(self.family.graphs, directory)
+        signatures = saved_model.load(directory)
+        for spec in self.family.graphs:
+            error = parity.prove(signatures[spec.signature], spec)
+            log.info("SavedModel %s: within %.1e of Keras", spec.signature, error)
+
+    def _write_vectors(self) -> None:
+        """Write inputs and Keras's outputs of every graph: what a good installation reproduces."""
+        vectors = {}
+        for spec in self.family.graphs:
+            inputs = spec.sample(VECTOR_ROWS, 0)
+            for kind, arrays in (("inputs", inputs), ("outputs", spec.run(inputs))):
+                vectors |= {f"{spec.role}.{kind}.{key}": array for key, array in arrays.items()}
+        np.savez_compressed(self.directory / "test_vectors.npz", **vectors)
+
+    def _write_manifest(self, name: str, variants: dict[str, Variant]) -> None:
+        run, family = self.run, self.family
+        try:
+            manifest = Manifest(
+                name=name,
+                family=family.name,
+                task=family.task,
+                summary=run.recipe.summary,
+                parameters=run.model.count_params(),
+                variants=variants,
+                interface={spec.role: spec.interface for spec in family.graphs},
+                processing=family.processing,
+                metrics=self.metrics,
+                files=self._files(),
+                provenance=run.provenance,
+                license=LICENSE,
+            )
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(map(str, problem["loc"]))
+            raise ExportError(f"the bundle's {where} will not do: {problem['msg']}") from error
+        readme = self.directory / "README.md"
+        readme.write_text(card.render(manifest, family), encoding="utf-8")
+        manifest = manifest.model_copy(update={"files": self._files()})
+        text = manifest.model_dump_json(indent=1, exclude_none=True)
+        (self.directory / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+
+    def _files(self) -> dict[str, FileEntry]:
+        """List what is in the directory. A SavedModel is a folder, no part of the flat bundle."""
+        files = (path for path in sorted(self.directory.iterdir()) if path.is_file())
+        return {
+            path.name: FileEntry(sha256=sha256(path), bytes=path.stat().st_size) for path in files
+        }
+
+    def _prove(self, samples: np.ndarray, variants: dict[str, Variant]) -> None:
+        """Load the bundle as users will and compare: files, graphs, results, samples."""
+        for check in verify(self.directory):
+            if not check.passed:
+                raise ExportError(f"the bundle is wrong: {check.name}: {check.detail}")
+        for variant in variants:
+            served = serving.load(self.directory, device="cpu", variant=variant)
+            drawn = self.family.samples(served).astype(int)
+            levels = int(np.abs(drawn - samples).max())
+            log.info("%s: samples within %d of 255 levels of Keras", variant, levels)
+            if variant == "fp32" and levels > SAMPLE_LEVELS:
+                raise ExportError(
+                    f"the bundle's samples differ from Keras's by {levels} of 255 levels; "
+                    f"at most {SAMPLE_LEVELS} is rounding"
+                )
+
+
+def _choose(what: str, chosen: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the chosen names in the order of `known`, each once."""
+    for name in chosen:
+        if name not in known:
+            hint = nearest(name, known) or f"; there are {', '.join(known)}"
+            raise UsageError(f"unknown {what} '{name}'{hint}")
+    if not chosen:
+        raise UsageError(f"no {what} is given; there are {', '.join(known)}")
+    return [name for name in known if name in chosen]

@@ -1,0 +1,68 @@
+"""What the exporter knows of a graph: a function of a model, with its inputs and outputs named.
+
+Converter, linter, parity, SavedModel and bundle all read the same `GraphSpec`, so a family says
+once what its graphs are (`vae_graphs.py`) and gets the rest.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from serving.bundle import Interface, Port
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """One graph of a model.
+
+    Attributes:
+        role: what it is in the bundle; `decoder` is written to `decoder.onnx`.
+        signature: what it is called in the SavedModel.
+        call: takes the inputs by name, returns the outputs by name; traceable by `tf.function`.
+        inputs: the first axis of every input and output is `batch`, the others are fixed.
+        outputs: in the order in which the ONNX graph returns them.
+        sample: `(count, seed)` -> inputs as the model meets them in use.
+        sensitivity: `(input, output)`: changing the one must change the other, in every row.
+    """
+
+    role: str
+    signature: str
+    call: Callable[..., Mapping[str, Any]]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    sample: Callable[[int, int], Arrays]
+    sensitivity: tuple[str, str] | None = None
+
+    @property
+    def interface(self) -> Interface:
+        """The graph's inputs and outputs as the manifest lists them."""
+        return Interface(inputs=list(self.inputs), outputs=list(self.outputs))
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """Run the Keras model itself: the truth every export is compared with."""
+        return {name: np.asarray(value) for name, value in self.call(**inputs).items()}
+
+    def function(self) -> Any:
+        """Return the `tf.function` whose signature carries the input and output names."""
+        import tensorflow as tf
+
+        names = [port.name for port in self.inputs]
+        signature = [
+            tf.TensorSpec(
+                [None if isinstance(axis, str) else axis for axis in port.axes],
+                port.dtype,
+                name=port.name,
+            )
+            for port in self.inputs
+        ]
+
+        @tf.function(input_signature=signature, autograph=False)
+        def function(*tensors: Any) -> dict[str, Any]:
+            outputs = self.call(**dict(zip(names, tensors, strict=True)))
+            return {port.name: tf.identity(outputs[port.name]) for port in self.outputs}
+
+        return function

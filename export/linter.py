@@ -1,0 +1,136 @@
+"""Refuse a graph that ONNX Runtime could not load, or that draws its own noise.
+
+tf2onnx does not raise on what it cannot convert: it copies the TensorFlow operator into the ONNX
+file, which is then written and does not load. So every operator is looked up in the opset.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import onnx
+from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
+
+from export.errors import ExportError, first_line
+from export.graphs import GraphSpec
+from serving.bundle import Port
+
+# TensorFlow operators that reach ONNX files, what in Keras makes them, and what to write instead.
+TRAPS = {
+    "XlaDynamicUpdateSlice": (
+        "keras.ops.slice_update",
+        "use keras.ops.where(range == index, ...) or keras.ops.scatter_update",
+    ),
+    "StatelessRandomNormalV2": (
+        "keras.random.normal with a dynamic batch",
+        "take the noise as an input of the graph",
+    ),
+    "StatelessMultinomial": (
+        "keras.random.categorical",
+        "add Gumbel noise made from a uniform input and take keras.ops.argmax",
+    ),
+}
+RANDOM = ("Bernoulli", "Multinomial", "Random", "StatelessRandom")  # how their names begin
+STANDARD = ("", "ai.onnx")
+
+
+def lint(model: onnx.ModelProto, spec: GraphSpec) -> None:
+    """Check a converted graph against its opset and its specification.
+
+    Raises:
+        ExportError: naming the first operator, input, output or tensor that is wrong.
+    """
+    where = spec.role
+    opset = check_opset(model, where)
+    for node in nodes(model):
+        check_operator(node, opset, where)
+    for tensor in tensors(model):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            raise ExportError(f"{where}: tensor {tensor.name!r} lies outside the file")
+    check_ports(model.graph.input, spec.inputs, f"{where} input")
+    check_ports(model.graph.output, spec.outputs, f"{where} output")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"{where}: not valid ONNX: {first_line(error)}") from error
+
+
+def check_opset(model: onnx.ModelProto, where: str) -> int:
+    """Return the version of the standard operators; there must be no other operators."""
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    foreign = sorted(set(versions) - set(STANDARD))
+    if foreign:
+        raise ExportError(f"{where}: operator domain {foreign[0]!r}; only standard ONNX may ship")
+    if not versions:
+        raise ExportError(f"{where}: the file names no opset")
+    return max(versions.values())
+
+
+def check_operator(node: NodeProto, opset: int, where: str) -> None:
+    """Refuse an operator that the opset does not have, or that draws random numbers."""
+    kind = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+    place = f"{where}: operator {kind} at node {node.name!r}"
+    if kind in TRAPS:
+        source, remedy = TRAPS[kind]
+        raise ExportError(f"{place} comes from {source} and has no ONNX form; {remedy}")
+    if node.op_type.startswith(RANDOM):
+        raise ExportError(f"{place} draws random numbers; take the noise as an input of the graph")
+    if node.domain not in STANDARD or not _in_opset(node.op_type, opset):
+        raise ExportError(f"{place} is not in opset {opset}; use other operations in that layer")
+
+
+def check_ports(values: Iterable[ValueInfoProto], ports: Sequence[Port], where: str) -> None:
+    """Names, types and axes must be as declared, in the declared order."""
+    found = {value.name: f"{_dtype(value)} {_axes(value)}" for value in values}
+    declared = {port.name: f"{port.dtype} {port.axes}" for port in ports}
+    if list(found) != list(declared):
+        raise ExportError(f"{where}s are {list(found)}; expected {list(declared)}")
+    for name, expected in declared.items():
+        if found[name] != expected:
+            raise ExportError(f"{where} {name!r} is {found[name]}; expected {expected}")
+
+
+def nodes(model: onnx.ModelProto) -> Iterator[NodeProto]:
+    """Every node of the graph, of its functions, and of the subgraphs in both."""
+    for function in model.functions:
+        yield from _within(function.node)
+    yield from _within(model.graph.node)
+
+
+def _within(block: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    for node in block:
+        yield node
+        for subgraph in _subgraphs(node):
+            yield from _within(subgraph.node)
+
+
+def _subgraphs(node: NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    """Every tensor stored in the model: initializers and constants, subgraphs included."""
+    yield from model.graph.initializer
+    for node in nodes(model):
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.TENSOR:
+                yield attribute.t
+            yield from attribute.tensors
+        for subgraph in _subgraphs(node):
+            yield from subgraph.initializer
+
+
+def _in_opset(op_type: str, opset: int) -> bool:
+    try:
+        return not onnx.defs.get_schema(op_type, opset).deprecated
+    except onnx.defs.SchemaError:
+        return False
+
+
+def _dtype(value: ValueInfoProto) -> str:
+    return str(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+
+
+def _axes(value: ValueInfoProto) -> list[str | int]:
+    return [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]

@@ -1,0 +1,96 @@
+"""A training run, opened for export: recipe, model with the weights that ship, record."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import zoo
+from export.errors import ExportError, first_line
+from serving.bundle import Provenance, sha256
+from zoo.recipe import Recipe
+from zoo.training.workdir import WorkDir
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a work directory holds.
+
+    Attributes:
+        directory: where its files are.
+        recipe: what was trained.
+        model: with the weights that validated best.
+        record: `training.json`.
+    """
+
+    directory: WorkDir
+    recipe: Recipe
+    model: keras.Model
+    record: dict[str, Any]
+
+    @property
+    def weights(self) -> Path:
+        """The file with the weights of `model`."""
+        return self.directory.best_weights
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Read the evaluation; an empty list where there was none.
+
+        Raises:
+            ExportError: it is of other weights than those that would be exported.
+        """
+        path = self.directory.metrics
+        if not path.is_file():
+            return []
+        remedy = f"run `genzoo evaluate {self.directory.path}` again"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            weights, metrics = document.get("weights_sha256"), document["metrics"]
+        except (ValueError, KeyError, AttributeError) as error:
+            raise ExportError(f"{path} is not whole; {remedy}") from error
+        if weights not in (None, sha256(self.weights)):
+            message = f"{path} measures other weights than those of {self.weights.name}"
+            raise ExportError(f"{message}; {remedy}")
+        return metrics
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the weights come from, as the manifest says it."""
+        record = self.record
+        return Provenance(
+            recipe=self.recipe.model_dump(mode="json", exclude_none=True),
+            git_commit=record.get("git_commit"),
+            seed=self.recipe.train.seed,
+            dataset=record["dataset"],
+            dataset_license=record["dataset_license"],
+            packages=record["packages"],
+            train_seconds=float(record["train_seconds"]),
+            hardware=record["hardware"],
+        )
+
+
+def open_run(workdir: str | Path) -> Run:
+    """Read a work directory.
+
+    Raises:
+        UsageError: it holds no run, or one without weights.
+        ExportError: its files do not belong together.
+    """
+    directory = WorkDir(workdir)
+    recipe = directory.read_recipe()
+    try:
+        model = zoo.from_workdir(workdir)
+    except (OSError, ValueError, KeyError) as error:  # what h5py and Keras raise
+        raise ExportError(
+            f"{directory.best_weights} does not hold the weights of {directory.recipe.name}; "
+            f"train again in a new directory ({first_line(error)})"
+        ) from error
+    try:
+        record = directory.read_record()
+    except ValueError:
+        record = {}
+    if "dataset" not in record:
+        raise ExportError(f"{directory.record} is missing or not whole; train with --resume first")
+    return Run(directory, recipe, model, record)

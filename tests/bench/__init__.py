@@ -1,0 +1,1 @@
+"""Benchmarks: run them on a machine that does nothing else. Tests never time anything."""

@@ -1,0 +1,36 @@
+"""Published weights become the Keras model that they were exported from."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo import presets
+from zoo.catalogue import models
+from zoo.errors import GenzooError
+from zoo.hub import MODELS
+
+
+@pytest.mark.parametrize("name", models())
+def test_a_preset_draws_what_its_bundle_shows(name):
+    import serving
+
+    model = zoo.from_preset(name)
+    labels = list(range(4)) if model.config.classes else None
+    served = serving.load(name, device="cpu").generate(4, labels=labels, seed=3)
+    ours = model.generate(4, labels=labels, seed=3)
+    assert np.abs(ours.astype(int) - served.astype(int)).max() <= 1
+
+
+def test_altered_weights_are_not_even_parsed(tmp_path, monkeypatch):
+    name = next(iter(models()))
+    shutil.copytree(MODELS / name, tmp_path / name)
+    weights = tmp_path / name / presets.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    monkeypatch.setattr("zoo.hub.MODELS", tmp_path)
+    with pytest.raises(GenzooError, match="altered"):
+        zoo.from_preset(name)
+    weights.unlink()
+    with pytest.raises(GenzooError, match="missing"):
+        zoo.from_preset(tmp_path / name)
