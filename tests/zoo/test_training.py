@@ -70,6 +70,7 @@ def test_the_work_directory_holds_everything(whole):
     with (whole / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert set(rows[0]) == {"epoch", "loss", "reconstruction", "kl", "val_loss"}
     assert float(rows[2]["loss"]) < float(rows[0]["loss"])
     sheets = sorted(path.name for path in (whole / "samples").iterdir())
     assert sheets == ["epoch_001.png", "epoch_002.png", "epoch_003.png"]
@@ -79,7 +80,7 @@ def test_the_work_directory_holds_everything(whole):
 
 def test_what_is_kept_as_best_is_what_validated_best_with_averaged_weights(whole):
     with (whole / "history.csv").open() as file:
-        losses = [float(row["validation_loss"]) for row in csv.DictReader(file)]
+        losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
     assert state(whole)["best"] == pytest.approx(min(losses), rel=1e-6)
     model = zoo.from_workdir(whole)
     trained = [state(whole)[str(index)] for index in range(len(model.variables))]

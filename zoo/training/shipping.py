@@ -45,7 +45,7 @@ class Shipping(keras.callbacks.Callback):
             for rows in [tf.nest.flatten(batch)[0]]
         ]
         loss = sum(total for total, _ in sums) / sum(count for _, count in sums)
-        logs["validation_loss"] = loss
+        logs["val_loss"] = loss
         self._save(self.workdir.last_weights)
         if loss < self.best:
             self.best = loss
