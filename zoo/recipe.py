@@ -45,6 +45,8 @@ class TrainConfig(Config):
         jit_compile: compile the step with XLA.
         steps_per_execution: steps between two returns to Python.
         seed: of the weights, the order of the data and all noise.
+        initial_weights: a finished run, a bundle, or a name of `genzoo list`, to go on from its
+            weights instead of random ones.
     """
 
     epochs: Positive = 10
@@ -62,6 +64,7 @@ class TrainConfig(Config):
     jit_compile: bool = False
     steps_per_execution: Positive = 1
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
+    initial_weights: str | None = None
 
 
 class Recipe(Config):

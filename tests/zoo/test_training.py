@@ -149,6 +149,16 @@ def test_a_conditional_convolutional_run_with_augmentation_and_xla(tmp_path):
         assert sheet.size == (10 * 30 - 2, 8 * 30 - 2)
 
 
+def test_a_run_can_go_on_from_the_weights_of_another(whole, tmp_path):
+    changes = {"model__objective": "iwae", "model__samples": 3, "train__ema": 0.0}
+    run(tmp_path / "run", train__initial_weights=str(whole), train__learning_rate=1e-9, **changes)
+    source, tuned = zoo.from_workdir(whole), zoo.from_workdir(tmp_path / "run")
+    for before, after in zip(source.get_weights(), tuned.get_weights(), strict=True):
+        np.testing.assert_allclose(before, after, atol=1e-6)
+    with pytest.raises(UsageError, match=r"do not fit .* table"):
+        run(tmp_path / "other", train__initial_weights=str(whole), model__latent_dim=3)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path):
     with pytest.raises(TrainingError, match=r"became (nan|inf|-inf) by step \d+ .*learning_rate"):
         run(tmp_path / "run", train__learning_rate=1e30, train__optimizer="sgd")

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from zoo.data.images import Images
 from zoo.errors import UsageError
+from zoo.presets import from_preset
 from zoo.recipe import Recipe
 from zoo.training import devices as device_requests
 from zoo.training.optimizers import optimizer
@@ -104,6 +105,8 @@ class _Run:
         keras.utils.set_random_seed(config.seed)
         with strategy.scope():
             self.model = VAE(recipe.model, seed=config.seed)
+            if config.initial_weights:
+                start_from(self.model, config.initial_weights)
             self.model.compile(optimizer(config, self.total), jit_compile=config.jit_compile)
             self.model.optimizer.build(self.model.trainable_variables)
         shipped = VAE(recipe.model, seed=config.seed)
@@ -187,6 +190,23 @@ class _Run:
                 **provenance(),
             }
         )
+
+
+def start_from(model: VAE, source: str) -> None:
+    """Copy the weights of a run, a bundle or a published model into `model`.
+
+    Raises:
+        UsageError: there is no such thing, or its weights have other shapes.
+    """
+    other = from_workdir(source) if WorkDir(source).recipe.is_file() else from_preset(source)
+    ours, theirs = model.trainable_variables, other.trainable_variables
+    if [variable.shape for variable in ours] != [variable.shape for variable in theirs]:
+        raise UsageError(
+            f"the weights of {source} do not fit the recipe's [model] table, which may differ from "
+            "that of the source in objective, samples, beta and free_bits"
+        )
+    for target, value in zip(ours, theirs, strict=True):
+        target.assign(value.numpy())
 
 
 def from_workdir(workdir: str | Path) -> VAE:

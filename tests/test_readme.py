@@ -1,0 +1,76 @@
+"""The README's commands and snippets run, and its numbers are those of the bundles."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serving.bundle import read_manifest
+from zoo.catalogue import models
+from zoo.hub import find
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, flags=re.M | re.S)
+
+
+def test_every_command_and_snippet_runs(tmp_path):
+    """In the order of the README, in one empty folder, as a reader would."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    genzoo = [sys.executable, "-c", "from export.cli import main; main()"]
+
+    def run(command: list[str]) -> None:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+    for language, block in re.findall(r"^```(bash|python)\n(.*?)^```", TEXT, flags=re.M | re.S):
+        if language == "python":
+            run([sys.executable, "-c", block])
+            continue
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["genzoo"]:
+                run(genzoo + words[1:])
+            else:
+                assert words[:2] == ["pip", "install"], line
+    made = {path.name for path in tmp_path.iterdir()}
+    assert {"grid.png", "threes.png", "first.png", "runs", "bundles"} <= made
+
+
+def test_every_option_named_in_the_readme_exists():
+    from typer.testing import CliRunner
+
+    from export.cli import joined
+
+    text = "\n".join(blocks("console"))
+    for line in text.splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["genzoo"]:
+            shown = CliRunner().invoke(joined(), [words[1], "--help"]).output
+            for option in (word for word in words if word.startswith("--")):
+                assert option in shown, f"{line}: {option}"
+
+
+@pytest.mark.parametrize("name", models())
+def test_the_table_shows_the_numbers_of_the_bundles(name):
+    manifest = read_manifest(find(name).directory)
+    row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{name}`"))
+    nll = next(metric for metric in manifest.metrics if metric["name"] == "nll")
+    assert f"{nll['value']:.2f}" in row
+    assert f"{nll['importance_samples']}" in row.replace(",", "")
+    assert f"{manifest.parameters:,}" in row
+    assert f"{round(manifest.provenance.train_seconds):,}" in row
+
+
+def test_every_picture_is_there():
+    for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", TEXT):
+        assert (ROOT / target).is_file(), target
