@@ -23,8 +23,8 @@ def log_prob(image: KerasTensor, parameters: KerasTensor, likelihood: str) -> Ke
 
     Example:
         >>> import numpy as np
-        >>> float(log_prob(np.ones((2, 2, 1)), np.zeros((2, 2, 1)), "bernoulli")) == 4 * np.log(0.5)
-        True
+        >>> round(float(log_prob(np.ones((2, 2, 1)), np.zeros((2, 2, 1)), "bernoulli")), 4)
+        -2.7726
     """
     per_value = {"bernoulli": bernoulli, "discretized_logistic": discretized_logistic}[likelihood]
     return ops.sum(per_value(image, parameters), axis=(-3, -2, -1))
