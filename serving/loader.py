@@ -123,9 +123,11 @@ def choose_variant(manifest: Manifest, variant: str, device: str) -> str:
         UsageError: the bundle has no such variant.
     """
     known = list(manifest.variants)
+    if not known:
+        raise UsageError(f"{manifest.name} has no ONNX graphs; export it with --formats onnx")
     if variant == "auto":
         wanted = ["fp16", "fp32"] if device == "cuda" else ["fp32"]
-        variant = next((name for name in wanted if name in known), known[0] if known else "fp32")
+        variant = next((name for name in wanted if name in known), known[0])
     if variant not in known:
         raise UsageError(
             f"{manifest.name} has no variant '{variant}'; it has {', '.join(known)}"

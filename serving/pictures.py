@@ -30,7 +30,7 @@ def writer(out: str | Path, count: int, channels: int) -> Callable[[np.ndarray],
         UsageError: the suffix is not one of these, or the images do not fit the kind of file.
 
     Example:
-        >>> writer("/tmp/two.png", 2, 1)(np.zeros((2, 8, 8, 1), np.uint8))
+        >>> writer("two.png", 2, 1)(np.zeros((2, 8, 8, 1), np.uint8))
     """
     path = Path(out)
     kind = "" if path.is_dir() else path.suffix.lower()

@@ -1,10 +1,14 @@
 """What every test shares: quiet TensorFlow, and two logical CPUs so that distribution is real."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+SHARED = Path(__file__).parent.parent.parent / "shared/data/tfds"  # beside the checkout
+if SHARED.is_dir():
+    os.environ.setdefault("TFDS_DATA_DIR", str(SHARED))
 NEED_TENSORFLOW = {"export", "zoo", "bench"}
 
 

@@ -25,7 +25,9 @@ def imports(package: str) -> Iterator[tuple[Path, str]]:
 
 
 def test_zoo_imports_nothing_of_ours():
-    assert not [found for found in imports("zoo") if found[1].split(".")[0] in ("serving", "export")]
+    assert not [
+        found for found in imports("zoo") if found[1].split(".")[0] in ("serving", "export")
+    ]
 
 
 def test_serving_imports_only_what_needs_no_tensorflow():

@@ -14,9 +14,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     fails, and what was at `path` before then stays as it was. Missing parent folders are made.
 
     Example:
-        >>> with replacing("/tmp/answer.txt") as temporary:
+        >>> with replacing("answer.txt") as temporary:
         ...     _ = temporary.write_text("42")
-        >>> Path("/tmp/answer.txt").read_text()
+        >>> Path("answer.txt").read_text()
         '42'
     """
     path = Path(path)

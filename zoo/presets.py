@@ -16,7 +16,8 @@ def from_preset(name_or_dir: str | Path) -> VAE:
     """Build the Keras model of a bundle, with its weights.
 
     The weights are loaded into a class of ours, built from the bundle's recipe; nothing of the
-    bundle is executed. For a name of the catalogue, every byte that is read is pinned.
+    bundle is executed. Files are compared with the hashes of the catalogue, or in a directory with
+    those of the bundle's manifest, before they are read.
 
     Args:
         name_or_dir: a name of `genzoo list`, or a bundle directory.
@@ -31,20 +32,24 @@ def from_preset(name_or_dir: str | Path) -> VAE:
         (2, 28, 28, 1)
     """
     source = find(name_or_dir)
-    manifest = json.loads(_checked(source, MANIFEST).read_bytes())
-    recipe = Recipe.parse(manifest["provenance"]["recipe"], f"recipe of {name_or_dir}")
-    model = VAE(recipe.model, seed=recipe.train.seed)
-    model.load_weights(_checked(source, WEIGHTS))
+    try:
+        manifest = json.loads(_whole(source, MANIFEST, None))
+        recipe = Recipe.parse(manifest["provenance"]["recipe"], f"recipe of {name_or_dir}")
+        _whole(source, WEIGHTS, manifest["files"][WEIGHTS]["sha256"])
+        model = VAE(recipe.model, seed=recipe.train.seed)
+        model.load_weights(source.directory / WEIGHTS)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise GenzooError(
+            f"{source.directory} is no bundle with weights ({reason}); export it again"
+        ) from error
     return model
 
 
-def _checked(source: Source, name: str) -> Path:
-    """Return the path of a bundle's file, after comparing it with the catalogue where it is in."""
-    path = source.directory / name
-    if not path.is_file():
-        raise GenzooError(f"{path} is missing; export the model again")
-    if source.entry is not None:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if digest != source.entry.files[name].sha256:
-            raise GenzooError(f"{path} was altered: its sha256 is not the pinned one; reinstall")
-    return path
+def _whole(source: Source, name: str, listed: str | None) -> bytes:
+    """Return a file's bytes, if they are those that the catalogue or the manifest names."""
+    data = (source.directory / name).read_bytes()
+    expected = source.entry.files[name].sha256 if source.entry else listed
+    if expected not in (None, hashlib.sha256(data).hexdigest()):
+        raise ValueError(f"{name} was altered: its sha256 is not the expected one")
+    return data

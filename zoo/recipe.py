@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from zoo.config import Config
 from zoo.data.images import ImagesConfig
@@ -60,7 +60,7 @@ class TrainConfig(Config):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     ema: Fraction = 0.999
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
     jit_compile: bool = False
     steps_per_execution: Positive = 1
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
@@ -82,6 +82,15 @@ class Recipe(Config):
     data: ImagesConfig
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.model.likelihood == "bernoulli" and not self.data.binarize:
+            raise ValueError(
+                "a Bernoulli likelihood is one of binary images; set data.binarize=true, or "
+                "model.likelihood=discretized_logistic for grey levels and colours"
+            )
+        return self
 
     @classmethod
     def load(
@@ -110,10 +119,6 @@ class Recipe(Config):
         for key, value in ({**QUICK, **(overrides or {})} if quick else overrides or {}).items():
             _set(values, key, value)
         return cls.parse(values, f"recipe {name_or_path}")
-
-    def save(self, path: str | Path) -> None:
-        """Write the recipe with every value spelled out."""
-        Path(path).write_text(self.to_toml(), encoding="utf-8")
 
     def to_toml(self) -> str:
         """Return the recipe as TOML, every value spelled out (unset ones left out)."""

@@ -71,6 +71,16 @@ def test_validation_and_training_share_no_image():
     assert not any(image.tobytes() in seen for image in validation)
 
 
+def test_a_data_set_without_a_test_split_gives_its_last_tenth(monkeypatch):
+    source = images(limit=None)
+    monkeypatch.delitem(source.source.splits, "test")
+    parts = [source._rows(part) for part in ("train", "validation", "test")]
+    total = source.source.splits["train"]
+    assert parts == [slice(0, 1274), slice(1274, 1294), slice(1294, total)]
+    shown, _ = source.arrays("test")
+    assert len(shown) == total // 10 == 143
+
+
 def test_a_conditional_model_gets_the_labels_of_its_images():
     source = images(classes=10)
     batch = next(source.training_batches(16, seed=0).as_numpy_iterator())

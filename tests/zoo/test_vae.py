@@ -108,6 +108,18 @@ def test_labels_are_for_conditional_models(kind, labels):
         tiny.model(kind).generate(2, labels=labels)
 
 
+@pytest.mark.parametrize("labels", [[0, 4], [0, -1], [1], [[0, 1]]])
+def test_labels_are_of_the_model_and_one_for_each_image(labels):
+    with pytest.raises(UsageError, match="expected 2 whole numbers from 0 to 3"):
+        tiny.model("conditional").generate(2, labels=labels)
+
+
+@pytest.mark.parametrize("count", [0, -3])
+def test_a_count_is_at_least_one(count):
+    with pytest.raises(UsageError, match="at least 1"):
+        tiny.model("dense").generate(count)
+
+
 def test_noise_outside_its_seeds_is_refused():
     with pytest.raises(UsageError, match="seed"):
         tiny.model("dense").generate(2, seed=-1)

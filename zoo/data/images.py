@@ -5,6 +5,7 @@ the position in the run, so a run that stops after any step goes on with exactly
 would have had.
 """
 
+import sys
 from typing import Annotated
 
 import numpy as np
@@ -67,10 +68,10 @@ class Images:
         source, config = self.source, self.config
         if source.kind != "images":
             raise UsageError(f"data set '{config.name}' holds {source.kind}; expected images")
-        if missing := {"train", "test"} - source.splits.keys():
+        if "train" not in source.splits:
             raise UsageError(
-                f"'{config.name}' has no {' and no '.join(sorted(missing))} split, only "
-                f"{', '.join(source.splits)}; choose another data set"
+                f"'{config.name}' has no train split, only {', '.join(source.splits)}; "
+                "choose another data set"
             )
         if source.image_shape != self.image_shape and not config.resize:
             raise UsageError(
@@ -82,17 +83,33 @@ class Images:
                 f"'{config.name}' has {source.classes} classes and the model takes {self.classes}; "
                 f"set model.classes={source.classes}"
             )
-        if config.validation >= source.splits["train"]:
+        most = self._rows("validation").stop
+        if config.validation >= most:
             raise UsageError(
-                f"'{config.name}' has {source.splits['train']} training images, not more than "
-                f"the {config.validation} held out; lower data.validation"
+                f"'{config.name}' has {most} training images, not more than the "
+                f"{config.validation} held out; lower data.validation"
             )
+
+    def _rows(self, part: str) -> slice:
+        """Return the rows of the data set's own split that are `train`, `validation` or `test`.
+
+        The end of `train` is held out for validation, and where the data set has no `test`, the
+        last tenth is for testing.
+        """
+        splits = self.source.splits
+        if part == "test" and "test" in splits:
+            return slice(0, splits["test"])
+        total = splits["train"]
+        end = total if "test" in splits else total - total // 10
+        if part == "test":
+            return slice(end, total)
+        start = max(0, end - self.config.validation)
+        return slice(start, end) if part == "validation" else slice(0, start)
 
     @property
     def training_images(self) -> int:
         """Number of images in an epoch."""
-        held_out = self.source.splits["train"] - self.config.validation
-        return min(held_out, self.config.limit or held_out)
+        return min(self._rows("train").stop, self.config.limit or sys.maxsize)
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Number of batches in an epoch; the last may be smaller."""
@@ -110,7 +127,7 @@ class Images:
             A data set of images `(B, H, W, C)` float32 in [0, 1], or for a conditional model of
             dicts with `image` and `labels`, int32 `(B,)`.
         """
-        examples = self._load("train", slice(0, self.training_images))
+        examples = self._load("train")
         with tf.device("CPU:0"):
             examples = {name: tf.constant(values) for name, values in examples.items()}
         epoch, done = divmod(start, self.steps_per_epoch(batch_size))
@@ -137,16 +154,14 @@ class Images:
         Returns:
             Images `(N, H, W, C)` float32 in [0, 1], and labels int32 `(N,)` of a conditional model.
         """
-        count = self.config.validation if split == "validation" else self.source.splits[split]
-        limited = slice(0, min(count, self.config.limit or count))
-        if split == "validation":
-            first = self.source.splits["train"] - count
-            split, limited = "train", slice(first, first + limited.stop)
-        examples = self._load(split, limited)
+        examples = self._load(split)
         return examples["image"].astype(np.float32) / 255, examples.get("labels")
 
-    def _load(self, split: str, rows: slice) -> dict[str, np.ndarray]:
-        """Return rows of a split as uint8 images of the model's shape, with labels if needed."""
+    def _load(self, part: str) -> dict[str, np.ndarray]:
+        """Return a split as uint8 images of the model's shape, with labels if it takes them."""
+        rows = self._rows(part)
+        stop = min(rows.stop, rows.start + (self.config.limit or sys.maxsize))
+        name = "test" if part == "test" and "test" in self.source.splits else "train"
 
         def pick(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             picked = {"image": _fit(example["image"], self.image_shape)}
@@ -154,7 +169,7 @@ class Images:
                 picked["labels"] = tf.cast(example["label"], tf.int32)
             return picked
 
-        examples = self.builder.as_dataset(split=f"{split}[{rows.start}:{rows.stop}]")
+        examples = self.builder.as_dataset(split=f"{name}[{rows.start}:{stop}]")
         examples = examples.map(pick, num_parallel_calls=2, deterministic=True)
         batches = list(examples.batch(DECODE_BATCH).as_numpy_iterator())
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

@@ -1,6 +1,7 @@
 """Where a model trains: the strategy for what the user asked for."""
 
 import re
+from contextlib import suppress
 
 import tensorflow as tf
 
@@ -28,12 +29,16 @@ def strategy(devices: str = "auto") -> tf.distribute.Strategy:
         for device in tf.config.list_physical_devices("GPU")
     ]
     if devices.startswith("cpu"):
+        with suppress(RuntimeError):  # too late to hide them: TensorFlow is in use already
+            tf.config.set_visible_devices([], "GPU")
         names = _logical_cpus(int((match[1] or ":1")[1:]))
     elif devices == "auto":
         names = gpus
     else:
         wanted = (match[2] or "")[1:]
         names = [f"GPU:{index}" for index in wanted.split(",")] if wanted else gpus
+        if len(set(names)) < len(names):
+            raise UsageError(f"devices is '{devices}'; expected each GPU once")
         if not names or not set(names) <= set(gpus):
             raise UsageError(
                 f"devices is '{devices}', and TensorFlow sees {len(gpus)} GPUs; use --devices cpu"

@@ -62,8 +62,16 @@ class FiniteLoss(keras.callbacks.Callback):
             )
 
 
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """Leaves `fit` in the middle of an epoch, so that nothing is done that belongs to its end."""
+
+
 class Interruption(keras.callbacks.Callback):
-    """On SIGINT or SIGTERM, finishes the step at hand, saves the state and ends the run."""
+    """On SIGINT or SIGTERM, finishes the step at hand, saves the state and ends the run.
+
+    Raises:
+        Stopped: out of `fit`, once the state is saved.
+    """
 
     def __init__(self, state: State):
         super().__init__()
@@ -73,7 +81,7 @@ class Interruption(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         if self.received:
             self.state.save()
-            self.model.stop_training = True
+            raise Stopped
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from zoo.presets import from_preset
 from zoo.recipe import Recipe
 from zoo.training import devices as device_requests
 from zoo.training.optimizers import optimizer
-from zoo.training.progress import FiniteLoss, Interruption, Progress
+from zoo.training.progress import FiniteLoss, Interruption, Progress, Stopped
 from zoo.training.provenance import provenance
 from zoo.training.samples import Samples
 from zoo.training.shipping import Shipping
@@ -84,7 +85,7 @@ def train(
     strategy = device_requests.strategy(devices)
     images = Images(recipe.data, recipe.model.image_shape, recipe.model.classes)
     directory = WorkDir(workdir)
-    directory.open(recipe, resume=resume)
+    directory.check(recipe, resume=resume)
     keras.config.set_dtype_policy(recipe.train.precision)
     try:
         return _Run(recipe, directory, images, strategy).execute()
@@ -111,16 +112,18 @@ class _Run:
             self.model.optimizer.build(self.model.trainable_variables)
         shipped = VAE(recipe.model, seed=config.seed)
         self.shipping = Shipping(shipped, self._validation_batches(), directory)
-        self.state = State(directory, self.shipping)
+        self.state = State(directory, self.shipping, images.source.name)
         self.state.restore(self.model)
         self.interruption = Interruption(self.state)
 
     def execute(self) -> Result:
+        """Train to the end, or until a signal."""
+        self.directory.claim(self.recipe)
         started, begun = time.monotonic(), self.steps
         before = self.directory.read_record().get("train_seconds", 0.0)
         progress = Progress(self.steps, self.total)
         try:
-            with self.interruption.listening():
+            with self.interruption.listening(), suppress(Stopped):
                 self._fit(progress)
         finally:
             progress.close()
@@ -150,7 +153,7 @@ class _Run:
             progress,
             self.interruption,
         ]
-        while self.steps < self.total and not self.interruption.received:
+        while self.steps < self.total:
             # A run that stopped within an epoch first completes it, then goes on in whole epochs.
             epoch, done = divmod(self.steps, self.steps_per_epoch)
             config, remaining = self.recipe.train, self.steps_per_epoch - done

@@ -53,8 +53,7 @@ class Shipping(keras.callbacks.Callback):
 
     def take_weights(self) -> None:
         """Copy the weights that ship from the model in training."""
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        trained = self.model.trainable_variables
+        optimizer, trained = self.model.optimizer, self.model.trainable_variables
         if optimizer.use_ema and optimizer.built:
             averages = optimizer._model_variables_moving_average
             trained = [averages[optimizer._get_variable_index(variable)] for variable in trained]

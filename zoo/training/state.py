@@ -15,12 +15,14 @@ class State(keras.callbacks.Callback):
     """Saves everything that the next step depends on: after each epoch, and when asked to stop.
 
     That is the weights, the state of random generators, the optimizer with its moments, averages
-    and step count, and the best validation loss. The data follow from the step count alone.
+    and step count, and the best validation loss. The batches follow from the step count alone, as
+    long as the data set is the same.
     """
 
-    def __init__(self, workdir: WorkDir, shipping: Shipping):
+    def __init__(self, workdir: WorkDir, shipping: Shipping, data: str):
         super().__init__()
         self.workdir = workdir
+        self.data = data
         self.shipping = shipping
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -30,21 +32,23 @@ class State(keras.callbacks.Callback):
         """Write the state, whole or not at all."""
         values = {str(i): variable.numpy() for i, variable in enumerate(_variables(self.model))}
         with replacing(self.workdir.state) as temporary:
-            np.savez(temporary, best=np.float64(self.shipping.best), **values)
+            np.savez(temporary, best=np.float64(self.shipping.best), data=self.data, **values)
 
     def restore(self, model: keras.Model) -> None:
         """Bring `model` and its optimizer to the saved state; without one, leave them as they are.
 
         Raises:
-            GenzooError: the file is damaged or of another model.
+            GenzooError: the file is damaged, or of another model or other data.
         """
         if not self.workdir.state.is_file():
             return
         variables = _variables(model)
         try:
             with np.load(self.workdir.state) as saved:
-                if len(saved.files) != len(variables) + 1:
-                    raise ValueError(f"{len(saved.files) - 1} variables, not {len(variables)}")
+                if saved["data"] != self.data:
+                    raise ValueError(f"the data were {saved['data']} and are now {self.data}")
+                if len(saved.files) != len(variables) + 2:
+                    raise ValueError(f"{len(saved.files) - 2} variables, not {len(variables)}")
                 for index, variable in enumerate(variables):
                     variable.assign(saved[str(index)])
                 self.shipping.best = float(saved["best"])

@@ -28,8 +28,8 @@ class WorkDir:
         self.samples = self.path / "samples"
         self.logs = self.path / "logs"
 
-    def open(self, recipe: Recipe, *, resume: bool) -> None:
-        """Claim the directory for a run of `recipe`.
+    def check(self, recipe: Recipe, *, resume: bool) -> None:
+        """Make sure that the directory is free for a run of `recipe`, or holds it.
 
         Raises:
             UsageError: it holds something else, or a run that nobody asked to resume.
@@ -39,9 +39,6 @@ class WorkDir:
                 raise UsageError(
                     f"{self.path} holds something else than a run; give a new directory"
                 )
-            self.samples.mkdir(parents=True)
-            with replacing(self.recipe) as temporary:
-                temporary.write_text(recipe.to_toml(), encoding="utf-8")
             return
         if not resume:
             raise UsageError(
@@ -53,6 +50,12 @@ class WorkDir:
                 f"{self.path} was made by another recipe ({_difference(found, recipe)}); "
                 "resume with the same recipe and overrides, or give a new directory"
             )
+
+    def claim(self, recipe: Recipe) -> None:
+        """Make the directory that of a run of `recipe`."""
+        self.samples.mkdir(parents=True, exist_ok=True)
+        with replacing(self.recipe) as temporary:
+            temporary.write_text(recipe.to_toml(), encoding="utf-8")
 
     def read_recipe(self) -> Recipe:
         """Return the recipe of the run.

@@ -20,7 +20,7 @@ class VAEConfig(Config):
         channels: convolutional only; width at each resolution, finest first. Each resolution
             halves the one before, so height and width must be divisible by `2 ** len(channels)`.
         blocks: convolutional only; residual blocks at each resolution.
-        activation: any Keras activation.
+        activation: an activation of Keras, by its name.
         latent_dim: width D of the latent.
         likelihood: `bernoulli` for binary images, `discretized_logistic` for 256 grey levels.
         classes: 0 for an unconditional model, else the number of labels of a conditional one
@@ -38,7 +38,7 @@ class VAEConfig(Config):
     hidden: tuple[Positive, ...] = (200, 200)
     channels: tuple[Positive, ...] = (32, 64)
     blocks: Annotated[int, Field(ge=0)] = 1
-    activation: str = "tanh"
+    activation: Literal["elu", "gelu", "leaky_relu", "relu", "silu", "softplus", "tanh"] = "tanh"
     latent_dim: Positive = 50
     likelihood: Literal["bernoulli", "discretized_logistic"] = "bernoulli"
     classes: Annotated[int, Field(ge=0)] = 0

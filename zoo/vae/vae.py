@@ -190,12 +190,23 @@ class VAE(BuiltModel):
         Returns:
             uint8 `(count, H, W, C)`.
         """
+        if count < 1:
+            raise UsageError(f"count is {count}; expected at least 1")
         z = noise.normal(count, self.config.latent_dim, seed)
-        labels = None if labels is None else ops.convert_to_tensor(labels, dtype="int32")
         if labels is not None:
+            labels = self._checked(labels, count)
             mean, log_variance = self.prior(labels)
             z = mean + ops.exp(0.5 * log_variance) * z
         return self._pixels(z, labels)
+
+    def _checked(self, labels: Sequence[int], count: int) -> np.ndarray:
+        labels = np.asarray(labels, "int32")
+        if labels.shape != (count,) or not np.isin(labels, range(self.config.classes)).all():
+            raise UsageError(
+                f"labels are {labels.tolist()[:8]}...; expected {count} whole numbers from 0 to "
+                f"{self.config.classes - 1}"
+            )
+        return labels
 
     def reconstruct(self, image: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
         """Encode images `(B, H, W, C)` in [0, 1] and decode the posterior mean, to uint8."""
