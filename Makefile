@@ -9,12 +9,14 @@ READY = $(VENV)/ready
 # Train on data that need no download, measure, export, prove the export, and sample from it.
 demo: $(READY)
 	rm -rf runs/demo bundles/demo
-	$(BIN)/genzoo train vae-digits --workdir runs/demo
+	$(BIN)/genzoo train vae-digits --workdir runs/demo --devices cpu:2
 	$(BIN)/genzoo evaluate runs/demo
 	$(BIN)/genzoo export runs/demo --out bundles/demo --variants fp32,fp16,int8
 	$(BIN)/genzoo verify bundles/demo
 	$(BIN)/genzoo generate bundles/demo -n 64 --seed 7 --out demo.png
-	$(BIN)/genzoo generate vae-mnist -n 64 --seed 7 --out demo-mnist.png
+	$(BIN)/python -c "import serving, sys; serving.load('bundles/demo').generate(1); \
+	  print('TensorFlow in a serving process:', 'tensorflow' in sys.modules)"
+	$(BIN)/genzoo compare runs/demo bundles/demo
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -42,5 +44,6 @@ $(READY): setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist runs bundles *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist runs/demo bundles/demo demo.png
+	rm -rf *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -69,7 +69,23 @@ def export(
     from export.exporter import export as write
 
     bundle = write(workdir, out, formats=_words(formats), variants=_words(variants), name=name)
-    print(f"{bundle} is proved and ready: genzoo generate {bundle}, genzoo card {bundle}")
+    print(f"{bundle} is proved; its card: genzoo card {bundle}")
+
+
+@app.command(epilog="Example: genzoo compare runs/v1 bundles/v1")
+def compare(
+    workdir: Annotated[Path, typer.Argument(metavar="WORKDIR", help="What `genzoo train` made.")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What `genzoo export` made.")],
+) -> None:
+    """Print how far SavedModel and ONNX are from Keras, and how fast each is here."""
+    load_tensorflow()
+    from export.comparison import BATCH
+    from export.comparison import compare as rows
+
+    table = list(rows(workdir, bundle))
+    print(f"{'form':<20}{'max error':>12}{'images/s':>12}   (batch {BATCH})")
+    for row in table:
+        print(f"{row.form:<20}{row.error:>12.1e}{row.images_per_second:>12,.0f}")
 
 
 def _words(text: str) -> list[str]:
