@@ -17,6 +17,7 @@ from export.parity import Runner
 from export.run import open_run
 from serving.bundle import read_manifest
 from serving.session import Session
+from zoo.hub import find
 
 BATCH, ROUNDS, CALLS = 64, 7, 10
 
@@ -47,7 +48,7 @@ def compare(workdir: str | Path, bundle: str | Path) -> Iterator[Row]:
     """
     spec = family_of(open_run(workdir)).graphs[0]
     inputs = spec.sample(BATCH, 0)
-    runners = dict(_runners(spec, Path(bundle)))
+    runners = dict(_runners(spec, find(str(bundle)).directory))
     output = spec.outputs[0].name
     expected = spec.run(inputs)[output]
     errors = {form: np.abs(run(inputs)[output] - expected).max() for form, run in runners.items()}

@@ -10,9 +10,10 @@ from onnxscript.optimizer import optimize
 from onnxscript.rewriter import rewrite
 from onnxscript.rewriter.rules.common import matmul_add_to_gemm_rule
 
-from export.errors import ExportError, first_line
+from export.errors import ExportError
 from export.graphs import GraphSpec
 from export.quiet import quiet
+from zoo.errors import first_line
 
 OPSET = 18
 PRODUCER = "genzoo"

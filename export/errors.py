@@ -8,8 +8,3 @@ class ExportError(GenzooError):
 
     Nothing is left behind: a bundle is written whole or not at all.
     """
-
-
-def first_line(error: Exception) -> str:
-    """Return what another library's error says in its first line, or else its type."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

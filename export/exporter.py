@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from export.precision import VARIANTS
 from export.run import Run, open_run
 from export.staging import replacing_bundle
 from export.variants import write_variants
-from serving.bundle import MANIFEST_NAME, FileEntry, Manifest, Variant, sha256
+from serving.bundle import MANIFEST_NAME, NAME_PATTERN, FileEntry, Manifest, Variant, sha256
 from serving.verify import verify
 from zoo import pictures
 from zoo.errors import UsageError, nearest
@@ -56,7 +57,7 @@ def export(
 
     Raises:
         ExportError: the model cannot be exported, or not faithfully; nothing is written.
-        UsageError: no such run, format or variant.
+        UsageError: no such run, format or variant, or a name that is none.
 
     Example:
         >>> import tempfile, zoo
@@ -68,6 +69,8 @@ def export(
     """
     formats = _choose("format", formats, FORMATS)
     variants = _choose("variant", variants, VARIANTS)
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise UsageError(f"name '{name}' is none for a model; expected a-z, 0-9 and -, 64 at most")
     run = open_run(workdir)
     with replacing_bundle(Path(out)) as directory:
         _Exporter(run, family_of(run), directory).write(formats, variants, name or run.recipe.name)

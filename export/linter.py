@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import onnx
 from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
 
-from export.errors import ExportError, first_line
+from export.errors import ExportError
 from export.graphs import GraphSpec
 from serving.bundle import Port
+from zoo.errors import first_line
 
 # TensorFlow operators that reach ONNX files, what in Keras makes them, and what to write instead.
 TRAPS = {

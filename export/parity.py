@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from export.errors import ExportError, first_line
+from export.errors import ExportError
 from export.graphs import Arrays, GraphSpec
+from zoo.errors import first_line
 
 BATCHES = (1, 3, 64, 257)
 SEEDS = (0, 1)

@@ -16,10 +16,11 @@ from onnxruntime.quantization import (
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxscript import ir
 
-from export.errors import ExportError, first_line
+from export.errors import ExportError
 from export.graphs import Arrays
 from export.parity import runner
 from export.quiet import quiet
+from zoo.errors import first_line
 
 VARIANTS = ("fp32", "fp16", "int8")
 FLOAT16_MAX = float(np.finfo(np.float16).max)

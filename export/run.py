@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 import zoo
-from export.errors import ExportError, first_line
+from export.errors import ExportError
 from serving.bundle import Provenance, sha256
+from zoo.errors import first_line
 from zoo.recipe import Recipe
 from zoo.training.workdir import WorkDir
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from export.errors import ExportError, first_line
+from export.errors import ExportError
 from export.graphs import GraphSpec
 from export.parity import Runner
+from zoo.errors import first_line
 
 DEFAULT = "serving_default"
 

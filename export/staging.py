@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from export.errors import ExportError, first_line
+from export.errors import ExportError
 from serving.bundle import MANIFEST_NAME
+from zoo.errors import first_line
 
 
 @contextmanager

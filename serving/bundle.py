@@ -18,6 +18,7 @@ from zoo.errors import GenzooError
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "bundle.json"
 MANIFEST_LIMIT = 4 * 2**20  # bytes; a real manifest is a few kilobytes
+NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -109,7 +110,7 @@ class Manifest(Record):
     """The contents of `bundle.json`."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     family: Literal["vae", "gan", "transformer"]
     task: str
     summary: str

@@ -10,7 +10,7 @@ import onnxruntime
 
 from serving.bundle import BundleError
 from serving.threads import default_threads
-from zoo.errors import GenzooError
+from zoo.errors import GenzooError, first_line
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 # The float32 variant promises float32, and TensorFloat-32 keeps 10 bits of a product's inputs. For
@@ -50,8 +50,8 @@ class Session:
             )
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
             if device == "cuda":
-                raise DeviceError(f"CUDA does not run {name}: {_first_line(error)}") from error
-            raise BundleError(f"ONNX Runtime refuses {name}: {_first_line(error)}") from error
+                raise DeviceError(f"CUDA does not run {name}: {first_line(error)}") from error
+            raise BundleError(f"ONNX Runtime refuses {name}: {first_line(error)}") from error
         self.providers: list[str] = self._session.get_providers()
         if device == "cuda" and CUDA not in self.providers:
             raise DeviceError(
@@ -80,7 +80,7 @@ class Session:
             self._session.run_with_iobinding(binding)
             return binding.copy_outputs_to_cpu()
         except Exception as error:  # as above
-            raise GenzooError(f"ONNX Runtime failed: {_first_line(error)}") from error
+            raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
 
 
 def cuda_expected() -> bool:
@@ -119,7 +119,3 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors come as exceptions; the log would print them twice
     return options
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0]

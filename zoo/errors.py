@@ -28,3 +28,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     matches = get_close_matches(str(word), list(known), n=1, cutoff=0.5)
     return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what another library's error says, or else its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

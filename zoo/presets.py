@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from zoo.errors import GenzooError
+from zoo.errors import GenzooError, first_line
 from zoo.hub import Source, find
 from zoo.recipe import Recipe
 from zoo.vae import VAE
@@ -39,7 +39,7 @@ def from_preset(name_or_dir: str | Path) -> VAE:
         model = VAE(recipe.model, seed=recipe.train.seed)
         model.load_weights(source.directory / WEIGHTS)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        reason = first_line(error)
         raise GenzooError(
             f"{source.directory} is no bundle with weights ({reason}); export it again"
         ) from error

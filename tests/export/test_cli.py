@@ -23,12 +23,12 @@ def in_new_process(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
-def test_export_then_evaluate_the_bundle(workdir, tmp_path, capsys, monkeypatch):
+def test_export_then_evaluate_and_compare_the_bundle(workdir, tmp_path, capsys, monkeypatch):
     out = tmp_path / "bundle"
     code, text, errors = genzoo(
         capsys, monkeypatch, "export", workdir, "--out", out, "--formats", "onnx", "--name", "mine"
     )
-    assert code == 0 and f"{out} is proved and ready" in text
+    assert code == 0 and f"{out} is proved" in text
     assert [line.split(":")[0] for line in errors.splitlines()] == ["fp32", "fp32"]
     assert read_manifest(out).name == "mine"
     code, text, _ = genzoo(
@@ -38,6 +38,10 @@ def test_export_then_evaluate_the_bundle(workdir, tmp_path, capsys, monkeypatch)
     assert code == 0 and len(lines) == 9
     assert lines[0].split()[0] == "mse" and lines[0].endswith("5 images, seed 0")
     assert not (out / "metrics.json").exists()
+    code, text, _ = genzoo(capsys, monkeypatch, "compare", workdir, out)
+    rows = {line[:20].strip(): line[20:].split() for line in text.splitlines()[1:]}
+    assert code == 0 and list(rows) == ["Keras", "ONNX Runtime fp32"]
+    assert float(rows["Keras"][0]) == 0 and 0 < float(rows["ONNX Runtime fp32"][0]) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,9 @@ def test_export_then_evaluate_the_bundle(workdir, tmp_path, capsys, monkeypatch)
         (["export", "nowhere", "--out", "b"], 2, "nowhere is not a work directory"),
         (["export", "WORKDIR", "--out", "b", "--variants", "int9"], 2, "did you mean 'int8'"),
         (["export", "WORKDIR", "--out", "WORKDIR"], 1, "is not a bundle; give another directory"),
+        (["export", "WORKDIR", "--out", "b", "--name", "A b"], 2, "name 'A b' is none"),
+        (["compare", "nowhere", "b"], 2, "nowhere is not a work directory"),
+        (["compare", "WORKDIR", "nowhere"], 2, "nowhere"),
         (["evaluate", "nowhere"], 2, "no model and no directory is called 'nowhere'"),
         (["evaluate", "WORKDIR", "--set", "evaluate.limit=no"], 2, "limit"),
         (["evaluate", "WORKDIR", "--set", "nonsense"], 2, "expected KEY=VALUE"),
@@ -71,6 +78,7 @@ def test_every_command_is_there_with_an_example(capsys, monkeypatch):
         "train",
         "evaluate",
         "export",
+        "compare",
     ]:
         assert f"\n  {command} " in text
         _, help_text, _ = genzoo(capsys, monkeypatch, command, "--help")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from zoo.data import store
-from zoo.errors import GenzooError, UsageError, nearest
+from zoo.errors import GenzooError, UsageError, first_line, nearest
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -193,7 +193,7 @@ def _prepare_public(name: str, places: list[Path], offline: list[str]) -> tfds.c
         except tfds.core.DatasetNotFoundError:
             continue
         except Exception as error:
-            message = f"data set {name} in {place} cannot be read: {store.first_line(error)}"
+            message = f"data set {name} in {place} cannot be read: {first_line(error)}"
             raise GenzooError(message) from None
         return store.open_builder(found.data_path)
     try:

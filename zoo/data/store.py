@@ -15,7 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import GenzooError
+from zoo.errors import GenzooError, first_line
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -131,9 +131,3 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.set_verbosity(verbosity)
-
-
-def first_line(error: Exception) -> str:
-    """Return what an error says in its first line, cut at 200 characters, or else its type."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

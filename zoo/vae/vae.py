@@ -21,6 +21,7 @@ NETWORKS = {
     "dense": (DenseEncoder, DenseDecoder),
     "convolutional": (ConvolutionalEncoder, ConvolutionalDecoder),
 }
+DECODED_ROWS = 1000  # images in memory at once
 
 
 class VAE(BuiltModel):
@@ -257,7 +258,10 @@ class VAE(BuiltModel):
         return pixels.reshape(rows, columns, *pixels.shape[1:])
 
     def _pixels(self, z: KerasTensor, labels: KerasTensor | None) -> np.ndarray:
-        return to_uint8(ops.convert_to_numpy(self.decode(z, labels)))
+        """Decode, a few rows at a time so that memory stays bounded, to uint8 `(B, H, W, C)`."""
+        parts = [slice(start, start + DECODED_ROWS) for start in range(0, len(z), DECODED_ROWS)]
+        decoded = (self.decode(z[part], None if labels is None else labels[part]) for part in parts)
+        return np.concatenate([to_uint8(ops.convert_to_numpy(image)) for image in decoded])
 
     def get_config(self) -> dict[str, Any]:
         """Return what `VAE(**config)` rebuilds the model from."""
