@@ -1,6 +1,7 @@
 """The optimizer and learning rate schedule of a recipe."""
 
 import keras
+from keras import KerasTensor, ops
 
 from zoo.recipe import TrainConfig
 from zoo.training.replicas import SummedClipping
@@ -25,10 +26,27 @@ class AdamW(_Exact, keras.optimizers.AdamW):
 
 
 class Muon(_Exact, keras.optimizers.Muon):
-    """Muon (Jordan et al. 2024) for matrices, Adam for what is none.
+    """Muon (Jordan et al. 2024) for matrices and convolutions, Adam for what is neither.
 
+    A kernel `(H, W, C_in, C_out)` is the matrix from a patch to its output, `(H W C_in, C_out)`.
     Scaled as by Liu et al. (2025, arXiv:2502.16982), so that one learning rate suits both.
     """
+
+    def _should_use_adamw(self, variable: keras.Variable) -> bool:
+        return len(variable.shape) != 4 and super()._should_use_adamw(variable)
+
+    def zeropower_via_newtonschulz5(self, x: KerasTensor, steps: int) -> KerasTensor:
+        """Make the singular values of a matrix or kernel about 1."""
+        matrix = super().zeropower_via_newtonschulz5(_as_matrix(x), steps)
+        return ops.reshape(matrix, x.shape)
+
+    def lr_adjust(self, x: KerasTensor) -> KerasTensor:
+        """Scale an update to the size that Adam's have."""
+        return ops.reshape(super().lr_adjust(_as_matrix(x)), x.shape)
+
+
+def _as_matrix(x: KerasTensor) -> KerasTensor:
+    return ops.reshape(x, (-1, x.shape[-1]))
 
 
 class SGD(_Exact, keras.optimizers.SGD):
