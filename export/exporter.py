@@ -70,7 +70,7 @@ def export(
     formats = _choose("format", formats, FORMATS)
     variants = _choose("variant", variants, VARIANTS)
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
-        raise UsageError(f"name '{name}' is none for a model; expected a-z, 0-9 and -, 64 at most")
+        raise UsageError(f"name '{name}' will not do; expected a-z, 0-9 and -, 64 at most")
     run = open_run(workdir)
     with replacing_bundle(Path(out)) as directory:
         _Exporter(run, family_of(run), directory).write(formats, variants, name or run.recipe.name)
