@@ -166,7 +166,7 @@ def test_truncated_weights(own, tmp_path):
 
 
 def test_a_name_that_will_not_do(workdir, tmp_path):
-    with pytest.raises(UsageError, match="name '../up' will not do"):
+    with pytest.raises(UsageError, match=r"name '\.\./up' will not do"):
         export.export(workdir, tmp_path / "bundle", formats=["saved_model"], name="../up")
     assert not list(tmp_path.iterdir())
 
