@@ -11,11 +11,12 @@ from export.run import open_run
 from export.vae_subject import GraphVAE
 from serving.bundle import sha256
 from serving.session import Session
+from zoo.config import Config
 from zoo.data.images import Images
 from zoo.errors import UsageError, nearest
-from zoo.evaluation import EvaluateConfig, KerasLatentModel, LatentModel, Metric, write_metrics
+from zoo.evaluation import Metric, write_metrics
 from zoo.evaluation import evaluate as measure
-from zoo.recipe import QUICK, Recipe
+from zoo.recipe import Recipe
 from zoo.training.workdir import WorkDir
 
 TABLE = "evaluate."
@@ -50,11 +51,10 @@ def evaluate(
 def _evaluate_run(workdir: str | Path, overrides: Mapping[str, Any], quick: bool) -> list[Metric]:
     run = open_run(workdir)
     settings = _settings(run.recipe, overrides, quick)
-    figures = run.directory.path / "figures"
-    metrics = _measure(KerasLatentModel(run.model), run.recipe, settings, figures)
+    metrics = run.recipe.task().evaluate(run.model, settings, run.directory.path / "figures")
     details = {"weights_sha256": sha256(run.weights)}  # so that no other weights wear these numbers
     write_metrics(run.directory.metrics, metrics, subject="keras", **details)
-    log.info("wrote %s and %s", run.directory.metrics, figures)
+    log.info("wrote %s", run.directory.metrics)
     return metrics
 
 
@@ -68,29 +68,22 @@ def _evaluate_bundle(
         for role, session in served.sessions.items()
     }
     settings = _settings(recipe, overrides, quick)
-    return _measure(GraphVAE(recipe.model, runners), recipe, settings, None)
-
-
-def _measure(
-    subject: LatentModel, recipe: Recipe, settings: EvaluateConfig, figures: Path | None
-) -> list[Metric]:
-    images, labels = Images(recipe.data, recipe.model.image_shape, recipe.model.classes).arrays(
-        "test"
-    )
-    return measure(subject, images, labels, settings, figures_dir=figures)
+    images = Images(recipe.data, recipe.model.image_shape, recipe.model.classes)
+    return measure(GraphVAE(recipe.model, runners), *images.arrays("test"), settings)
 
 
 def _runner(session: Session, outputs: list[str]) -> Runner:
     return lambda inputs: dict(zip(outputs, session.run(outputs, inputs), strict=True))
 
 
-def _settings(recipe: Recipe, overrides: Mapping[str, Any], quick: bool) -> EvaluateConfig:
+def _settings(recipe: Recipe, overrides: Mapping[str, Any], quick: bool) -> Config:
     """Return the recipe's settings, shrunk if `quick`, with single keys replaced."""
-    known = [TABLE + key for key in EvaluateConfig.model_fields]
+    kind = type(recipe.evaluate)
+    known = [TABLE + key for key in kind.model_fields]
     for key in overrides:
         if key not in known:
             hint = nearest(key, known) or f"; there are {', '.join(known)}"
             raise UsageError(f"unknown key '{key}'{hint}")
-    chosen = {**(QUICK if quick else {}), **overrides}
+    chosen = {**(recipe.quick if quick else {}), **overrides}
     values = {key.removeprefix(TABLE): chosen[key] for key in chosen if key.startswith(TABLE)}
-    return EvaluateConfig.parse(recipe.evaluate.model_dump() | values, "evaluate")
+    return kind.parse(recipe.evaluate.model_dump() | values, "evaluate")

@@ -4,15 +4,16 @@ import hashlib
 import json
 from pathlib import Path
 
+import keras
+
 from zoo.errors import GenzooError, first_line
 from zoo.hub import Source, find
 from zoo.recipe import Recipe
-from zoo.vae import VAE
 
 MANIFEST, WEIGHTS = "bundle.json", "model.weights.h5"
 
 
-def from_preset(name_or_dir: str | Path) -> VAE:
+def from_preset(name_or_dir: str | Path) -> keras.Model:
     """Build the Keras model of a bundle, with its weights.
 
     The weights are loaded into a class of ours, built from the bundle's recipe; nothing of the
@@ -36,7 +37,7 @@ def from_preset(name_or_dir: str | Path) -> VAE:
         manifest = json.loads(_whole(source, MANIFEST, None))
         recipe = Recipe.parse(manifest["provenance"]["recipe"], f"recipe of {name_or_dir}")
         _whole(source, WEIGHTS, manifest["files"][WEIGHTS]["sha256"])
-        model = VAE(recipe.model, seed=recipe.train.seed)
+        model = recipe.build()
         model.load_weights(source.directory / WEIGHTS)
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = first_line(error)

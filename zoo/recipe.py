@@ -1,29 +1,28 @@
 """Recipes: everything that makes a trained model, in one small TOML file."""
 
 import tomllib
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import tomli_w
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from zoo.config import Config
-from zoo.data.images import ImagesConfig
 from zoo.errors import UsageError, nearest
-from zoo.evaluation.config import EvaluateConfig
 from zoo.noise import SEED_LIMIT
-from zoo.vae.config import VAEConfig
 
-RECIPES = Path(__file__).parent / "recipes"
-QUICK = {
-    "train.epochs": 2,
-    "train.batch_size": 32,
-    "data.limit": 256,
-    "data.validation": 64,
-    "evaluate.limit": 64,
-    "evaluate.importance_samples": 16,
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.training.task import Task
+
+# A new family is one line here. Its recipe says what its tables hold, and what a run needs of it.
+FAMILIES = {
+    "vae": "zoo.vae.recipe:VAERecipe",
+    "transformer": "zoo.transformer.recipe:GPTRecipe",
 }
-
+RECIPES = Path(__file__).parent / "recipes"
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -32,8 +31,9 @@ class TrainConfig(Config):
     """The `[train]` table of a recipe.
 
     Args:
-        epochs: passes over the training images.
-        batch_size: images per step, of all devices together.
+        epochs: parts of the run, after each of which the model is validated and saved.
+        batch_size: examples per step, of all devices together.
+        steps_per_epoch: as many as go once through the data unless given.
         learning_rate: the highest, reached after `warmup_steps`.
         schedule: `cosine` falls to `final_learning_rate` times the highest at the last step.
         optimizer: `adam`, `adamw`, `muon` or `sgd` of Keras.
@@ -51,6 +51,7 @@ class TrainConfig(Config):
 
     epochs: Positive = 10
     batch_size: Positive = 100
+    steps_per_epoch: Positive | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     schedule: Literal["constant", "cosine"] = "cosine"
@@ -70,6 +71,9 @@ class TrainConfig(Config):
 class Recipe(Config):
     """A recipe: `[model]`, `[data]`, `[train]` and `[evaluate]`.
 
+    `load` and `parse` return the recipe of the family that `model.family` names: a subclass, which
+    says what the tables hold.
+
     Example:
         >>> recipe = Recipe.load("vae-digits", {"train.epochs": 3})
         >>> recipe.train.epochs
@@ -78,19 +82,27 @@ class Recipe(Config):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     summary: str
-    model: VAEConfig
-    data: ImagesConfig
     train: TrainConfig = TrainConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        if self.model.likelihood == "bernoulli" and not self.data.binarize:
-            raise ValueError(
-                "a Bernoulli likelihood is one of binary images; set data.binarize=true, or "
-                "model.likelihood=discretized_logistic for grey levels and colours"
-            )
-        return self
+    quick: ClassVar[dict[str, Any]] = {"train.epochs": 2, "train.batch_size": 32}
+
+    def build(self) -> "keras.Model":
+        """Make the model, untrained."""
+        raise NotImplementedError
+
+    def task(self) -> "Task":
+        """Return what a training run asks of the family; the data set is read for it."""
+        raise NotImplementedError
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], where: str = "") -> Self:
+        """Validate plain values as the recipe of the family that they name.
+
+        Raises:
+            UsageError: there is no such family, or a key or value is not valid.
+        """
+        kind = _recipe_of(values, where) if cls is Recipe else cls
+        return super(Recipe, kind).parse(values, where)
 
     @classmethod
     def load(
@@ -116,9 +128,11 @@ class Recipe(Config):
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"recipe {path} cannot be read: {error}") from None
         values.setdefault("name", path.stem)
-        for key, value in ({**QUICK, **(overrides or {})} if quick else overrides or {}).items():
+        where = f"recipe {name_or_path}"
+        shrunk = _recipe_of(values, where).quick if quick else {}
+        for key, value in {**shrunk, **(overrides or {})}.items():
             _set(values, key, value)
-        return cls.parse(values, f"recipe {name_or_path}")
+        return cls.parse(values, where)
 
     def to_toml(self) -> str:
         """Return the recipe as TOML, every value spelled out (unset ones left out)."""
@@ -128,6 +142,20 @@ class Recipe(Config):
 def names() -> list[str]:
     """Return the names of the zoo's own recipes."""
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def _recipe_of(values: dict[str, Any], where: str) -> type[Recipe]:
+    """Return the recipe class of the family that `[model]` names."""
+    model = values.get("model")
+    family = model.get("family") if isinstance(model, dict) else None
+    if family not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise UsageError(
+            f"{where}: key 'model.family' is {family!r}; expected one of {known}"
+            f"{nearest(str(family), FAMILIES)}"
+        )
+    module, name = FAMILIES[family].split(":")
+    return getattr(import_module(module), name)
 
 
 def _find(name_or_path: str | Path) -> Path:

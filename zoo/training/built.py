@@ -8,6 +8,14 @@ import keras
 class BuiltModel(keras.Model):
     """A model that has all its variables as soon as it is made."""
 
+    @property
+    def optimizers(self) -> list[keras.optimizers.Optimizer]:
+        """The optimizers of a compiled model."""
+        return [self.optimizer]
+
+    def settle(self) -> None:
+        """Bring to rest what depends on weights that were just replaced; here there is nothing."""
+
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Do nothing, as there is nothing left to build.
 

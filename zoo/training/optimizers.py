@@ -71,7 +71,7 @@ def optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Optimiz
         case "muon":
             decay = {"weight_decay": config.weight_decay, "adam_weight_decay": config.weight_decay}
             made = Muon(adam_beta_2=config.beta_2, **decay, **shared)
-    made.exclude_from_weight_decay(var_names=["bias", "gain", "scale"])
+    made.exclude_from_weight_decay(var_names=["beta", "bias", "gain", "gamma", "scale"])
     return made
 
 

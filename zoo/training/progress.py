@@ -53,13 +53,17 @@ class FiniteLoss(keras.callbacks.Callback):
     """Stops the run at the first loss that is not finite, and says where."""
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        if not np.isfinite(logs["loss"]):
-            optimizer = self.model.optimizer
-            raise TrainingError(
-                f"the loss became {float(logs['loss'])} by step {int(optimizer.iterations)} "
-                f"(learning rate {float(optimizer.learning_rate):.2g}); the last whole epoch is "
-                "kept; lower train.learning_rate or set train.clip_norm"
-            )
+        for name, value in logs.items():
+            if not np.isfinite(value):
+                self._stop(name.replace("_", " "), value)
+
+    def _stop(self, name: str, value: float) -> None:
+        optimizer = self.model.optimizer
+        raise TrainingError(
+            f"the {name} became {float(value)} by step {int(optimizer.iterations)} "
+            f"(learning rate {float(optimizer.learning_rate):.2g}); the last whole epoch is "
+            "kept; lower train.learning_rate or set train.clip_norm"
+        )
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong

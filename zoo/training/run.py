@@ -8,24 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from zoo.data.images import Images
 from zoo.errors import UsageError
 from zoo.presets import from_preset
 from zoo.recipe import Recipe
 from zoo.training import devices as device_requests
-from zoo.training.optimizers import optimizer
 from zoo.training.progress import FiniteLoss, Interruption, Progress, Stopped
 from zoo.training.provenance import provenance
 from zoo.training.samples import Samples
 from zoo.training.shipping import Shipping
 from zoo.training.state import State
+from zoo.training.task import Task
 from zoo.training.workdir import WorkDir
-from zoo.vae import VAE
-
-VALIDATION_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -83,12 +78,12 @@ def train(
     elif overrides or quick:
         raise UsageError("overrides and quick go with a recipe's name or path, not with a Recipe")
     strategy = device_requests.strategy(devices)
-    images = Images(recipe.data, recipe.model.image_shape, recipe.model.classes)
+    task = recipe.task()
     directory = WorkDir(workdir)
     directory.check(recipe, resume=resume)
     keras.config.set_dtype_policy(recipe.train.precision)
     try:
-        return _Run(recipe, directory, images, strategy).execute()
+        return _Run(recipe, directory, task, strategy).execute()
     finally:
         keras.config.set_dtype_policy("float32")
 
@@ -97,22 +92,20 @@ class _Run:
     """One run: the model, its data and the callbacks, put together."""
 
     def __init__(
-        self, recipe: Recipe, directory: WorkDir, images: Images, strategy: tf.distribute.Strategy
+        self, recipe: Recipe, directory: WorkDir, task: Task, strategy: tf.distribute.Strategy
     ):
         config = recipe.train
-        self.recipe, self.directory, self.images = recipe, directory, images
-        self.steps_per_epoch = images.steps_per_epoch(config.batch_size)
-        self.total = config.epochs * self.steps_per_epoch
+        self.recipe, self.directory, self.task = recipe, directory, task
+        self.total = config.epochs * task.steps_per_epoch
         keras.utils.set_random_seed(config.seed)
         with strategy.scope():
-            self.model = VAE(recipe.model, seed=config.seed)
+            self.model = recipe.build()
             if config.initial_weights:
                 start_from(self.model, config.initial_weights)
-            self.model.compile(optimizer(config, self.total), jit_compile=config.jit_compile)
-            self.model.optimizer.build(self.model.trainable_variables)
-        shipped = VAE(recipe.model, seed=config.seed)
-        self.shipping = Shipping(shipped, self._validation_batches(), directory)
-        self.state = State(directory, self.shipping, images.source.name)
+            task.compile(self.model, self.total)
+        shipped = recipe.build()
+        self.shipping = Shipping(shipped, task.validation(shipped), directory)
+        self.state = State(directory, self.shipping, task.source.name)
         self.state.restore(self.model)
         self.interruption = Interruption(self.state)
 
@@ -131,11 +124,9 @@ class _Run:
                 self._write_record(before + time.monotonic() - started)
         received = self.interruption.received
         finished = self.steps == self.total
-        best, number = (
-            float(self.shipping.best),
-            None if finished or not received else int(received),
-        )
-        return Result(self.directory.path, finished, self.steps, best, number)
+        signal = None if finished or not received else int(received)
+        best = float(self.shipping.best)
+        return Result(self.directory.path, finished, self.steps, best, signal)
 
     @property
     def steps(self) -> int:
@@ -146,7 +137,7 @@ class _Run:
         callbacks = [
             FiniteLoss(),
             self.shipping,
-            Samples(self.shipping.shipped, self.directory, self.recipe.train.seed),
+            Samples(self.task, self.shipping.shipped, self.directory),
             keras.callbacks.CSVLogger(self.directory.history, append=self.steps > 0),
             keras.callbacks.TensorBoard(self.directory.logs, write_graph=False),
             self.state,
@@ -155,13 +146,13 @@ class _Run:
         ]
         while self.steps < self.total:
             # A run that stopped within an epoch first completes it, then goes on in whole epochs.
-            epoch, done = divmod(self.steps, self.steps_per_epoch)
-            config, remaining = self.recipe.train, self.steps_per_epoch - done
+            epoch, done = divmod(self.steps, self.task.steps_per_epoch)
+            config, remaining = self.recipe.train, self.task.steps_per_epoch - done
             # Keras would overshoot an epoch that this number does not divide.
             self.model.steps_per_execution = math.gcd(remaining, config.steps_per_execution)
             self.model.make_train_function(force=True)
             self.model.fit(
-                self.images.training_batches(config.batch_size, config.seed, start=self.steps),
+                self.task.training_batches(start=self.steps),
                 initial_epoch=epoch,
                 epochs=epoch + 1 if done else config.epochs,
                 steps_per_epoch=remaining,
@@ -169,14 +160,6 @@ class _Run:
                 callbacks=callbacks,
                 verbose=0,
             )
-
-    def _validation_batches(self) -> tf.data.Dataset:
-        image, labels = self.images.arrays("validation")
-        if self.recipe.data.binarize:
-            image = np.random.RandomState(0).random_sample(image.shape) < image
-        image = image.astype(np.float32)
-        data = image if labels is None else {"image": image, "labels": labels}
-        return tf.data.Dataset.from_tensor_slices(data).batch(VALIDATION_BATCH)
 
     def _write_record(self, seconds: float) -> None:
         self.directory.write_record(
@@ -187,15 +170,15 @@ class _Run:
                 "best_validation_loss": float(self.shipping.best),
                 "parameters": int(self.model.count_params()),
                 "seed": self.recipe.train.seed,
-                "dataset": self.images.source.name,
-                "dataset_version": self.images.source.version,
-                "dataset_license": self.images.source.license,
+                "dataset": self.task.source.name,
+                "dataset_version": self.task.source.version,
+                "dataset_license": self.task.source.license,
                 **provenance(),
             }
         )
 
 
-def start_from(model: VAE, source: str) -> None:
+def start_from(model: keras.Model, source: str) -> None:
     """Copy the weights of a run, a bundle or a published model into `model`.
 
     Raises:
@@ -212,7 +195,7 @@ def start_from(model: VAE, source: str) -> None:
         target.assign(value.numpy())
 
 
-def from_workdir(workdir: str | Path) -> VAE:
+def from_workdir(workdir: str | Path) -> keras.Model:
     """Rebuild the model of a run with the weights that validated best.
 
     Raises:
@@ -222,6 +205,6 @@ def from_workdir(workdir: str | Path) -> VAE:
     recipe = directory.read_recipe()
     if not directory.best_weights.is_file():
         raise UsageError(f"{workdir} has no weights yet; train it with --resume first")
-    model = VAE(recipe.model, seed=recipe.train.seed)
+    model = recipe.build()
     model.load_weights(directory.best_weights)
     return model

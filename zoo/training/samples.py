@@ -1,38 +1,36 @@
-"""A contact sheet of samples after each epoch."""
+"""Samples after each epoch."""
+
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo import pictures
+from zoo.training.task import Task
 from zoo.training.workdir import WorkDir
-
-COLUMNS = 8
 
 
 class Samples(keras.callbacks.Callback):
-    """Writes `samples/epoch_NNN.png` and a TensorBoard image from the weights that ship.
+    """Writes `samples/epoch_NNN` and TensorBoard's copy of it from the weights that ship.
 
-    The noise is the same each time; the labels of a conditional model go round, one column each.
+    The noise is the same each time, so that one sees the same samples grow.
     """
 
-    def __init__(self, shipped: keras.Model, workdir: WorkDir, seed: int):
+    def __init__(self, task: Task, shipped: keras.Model, workdir: WorkDir):
         super().__init__()
-        self.shipped = shipped
-        self.workdir = workdir
-        self.seed = seed
+        self.task, self.shipped, self.workdir = task, shipped, workdir
         self._writer = tf.summary.create_file_writer(str(workdir.logs / "samples"))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        sheet = draw_samples(self.shipped, self.seed)
-        pictures.save(sheet, self.workdir.samples / f"epoch_{epoch + 1:03d}.png")
-        with self._writer.as_default(step=epoch + 1):
-            tf.summary.image("samples", sheet[None])
+        path = self.workdir.samples / f"epoch_{epoch + 1:03d}"
+        self.task.draw(self.shipped, path, self._logger(epoch + 1))
 
+    def _logger(self, step: int) -> Callable[..., None]:
+        def log(*, image: np.ndarray | None = None, text: str | None = None) -> None:
+            with self._writer.as_default(step=step):
+                if image is not None:
+                    tf.summary.image("samples", image[None])
+                if text is not None:
+                    tf.summary.text("samples", text)
 
-def draw_samples(model: keras.Model, seed: int) -> np.ndarray:
-    """Return a sheet of eight rows of samples; a conditional model has a column for each class."""
-    classes = model.config.classes
-    columns = classes or COLUMNS
-    labels = np.tile(np.arange(classes), COLUMNS) if classes else None
-    return pictures.grid(model.generate(COLUMNS * columns, labels=labels, seed=seed), columns)
+        return log

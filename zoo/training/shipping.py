@@ -1,12 +1,13 @@
 """What ships: a copy of the model that carries the averaged weights."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from zoo.files import replacing
+from zoo.training.built import BuiltModel
 from zoo.training.workdir import WorkDir
 
 
@@ -18,50 +19,50 @@ class Shipping(keras.callbacks.Callback):
 
     Args:
         shipped: a second model of the same configuration.
-        validation: images in [0, 1], or dicts with `image` and `labels`, in batches.
+        validate: measures `shipped`; the lowest `val_loss` is the best.
         workdir: where `best.weights.h5` and `last.weights.h5` go.
         best: lowest validation loss so far, of a run that is resumed.
     """
 
     def __init__(
         self,
-        shipped: keras.Model,
-        validation: tf.data.Dataset,
+        shipped: BuiltModel,
+        validate: Callable[[], dict[str, float]],
         workdir: WorkDir,
         best: float = np.inf,
     ):
         super().__init__()
-        self.shipped = shipped
-        self.validation = validation
-        self.workdir = workdir
-        self.best = best
-        self._loss = tf.function(shipped.validation_loss, reduce_retracing=True)
+        self.shipped, self.validate, self.workdir, self.best = shipped, validate, workdir, best
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.take_weights()
-        sums = [
-            (float(self._loss(batch)) * len(rows), len(rows))
-            for batch in self.validation
-            for rows in [tf.nest.flatten(batch)[0]]
-        ]
-        loss = sum(total for total, _ in sums) / sum(count for _, count in sums)
-        logs["val_loss"] = loss
+        logs |= self.validate()
         self._save(self.workdir.last_weights)
-        if loss < self.best:
-            self.best = loss
+        if logs["val_loss"] < self.best:
+            self.best = logs["val_loss"]
             self._save(self.workdir.best_weights)
 
     def take_weights(self) -> None:
         """Copy the weights that ship from the model in training."""
-        optimizer, trained = self.model.optimizer, self.model.trainable_variables
-        if optimizer.use_ema and optimizer.built:
-            averages = optimizer._model_variables_moving_average
-            trained = [averages[optimizer._get_variable_index(variable)] for variable in trained]
-        sources = [*trained, *self.model.non_trainable_variables]
-        targets = [*self.shipped.trainable_variables, *self.shipped.non_trainable_variables]
-        for target, source in zip(targets, sources, strict=True):
-            target.assign(source.numpy())
+        averages = {
+            id(variable): average
+            for optimizer in self.model.optimizers
+            for variable, average in _averages(optimizer)
+        }
+        for target, source in zip(self.shipped.variables, self.model.variables, strict=True):
+            target.assign(averages.get(id(source), source).numpy())
+        self.shipped.settle()
 
     def _save(self, path: Path) -> None:
         with replacing(path) as temporary:
             self.shipped.save_weights(temporary)
+
+
+def _averages(
+    optimizer: keras.optimizers.Optimizer,
+) -> list[tuple[keras.Variable, keras.Variable]]:
+    """Pair each variable that an optimizer trains with its moving average, if it keeps one."""
+    if not (optimizer.use_ema and optimizer.built):
+        return []
+    averages = optimizer._model_variables_moving_average
+    return list(zip(optimizer._trainable_variables, averages, strict=True))

@@ -7,6 +7,7 @@ import numpy as np
 
 from zoo.errors import GenzooError
 from zoo.files import replacing
+from zoo.training.built import BuiltModel
 from zoo.training.shipping import Shipping
 from zoo.training.workdir import WorkDir
 
@@ -34,7 +35,7 @@ class State(keras.callbacks.Callback):
         with replacing(self.workdir.state) as temporary:
             np.savez(temporary, best=np.float64(self.shipping.best), data=self.data, **values)
 
-    def restore(self, model: keras.Model) -> None:
+    def restore(self, model: BuiltModel) -> None:
         """Bring `model` and its optimizer to the saved state; without one, leave them as they are.
 
         Raises:
@@ -58,5 +59,6 @@ class State(keras.callbacks.Callback):
             ) from None
 
 
-def _variables(model: keras.Model) -> list[keras.Variable]:
-    return [*model.variables, *model.optimizer.variables]
+def _variables(model: BuiltModel) -> list[keras.Variable]:
+    moments = (variable for optimizer in model.optimizers for variable in optimizer.variables)
+    return [*model.variables, *moments]
