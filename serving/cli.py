@@ -134,8 +134,8 @@ def bench(
 ) -> None:
     """Measure a model's speed on this machine."""
     from serving.bench import measure
-    from serving.inputs import checked_count
     from serving.loader import load
+    from zoo.noise import checked_count
 
     batches = [checked_count(size, "batch") for size in batch or (1, 16, 64)]
     loaded = load(model, device=device, variant=variant, threads=threads)

@@ -10,13 +10,6 @@ from zoo.errors import UsageError
 ARRAY_LIMIT = 2**31  # bytes of one returned array
 
 
-def checked_count(n: int, what: str = "n") -> int:
-    """Return a count of at least 1 as a plain integer."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise UsageError(f"{what} is {n!r}; expected a whole number from 1")
-    return int(n)
-
-
 def require_room(count: int, shape: tuple[int, ...], remedy: str) -> None:
     """Refuse `count` uint8 images of `shape` that would take more than ARRAY_LIMIT in one array."""
     most = ARRAY_LIMIT // math.prod(shape)

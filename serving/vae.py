@@ -9,7 +9,6 @@ import numpy as np
 
 from serving.bundle import BundleError, Manifest
 from serving.inputs import (
-    checked_count,
     checked_images,
     checked_labels,
     checked_latents,
@@ -18,7 +17,7 @@ from serving.inputs import (
 )
 from serving.loader import Loaded
 from zoo.errors import GenzooError, UsageError
-from zoo.noise import SEED_LIMIT, checked_seed, normal, normal_batches
+from zoo.noise import SEED_LIMIT, checked_count, checked_seed, normal, normal_batches
 
 BATCH = 64  # images per call of a graph; more gains nothing on a CPU and costs memory
 

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LIGHT = {"catalogue", "errors", "files", "hub", "noise", "pictures"}  # of zoo: no TensorFlow
+LIGHT = {
+    "catalogue",
+    "errors",
+    "files",
+    "hub",
+    "language",
+    "noise",
+    "pictures",
+}  # of zoo: no TensorFlow
 HEAVY = ("tensorflow", "keras", "onnx", "tf2onnx", "tensorflow_datasets", "onnxruntime")
 
 

@@ -15,6 +15,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "GPT": "zoo.transformer",
+    "GPTConfig": "zoo.transformer",
     "VAE": "zoo.vae",
     "VAEConfig": "zoo.vae",
     "Recipe": "zoo.recipe",

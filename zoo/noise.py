@@ -66,3 +66,10 @@ def checked_seed(seed: int) -> int:
     if not whole or not 0 <= seed < SEED_LIMIT:
         raise UsageError(f"seed is {seed!r}; expected a whole number from 0 to {SEED_LIMIT - 1}")
     return int(seed)
+
+
+def checked_count(n: int, what: str = "n") -> int:
+    """Return a count of at least 1 as a plain integer."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise UsageError(f"{what} is {n!r}; expected a whole number from 1")
+    return int(n)

@@ -1,0 +1,83 @@
+"""A Transformer on the road that every family takes: recipe, run, work directory, evaluation."""
+
+import json
+
+import numpy as np
+import pytest
+
+import zoo
+from export.evaluation import evaluate
+
+RECIPE = {
+    "name": "tiny-gpt",
+    "summary": "for tests",
+    "model": {
+        "family": "transformer",
+        "vocabulary_size": 120,
+        "context": 16,
+        "layers": 1,
+        "width": 16,
+        "heads": 2,
+    },
+    "data": {"name": "python_topics", "limit": 5000},
+    "train": {
+        "epochs": 2,
+        "steps_per_epoch": 6,
+        "batch_size": 4,
+        "learning_rate": 1e-2,
+        "ema": 0.5,
+    },
+    "evaluate": {"limit": 200},
+}
+
+
+def recipe(**train):
+    values = RECIPE | {"train": RECIPE["train"] | train}
+    return zoo.Recipe.parse(values)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "whole"
+    return zoo.train(recipe(), path)
+
+
+def test_a_run_learns_and_leaves_text(run):
+    assert run.finished and run.steps == 12
+    assert run.best_validation_loss < np.log(120)
+    assert len((run.workdir / "samples/epoch_002.txt").read_text(encoding="utf-8")) > 100
+    assert zoo.from_workdir(run.workdir).config.context == 16
+
+
+def test_the_evaluation_agrees_with_what_training_saw(run):
+    metrics = {metric.name: metric for metric in evaluate(run.workdir)}
+    assert metrics["nats_per_character"].samples == 199
+    assert 0 < metrics["nats_per_character"].value < np.log(120)
+    saved = json.loads((run.workdir / "metrics.json").read_text())["metrics"]
+    assert [metric["name"] for metric in saved] == list(metrics)
+
+
+def test_resuming_is_bit_equal_to_never_stopping(run, tmp_path, monkeypatch):
+    from zoo.training.progress import Interruption
+
+    def stop_at_four(self, batch, logs=None):
+        if int(self.model.optimizer.iterations.numpy()) == 4:
+            self.received = 15
+        original(self, batch, logs)
+
+    original = Interruption.on_train_batch_end
+    monkeypatch.setattr(Interruption, "on_train_batch_end", stop_at_four)
+    stopped = zoo.train(recipe(), tmp_path / "run")
+    assert not stopped.finished and stopped.steps == 4
+    monkeypatch.undo()
+    zoo.train(recipe(), tmp_path / "run", resume=True)
+    whole, resumed = (zoo.from_workdir(path) for path in (run.workdir, tmp_path / "run"))
+    for expected, found in zip(whole.variables, resumed.variables, strict=True):
+        np.testing.assert_array_equal(expected.numpy(), found.numpy())
+
+
+def test_a_vocabulary_of_another_size_is_refused(tmp_path):
+    values = RECIPE | {"model": RECIPE["model"] | {"vocabulary_size": 50}}
+    with pytest.raises(zoo.UsageError, match=r"set model\.vocabulary_size=120"):
+        zoo.train(zoo.Recipe.parse(values), tmp_path / "run")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,200 @@
+"""Text as batches of tokens: read, cut, tokenized, sampled; the same for the same seed.
+
+A corpus is held in memory. Training draws blocks of it at random, as a pure function of the seed
+and the step, so that a run that stops after any step goes on with exactly the batches it would
+have had. Validation goes through its part from beginning to end.
+"""
+
+from typing import Annotated, Literal, Self
+
+import numpy as np
+import tensorflow as tf
+from pydantic import Field, model_validator
+
+from zoo.config import Config
+from zoo.data import corpus, tokenizers
+from zoo.errors import UsageError
+
+PARTS = ("train", "validation")
+
+
+class TextConfig(Config):
+    """The `[data]` table of a text recipe.
+
+    Args:
+        name: `tiny_shakespeare`, `python_topics` or another text of TensorFlow Datasets; or a
+            UTF-8 `.txt` file or a folder of them, as `book.txt`, `./books` or `folder:books`.
+        tokenizer: `character`, or `bpe` trained on the training part.
+        vocabulary_size: `bpe` only; tokens in all, special ones and 256 bytes included.
+        validation: share of the characters, the last ones, that are held out.
+        limit: use only this many characters; a character tokenizer still knows all of the text's.
+    """
+
+    name: str
+    tokenizer: Literal["character", "bpe"] = "character"
+    vocabulary_size: Annotated[int, Field(ge=tokenizers.SMALLEST)] | None = None
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    limit: Annotated[int, Field(ge=2)] | None = None
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if (self.tokenizer == "bpe") != (self.vocabulary_size is not None):
+            raise ValueError(
+                "vocabulary_size goes with tokenizer 'bpe', which needs it; "
+                "of tokenizer 'character' the text decides it"
+            )
+        return self
+
+
+class Text:
+    """The text of a recipe, ready to train on and to evaluate.
+
+    Args:
+        config: the `[data]` table.
+        context: tokens T that the model sees at once.
+        vocabulary_size: tokens that the model knows, to be checked; None if there is no model yet.
+
+    Attributes:
+        source: name, version and licence of the corpus.
+        tokenizer: of the Hugging Face library, made from the corpus.
+        characters: number of characters of `train` and `validation`, for nats per character.
+
+    Raises:
+        UsageError: the corpus cannot be had, or does not fit the model.
+
+    Example:
+        >>> text = Text(TextConfig(name="python_topics", limit=20000), context=64)
+        >>> inputs, targets = next(iter(text.training_batches(8, seed=0)))
+        >>> inputs.shape, bool(np.all(inputs[:, 1:] == targets[:, :-1]))
+        (TensorShape([8, 64]), True)
+    """
+
+    def __init__(self, config: TextConfig, context: int, vocabulary_size: int | None = None):
+        self.config, self.context = config, context
+        documents, self.source = corpus.read(config.name)
+        parts = dict(zip(PARTS, _cut(documents, config), strict=True))
+        self.characters = {part: sum(map(len, texts)) for part, texts in parts.items()}
+        if config.tokenizer == "bpe":
+            self.tokenizer = tokenizers.bpe_tokenizer(parts["train"], config.vocabulary_size)
+        else:
+            self.tokenizer = tokenizers.character_tokenizer("".join(documents))
+        size = self.tokenizer.get_vocab_size()
+        if vocabulary_size not in (None, size):
+            raise UsageError(
+                f"'{config.name}' has {size} tokens and the model takes {vocabulary_size}; "
+                f"set model.vocabulary_size={size}"
+            )
+        self._tokens = {part: self._encode(texts) for part, texts in parts.items()}
+        for part, least in (("train", context + 1), ("validation", 2)):
+            if len(self._tokens[part]) < least:
+                raise UsageError(
+                    f"the {part} part of '{config.name}' has {len(self._tokens[part])} tokens; "
+                    f"expected at least {least} for a context of {context}; "
+                    "bring more text or lower model.context"
+                )
+
+    def _encode(self, documents: list[str]) -> np.ndarray:
+        """Return the tokens of documents, int32 `(N,)`, the end of each but the last marked."""
+        encoded = []
+        for document in documents:
+            encoded += [tokenizers.encode(self.tokenizer, document), [tokenizers.EOS]]
+        return np.concatenate(encoded[:-1] or [[]]).astype(np.int32)
+
+    def tokens(self, part: str) -> np.ndarray:
+        """Return all tokens of `train` or `validation`, int32 `(N,)`."""
+        return self._tokens[part]
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Number of batches that hold as many tokens as the training part."""
+        return -(-len(self._tokens["train"]) // (batch_size * self.context))
+
+    def training_batches(self, batch_size: int, seed: int, start: int = 0) -> tf.data.Dataset:
+        """Return batches without end, of blocks that begin anywhere in the training part.
+
+        Args:
+            batch_size: blocks per batch of all replicas together.
+            seed: of where blocks begin.
+            start: steps already done.
+
+        Returns:
+            A data set of pairs int32 `(B, T)`: tokens, and the token that follows each.
+        """
+        with tf.device("CPU:0"):
+            tokens = tf.constant(self._tokens["train"])
+        places = len(self._tokens["train"]) - self.context  # where a block and its target fit
+
+        def pick(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            begins = tf.random.stateless_uniform(
+                [batch_size], tf.stack([tf.cast(seed, tf.int64), step]), 0, places, tf.int32
+            )
+            block = tf.gather(tokens, begins[:, None] + tf.range(self.context + 1))  # (B, T + 1)
+            return block[:, :-1], block[:, 1:]
+
+        steps = tf.data.Dataset.range(start, tf.int64.max)
+        return steps.map(pick, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+    def validation_batches(self, batch_size: int, stride: int | None = None) -> tf.data.Dataset:
+        """Return the whole validation part, every token but the first predicted once.
+
+        Args:
+            batch_size: windows per batch; the last may be smaller.
+            stride: see `windows`; the context by default, which is cheapest.
+
+        Returns:
+            A data set of int32 tokens, int32 targets and float32 weights, `(B, T)` each.
+        """
+        arrays = windows(self._tokens["validation"], self.context, stride or self.context)
+        return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
+
+
+def windows(
+    tokens: np.ndarray, context: int, stride: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut tokens into windows for stride evaluation.
+
+    Args:
+        tokens: `(N,)`, N >= 2.
+        context: tokens T of a window.
+        stride: how far the next window moves on, from 1 to T. A token is predicted from at least
+            T - stride others, those at the beginning excepted.
+
+    Returns:
+        Inputs and targets, int32 `(windows, T)`, and weights, float32: 1 where a target is counted,
+        which each is exactly once, and 0 for context and for padding.
+
+    Raises:
+        UsageError: a stride that would leave tokens out.
+
+    Example:
+        >>> inputs, targets, weights = windows(np.arange(6), context=4, stride=2)
+        >>> inputs.tolist()
+        [[0, 1, 2, 3], [2, 3, 4, 5]]
+        >>> (targets * weights).tolist()
+        [[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 5.0, 0.0]]
+    """
+    if not 1 <= stride <= context:
+        raise UsageError(f"stride is {stride}; expected 1 to {context}, the context")
+    count = 1 + max(0, -(-(len(tokens) - 1 - context) // stride))
+    padded = np.full((count - 1) * stride + context + 1, tokenizers.PAD, np.int32)
+    padded[: len(tokens)] = tokens
+    counted = np.zeros(len(padded), np.float32)
+    counted[1 : len(tokens)] = 1
+    begins = stride * np.arange(count)[:, None]
+    places = begins + np.arange(context)  # (windows, T)
+    weights = counted[places + 1]
+    weights[1:, : context - stride] = 0  # the window before has counted these
+    return padded[places], padded[places + 1], weights
+
+
+def _cut(documents: list[str], config: TextConfig) -> tuple[list[str], list[str]]:
+    """Return the documents before and after the point where validation begins."""
+    total = min(sum(map(len, documents)), config.limit or np.inf)
+    middle = int(total * (1 - config.validation))
+    train, validation, position = [], [], 0
+    for document in documents:
+        document = document[: int(total) - position]
+        inside = max(0, middle - position)
+        train.append(document[:inside])
+        validation.append(document[inside:])
+        position += len(document)
+    return [part for part in train if part], [part for part in validation if part]

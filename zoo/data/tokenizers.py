@@ -1,0 +1,168 @@
+"""Tokenizers made from a corpus: one token for a character, or byte-level byte-pair encoding.
+
+Both are byte-level BPE in the Hugging Face `tokenizers` format, which ONNX Runtime GenAI,
+transformers.js and llama.cpp read. A character tokenizer has no merges but those that put together
+the bytes of a character beyond ASCII, so that each character is one token.
+
+Reference:
+    Sennrich et al. 2016 (arXiv:1508.07909); Radford et al. 2019, section 2.2, for bytes.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+from zoo.errors import UsageError
+from zoo.files import replacing
+
+SPECIAL = ("<|pad|>", "<|bos|>", "<|eos|>")
+PAD, BOS, EOS = range(len(SPECIAL))  # the same ids in every tokenizer of the zoo
+SMALLEST = len(SPECIAL) + 256  # tokens of a BPE tokenizer without merges
+_SPLITTER = pre_tokenizers.ByteLevel(add_prefix_space=False)  # splits as GPT-2 does
+
+
+def character_tokenizer(text: str) -> tokenizers.Tokenizer:
+    """Make a tokenizer that has one token for each character of `text`.
+
+    A character beyond ASCII also brings tokens of its first bytes, which are never used.
+
+    Example:
+        >>> tokenizer = character_tokenizer("hello")
+        >>> tokenizer.get_vocab_size(), tokenizer.encode("hole").ids
+        (7, [4, 6, 5, 3])
+    """
+    vocabulary, merges = dict.fromkeys(SPECIAL), []
+    for character in sorted(set(text)):
+        symbols = _symbols(character)
+        vocabulary.update(dict.fromkeys(symbols))
+        for end in range(1, len(symbols)):
+            merges.append((symbols[:end], symbols[end]))
+            vocabulary[symbols[: end + 1]] = None
+    ids = {token: index for index, token in enumerate(vocabulary)}
+    return _finished(models.BPE(vocab=ids, merges=list(dict.fromkeys(merges))))
+
+
+def bpe_tokenizer(texts: Iterable[str], vocabulary_size: int) -> tokenizers.Tokenizer:
+    """Train byte-level BPE, which has a token for every byte and so knows every text.
+
+    Args:
+        texts: the corpus; the same corpus gives the same tokenizer.
+        vocabulary_size: tokens in all, special ones and 256 bytes included; a small corpus may
+            yield fewer.
+
+    Raises:
+        UsageError: there would be no room for the bytes.
+
+    Example:
+        >>> tokenizer = bpe_tokenizer(["low lower lowest"] * 2, 262)
+        >>> tokenizer.encode("low").tokens
+        ['low']
+    """
+    if vocabulary_size < SMALLEST:
+        raise UsageError(
+            f"vocabulary_size is {vocabulary_size}; expected at least {SMALLEST}, "
+            "for 256 bytes and the special tokens"
+        )
+    tokenizer = _finished(models.BPE())
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def encode(tokenizer: tokenizers.Tokenizer, text: str) -> np.ndarray:
+    """Return the tokens of a text, int32 `(N,)`; what looks like a special token is plain text.
+
+    Raises:
+        UsageError: a character that a character tokenizer does not know.
+
+    Example:
+        >>> encode(character_tokenizer("abc"), "cab").tolist()
+        [5, 3, 4]
+    """
+    unknown = sorted(set(text) - known_characters(tokenizer, text))
+    if unknown:
+        shown = ", ".join(repr(character) for character in unknown[:8])
+        more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+        raise UsageError(
+            f"the text has characters that the tokenizer does not know: {shown}{more}; "
+            "leave them out, or use a BPE tokenizer"
+        )
+    return np.array(tokenizer.encode(text).ids, np.int32)
+
+
+def known_characters(tokenizer: tokenizers.Tokenizer, text: str) -> set[str]:
+    """Return those characters of `text` that the tokenizer can write."""
+    vocabulary = tokenizer.get_vocab()
+    if all(symbol in vocabulary for symbol in pre_tokenizers.ByteLevel.alphabet()):
+        return set(text)
+    return {character for character in set(text) if _symbols(character) in vocabulary}
+
+
+def save(tokenizer: tokenizers.Tokenizer, directory: str | Path, context: int) -> None:
+    """Write `tokenizer.json` and `tokenizer_config.json`, as Hugging Face names them.
+
+    Args:
+        tokenizer: of this module.
+        directory: made if need be.
+        context: most tokens that the model takes.
+
+    Example:
+        >>> save(character_tokenizer("abc"), "model", context=256)
+        >>> load("model").get_vocab_size()
+        6
+    """
+    settings = {
+        # The class that readers know as byte-level BPE with the splits of GPT-2.
+        "tokenizer_class": "GPT2Tokenizer",
+        "add_prefix_space": False,
+        "add_bos_token": False,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": context,
+        "pad_token": SPECIAL[PAD],
+        "bos_token": SPECIAL[BOS],
+        "eos_token": SPECIAL[EOS],
+        "unk_token": SPECIAL[PAD],  # unset, readers would add GPT-2's to the vocabulary
+    }
+    with replacing(Path(directory, "tokenizer.json")) as temporary:
+        temporary.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
+    with replacing(Path(directory, "tokenizer_config.json")) as temporary:
+        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def load(directory: str | Path) -> tokenizers.Tokenizer:
+    """Read back the tokenizer that `save` wrote.
+
+    Raises:
+        UsageError: there is none, or it cannot be read.
+    """
+    path = Path(directory, "tokenizer.json")
+    try:
+        tokenizer = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except Exception as error:  # the library raises Exception itself
+        raise UsageError(f"{path} is no tokenizer that can be read: {error}") from None
+    tokenizer.encode_special_tokens = True  # is not part of the file
+    return tokenizer
+
+
+def _finished(model: models.BPE) -> tokenizers.Tokenizer:
+    """Return a byte-level tokenizer with this model and the special tokens."""
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer, tokenizer.decoder = _SPLITTER, decoders.ByteLevel()
+    if tokenizer.get_vocab_size():
+        tokenizer.add_special_tokens(list(SPECIAL))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def _symbols(character: str) -> str:
+    """Return the printable stand-ins of a character's bytes, one for each."""
+    return "".join(part for part, _ in _SPLITTER.pre_tokenize_str(character))

@@ -1,0 +1,80 @@
+"""Causal self-attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245)."""
+
+import math
+
+from keras import KerasTensor, initializers, layers, ops
+
+from zoo.transformer.config import GPTConfig
+from zoo.transformer.rotary import turned
+
+
+class Attention(layers.Layer):
+    """Lets each token take from those before it.
+
+    Args:
+        config: of the model.
+        spread, last: standard deviation of the initial weights of the first and the last matrix.
+
+    Call arguments:
+        x: `(B, T, W)`.
+        hidden: added to the scores, `(B, 1, G T, S + T)` or 1 for B: very negative for what a token
+            must not see; the same for each of the G query heads that share a key head.
+        turn: cosine and sine of the rotary angles, `(B, 1, T, head_size / 2)` or 1 for B.
+        past: keys and values `(B, kv_heads, S, head_size)` of the tokens before.
+
+    Returns:
+        `(B, T, W)`, and the keys and values of all S + T tokens.
+    """
+
+    def __init__(self, config: GPTConfig, spread: float, last: float, **kwargs):
+        super().__init__(**kwargs)
+        self.heads, self.kv_heads = config.heads, config.key_value_heads
+        self.head_size = config.head_size
+        # Queries, keys and values by one matrix: one large product is faster than three.
+        self.project = layers.Dense(
+            (self.heads + 2 * self.kv_heads) * self.head_size,
+            use_bias=config.bias,
+            kernel_initializer=initializers.RandomNormal(stddev=spread),
+            name="project",
+        )
+        self.merge = layers.Dense(
+            config.width,
+            use_bias=config.bias,
+            kernel_initializer=initializers.RandomNormal(stddev=last),
+            name="merge",
+        )
+
+    def build(self, x_shape: tuple[int | None, ...]) -> None:
+        self.project.build(x_shape)
+        self.merge.build((*x_shape[:-1], self.heads * self.head_size))
+
+    def call(
+        self,
+        x: KerasTensor,
+        hidden: KerasTensor,
+        turn: tuple[KerasTensor, KerasTensor] | None = None,
+        past: tuple[KerasTensor, KerasTensor] | None = None,
+    ) -> tuple[KerasTensor, tuple[KerasTensor, KerasTensor]]:
+        length = ops.shape(x)[1]
+        heads, kv_heads, size = self.heads, self.kv_heads, self.head_size
+        projected = ops.reshape(self.project(x), (-1, length, heads + 2 * kv_heads, size))
+        projected = ops.transpose(projected, (0, 2, 1, 3))  # (B, heads + 2 kv_heads, T, D)
+        query = projected[:, :heads]
+        key = projected[:, heads : heads + kv_heads]
+        value = projected[:, heads + kv_heads :]
+        if turn is not None:
+            query, key = turned(query, turn), turned(key, turn)
+        if past is not None:
+            key = ops.concatenate([past[0], key], axis=2)  # (B, kv_heads, S + T, D)
+            value = ops.concatenate([past[1], value], axis=2)
+        # The query heads of a group lie side by side as rows of one product with their key head.
+        rows = heads // kv_heads * length  # G T
+        query = ops.reshape(query * (1 / math.sqrt(size)), (-1, kv_heads, rows, size))
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # (B, kv_heads, G T, S + T)
+        # In float32: bfloat16 has too few digits for a sum over many tokens.
+        scores = ops.cast(scores, "float32") + ops.cast(hidden, "float32")
+        weights = ops.cast(ops.softmax(scores), value.dtype)
+        mixed = ops.matmul(weights, value)  # (B, kv_heads, G T, D)
+        mixed = ops.reshape(mixed, (-1, heads, length, size))
+        mixed = ops.transpose(mixed, (0, 2, 1, 3))  # (B, T, heads, D)
+        return self.merge(ops.reshape(mixed, (-1, length, heads * size))), (key, value)

@@ -1,0 +1,69 @@
+"""How well a language model predicts text it was not trained on."""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from zoo.config import Config
+from zoo.evaluation.metric import Metric
+from zoo.language.decoding import Step
+from zoo.language.scoring import score
+
+
+class TextEvaluateConfig(Config):
+    """The `[evaluate]` table of a text recipe.
+
+    Args:
+        stride: tokens by which the window moves on; half the context unless given. Each token is
+            predicted from at least `context - stride` before it.
+        limit: evaluate the first so many tokens of the held-out part; all unless given.
+        batch_size: windows at once while validating in training; it changes no value.
+
+    Example:
+        >>> TextEvaluateConfig(stride=16).limit is None
+        True
+    """
+
+    stride: Annotated[int, Field(ge=1)] | None = None
+    limit: Annotated[int, Field(ge=2)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 32
+
+
+def evaluate(
+    step: Step,
+    tokens: np.ndarray,
+    characters_per_token: float,
+    context: int,
+    settings: TextEvaluateConfig,
+) -> Iterator[Metric]:
+    """Yield nats and bits per character, and perplexity per token, of a held-out text.
+
+    Args:
+        step: the model, whatever runs it.
+        tokens: of the text, `(N,)`.
+        characters_per_token: of the whole text, 1 for a character model.
+        context: most tokens that the model sees at once.
+        settings: of the recipe.
+
+    Reference:
+        Sliding windows as in Baevski and Auli 2019 (arXiv:1809.10853), section 4.3.
+    """
+    tokens = tokens[: settings.limit]
+    stride = settings.stride or max(1, context // 2)
+    found = score(step, tokens, context=context, stride=stride)
+    over = (
+        f"every token of the held-out text but the first, predicted from at least "
+        f"{context - stride} before it where there are so many (context {context}, stride {stride})"
+    )
+    nats = found.nats_per_token / characters_per_token
+    for name, value, unit, definition in (
+        ("nats_per_character", nats, "nats/char", f"mean -log p, per character; {over}"),
+        ("bits_per_character", nats / math.log(2), "bits/char", "nats_per_character / ln 2"),
+        ("perplexity", found.perplexity, "", f"exp of the mean -log p of a token; {over}"),
+    ):
+        yield Metric(
+            name=name, value=value, unit=unit, definition=definition, samples=found.tokens, seed=0
+        )

@@ -1,0 +1,201 @@
+"""The decoder-only Transformer (Radford et al. 2019, after Vaswani et al. 2017)."""
+
+import math
+from typing import Any
+
+import keras
+from keras import KerasTensor, initializers, layers, ops
+
+from zoo.training import replicas
+from zoo.training.built import BuiltModel
+from zoo.transformer.block import Block, Dropout, normalisation
+from zoo.transformer.config import GPTConfig
+from zoo.transformer.rotary import Rotary
+
+INITIAL_SPREAD = 0.02  # standard deviation of initial weights, as in GPT-2
+# Added to the score of what must not be seen. Finite in half precision too, so that a row of
+# nothing but padding gives a mean and not NaN.
+HIDDEN = -3e4
+
+Past = list[tuple[KerasTensor, KerasTensor]]
+
+
+class GPT(BuiltModel):
+    """Language model that predicts each token from those before it.
+
+    One `call` serves training, reading a prompt and writing on from it. Keys and values of what
+    has been read come back as `present` when `past` is given, and are the next call's `past`.
+
+    Args:
+        config: a `GPTConfig`, or its values as a dict.
+        seed: seed of the dropout.
+
+    Call arguments:
+        inputs: token ids `(B, T)`, or a dict with them as `input_ids` and optionally
+            `attention_mask`, int `(B, S + T)`, 1 for tokens and 0 for padding, S being the length
+            of the past; `position_ids`, int `(B, T)`, below `config.context`, by default counted
+            over the tokens of the mask; `past`, a pair of keys and values `(B, kv_heads, S,
+            head_size)` for each layer, where S may be 0.
+        training: whether to drop out.
+
+    Returns:
+        Logits, float32 `(B, T, vocabulary_size)`; with `past`, a dict of `logits` and `present`,
+        which is as `past`, with S + T positions.
+
+    Example:
+        >>> import numpy as np
+        >>> model = GPT(GPTConfig(vocabulary_size=65, layers=2, width=16, heads=2))
+        >>> ids = np.arange(12).reshape(2, 6)
+        >>> model(ids).shape
+        TensorShape([2, 6, 65])
+        >>> read = model({"input_ids": ids[:, :5], "past": model.empty_past(2)})
+        >>> more = model({"input_ids": ids[:, 5:], "past": read["present"]})
+        >>> bool(np.allclose(more["logits"][:, 0], model(ids)[:, 5], atol=1e-5))
+        True
+    """
+
+    def __init__(self, config: GPTConfig | dict[str, Any], seed: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config if isinstance(config, GPTConfig) else GPTConfig.parse(config, "GPT")
+        self.seed = seed
+        config, self.dropout_seed = self.config, keras.random.SeedGenerator(seed)
+        self.token_embedding = layers.ReversibleEmbedding(
+            config.vocabulary_size,
+            config.width,
+            tie_weights=config.tied_embeddings,
+            embeddings_initializer=initializers.RandomNormal(stddev=INITIAL_SPREAD),
+            reverse_dtype="float32",
+            name="token_embedding",
+        )
+        self.rotary = self.position_embedding = None
+        if config.positions == "rotary":
+            self.rotary = Rotary(config.context, config.head_size, config.rotary_base)
+        else:
+            self.position_embedding = layers.Embedding(
+                config.context,
+                config.width,
+                embeddings_initializer=initializers.RandomNormal(stddev=INITIAL_SPREAD),
+                name="position_embedding",
+            )
+        self.dropout = Dropout(config.dropout, self.dropout_seed, name="dropout")
+        self.blocks = [
+            Block(config, self.dropout_seed, INITIAL_SPREAD, name=f"block_{index}")
+            for index in range(config.layers)
+        ]
+        self.final_norm = normalisation(config, "final_norm")
+        self.build()
+
+    def build(self, input_shape: Any = None) -> None:
+        shape = (None, None, self.config.width)
+        self.token_embedding.build()
+        if self.position_embedding is not None:
+            self.position_embedding.build()
+        for layer in (*self.blocks, self.final_norm):
+            layer.build(shape)
+
+    # --- the model ---
+
+    def call(
+        self, inputs: KerasTensor | dict[str, Any], training: bool = False
+    ) -> KerasTensor | dict[str, Any]:
+        if not isinstance(inputs, dict):
+            inputs = {"input_ids": inputs}
+        ids, past = inputs["input_ids"], inputs.get("past")
+        mask = inputs.get("attention_mask")
+        seen = ops.shape(past[0][0])[2] if past else 0  # S
+        positions = inputs.get("position_ids")
+        if positions is None:
+            positions = _positions(ids, seen, mask)  # (B or 1, T)
+        group = self.config.heads // self.config.key_value_heads  # G, as in Attention
+        hidden = ops.tile(_hidden(ids, seen, mask), (1, 1, group, 1))  # (B or 1, 1, G T, S + T)
+        x = self.token_embedding(ids)  # (B, T, W)
+        if self.position_embedding is not None:
+            x = x + self.position_embedding(positions)
+        x = self.dropout(x, training=training)
+        turn = self.rotary(positions) if self.rotary else None
+        present = []
+        for index, block in enumerate(self.blocks):
+            x, pair = block(x, hidden, turn, past[index] if past else None, training=training)
+            present.append(pair)
+        logits = self.token_embedding(self.final_norm(x), reverse=True)  # (B, T, V)
+        return {"logits": logits, "present": present} if past else logits
+
+    def empty_past(self, batch: int) -> Past:
+        """Return the `past` of nothing read yet, for `batch` rows."""
+        shape = (batch, self.config.key_value_heads, 0, self.config.head_size)
+        return [
+            (ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype))
+            for _ in self.blocks
+        ]
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trained values; tied matrices count once."""
+        return sum(math.prod(variable.shape) for variable in self.trainable_variables)
+
+    # --- training ---
+
+    def compute_loss(
+        self,
+        x: KerasTensor | dict[str, KerasTensor] | None = None,
+        y: KerasTensor | None = None,
+        y_pred: KerasTensor | None = None,
+        sample_weight: KerasTensor | None = None,
+        training: bool = True,
+    ) -> KerasTensor:
+        """Return the mean nats per token, ready to be summed over replicas.
+
+        Args:
+            x: unused.
+            y: the token that follows each, int `(B, T)`.
+            y_pred: logits `(B, T, V)`.
+            sample_weight: `(B, T)`; 0 for tokens that do not count, such as padding.
+            training: unused.
+        """
+        nats = token_nats(y, y_pred)  # (B, T)
+        weight = (
+            ops.ones_like(nats) if sample_weight is None else ops.cast(sample_weight, "float32")
+        )
+        # The mean over all tokens of all replicas, whose shares of the weight differ.
+        total = replicas.global_mean(ops.sum(nats * weight, axis=-1))
+        return replicas.scale_loss(total / replicas.global_mean(ops.sum(weight, axis=-1)))
+
+    def validation_loss(self, batch: tuple[KerasTensor, ...]) -> KerasTensor:
+        """Return the mean nats per token of a batch: inputs, targets and, optionally, weights."""
+        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        return self.compute_loss(y=targets, y_pred=self(inputs), sample_weight=weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `GPT(**config)` rebuilds the model from."""
+        return {"config": self.config.model_dump(), "seed": self.seed, "name": self.name}
+
+
+def token_nats(targets: KerasTensor, logits: KerasTensor) -> KerasTensor:
+    """Surprise at each token, `-log p(target)`: int `(B, T)` and `(B, T, V)` -> `(B, T)` nats.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(token_nats(np.zeros((1, 1), "int32"), np.zeros((1, 1, 65)))[0, 0]), 4)
+        4.1744
+    """
+    return ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+
+
+def _positions(ids: KerasTensor, seen: Any, mask: KerasTensor | None) -> KerasTensor:
+    """Return the place of each token in its row, padding not counted: `(B, T)` or `(1, T)`."""
+    if mask is None:
+        return (seen + ops.arange(ops.shape(ids)[1], dtype="int32"))[None]
+    counted = ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1  # (B, S + T)
+    return ops.maximum(counted[:, seen:], 0)
+
+
+def _hidden(ids: KerasTensor, seen: Any, mask: KerasTensor | None) -> KerasTensor:
+    """Return what to add to attention's scores, 0 or HIDDEN: `(B, 1, T, S + T)`, or 1 for B."""
+    length = ops.shape(ids)[1]
+    places = ops.arange(seen + length, dtype="int32")
+    visible = places[None, :] <= places[seen:, None]  # (T, S + T): nothing ahead
+    if mask is None:
+        visible = visible[None]
+    else:
+        visible = ops.logical_and(visible[None], ops.cast(mask, "bool")[:, None, :])
+    return ops.where(visible, 0.0, HIDDEN)[:, None]

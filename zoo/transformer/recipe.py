@@ -1,0 +1,34 @@
+"""The recipe of a Transformer."""
+
+from typing import Any, ClassVar
+
+from zoo.data.text import TextConfig
+from zoo.recipe import Recipe
+from zoo.transformer.config import GPTConfig
+from zoo.transformer.evaluate import TextEvaluateConfig
+from zoo.transformer.gpt import GPT
+from zoo.transformer.task import GPTTask
+
+
+class GPTRecipe(Recipe):
+    """Text, a `zoo.GPT`, and nats per character as the measure."""
+
+    model: GPTConfig
+    data: TextConfig
+    evaluate: TextEvaluateConfig = TextEvaluateConfig()
+
+    quick: ClassVar[dict[str, Any]] = {
+        "train.epochs": 2,
+        "train.batch_size": 4,
+        "train.steps_per_epoch": 4,
+        "data.limit": 20_000,
+        "evaluate.limit": 500,
+    }
+
+    def build(self) -> GPT:
+        """Make the model, untrained."""
+        return GPT(self.model, seed=self.train.seed)
+
+    def task(self) -> GPTTask:
+        """Read the text and make its tokenizer."""
+        return GPTTask(self)

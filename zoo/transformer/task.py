@@ -1,0 +1,74 @@
+"""How a Transformer is trained: on blocks of text, by one optimizer, judged by its surprise."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.data.text import Text
+from zoo.evaluation import Metric
+from zoo.files import replacing
+from zoo.training.optimizers import optimizer
+from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
+from zoo.transformer.gpt import GPT
+from zoo.transformer.writer import KerasStep, writer
+
+if TYPE_CHECKING:
+    from zoo.transformer.recipe import GPTRecipe
+
+SAMPLES, SAMPLE_TOKENS = 3, 200
+
+
+class GPTTask:
+    """The text of a recipe, and how a GPT learns from it; see `zoo.training.task.Task`."""
+
+    def __init__(self, recipe: "GPTRecipe"):
+        self.recipe = recipe
+        self.text = Text(recipe.data, recipe.model.context, recipe.model.vocabulary_size)
+        self.source = self.text.source
+        config = recipe.train
+        self.steps_per_epoch = config.steps_per_epoch or self.text.steps_per_epoch(
+            config.batch_size
+        )
+
+    def compile(self, model: GPT, total_steps: int) -> None:
+        """Give the model its optimizer."""
+        config = self.recipe.train
+        model.compile(optimizer(config, total_steps), jit_compile=config.jit_compile)
+        model.optimizer.build(model.trainable_variables)
+
+    def training_batches(self, start: int) -> tf.data.Dataset:
+        """Return batches of tokens and their successors without end, from step `start` on."""
+        config = self.recipe.train
+        return self.text.training_batches(config.batch_size, config.seed, start=start)
+
+    def validation(self, shipped: GPT) -> Callable[[], dict[str, float]]:
+        """Return what measures the mean nats per token of the whole held-out part."""
+        batches = self.text.validation_batches(self.recipe.evaluate.batch_size)
+        loss = tf.function(shipped.validation_loss, reduce_retracing=True)
+
+        def measure() -> dict[str, float]:
+            counts = [float(tf.reduce_sum(weights)) for _, _, weights in batches]
+            means = [float(loss(batch)) for batch in batches]
+            return {"val_loss": float(np.average(means, weights=counts))}
+
+        return measure
+
+    def draw(self, shipped: GPT, path: Path, log: Callable[..., None]) -> None:
+        """Write a few samples as text, each from the beginning of a line."""
+        model = writer(shipped, self.text.tokenizer.to_str().encode())
+        seeds = [self.recipe.train.seed + index for index in range(SAMPLES)]
+        texts = model.generate(["\n"] * SAMPLES, max_new_tokens=SAMPLE_TOKENS, seed=seeds)
+        sheet = "\n\n---\n".join(texts) + "\n"
+        with replacing(path.with_suffix(".txt")) as temporary:
+            temporary.write_text(sheet, encoding="utf-8")
+        log(text=sheet)
+
+    def evaluate(self, model: GPT, settings: TextEvaluateConfig, figures: Path) -> list[Metric]:
+        """Measure the surprise at the held-out text."""
+        tokens = self.text.tokens("validation")
+        ratio = self.text.characters["validation"] / len(tokens)
+        context = self.recipe.model.context
+        return list(evaluate(KerasStep(model), tokens, ratio, context, settings))
