@@ -1,0 +1,102 @@
+"""What a GAN is made of, as data."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from zoo.config import Config
+
+Positive = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Policy = Literal["brightness", "saturation", "contrast", "translation", "cutout"]
+
+
+class GANConfig(Config):
+    """Configuration of `zoo.gan.GAN`.
+
+    Args:
+        image_shape: height, width and channels (1 or 3).
+        architecture: `dense` is the network of Goodfellow et al. (2014), `dcgan` that of Radford et
+            al. (2016) without normalisation in the discriminator, `residual` that of Miyato et al.
+            (2018).
+        hidden: dense only; widths of the generator's layers. The discriminator has them reversed.
+        channels: `dcgan` and `residual`; width at each resolution, finest first. Each halves the
+            image, so height and width must be divisible by `2 ** len(channels)`.
+        latent_dim: width D of the latent.
+        classes: 0 for an unconditional model, else the number of labels of a conditional one.
+        conditioning: how the discriminator of a conditional model judges the label: `projection`
+            (Miyato and Koyama 2018), or `auxiliary`, a classifier (AC-GAN, Odena et al. 2017).
+        loss: see `zoo.gan.losses`.
+        label_smoothing: taken from the target of real images (Salimans et al. 2016);
+            `non_saturating` and `least_squares` only.
+        gradient_penalty: weight of the penalty of WGAN-GP (Gulrajani et al. 2017); 10 in the paper.
+        r1: weight gamma of the R1 penalty (Mescheder et al. 2018); 10 in the paper.
+        spectral_normalization: bound the slope of every layer of the discriminator.
+        discriminator_steps: of each training step, with the same real images and new noise.
+        learning_rate_ratio: the discriminator's learning rate over the generator's (the two time
+            scales of Heusel et al. 2017).
+        augment: what is varied of every image that the discriminator sees, for small data
+            (DiffAugment, Zhao et al. 2020).
+
+    Example:
+        >>> GANConfig(loss="wasserstein", gradient_penalty=10.0).channels
+        (64, 128)
+    """
+
+    family: Literal["gan"] = "gan"
+    image_shape: tuple[Positive, Positive, Positive] = (28, 28, 1)
+    architecture: Literal["dense", "dcgan", "residual"] = "dcgan"
+    hidden: tuple[Positive, ...] = (256, 512, 1024)
+    channels: tuple[Positive, ...] = (64, 128)
+    latent_dim: Positive = 100
+    classes: Annotated[int, Field(ge=0)] = 0
+    conditioning: Literal["projection", "auxiliary"] = "projection"
+    loss: Literal["non_saturating", "hinge", "least_squares", "wasserstein"] = "non_saturating"
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    gradient_penalty: Weight = 0.0
+    r1: Weight = 0.0
+    spectral_normalization: bool = False
+    discriminator_steps: Positive = 1
+    learning_rate_ratio: Annotated[float, Field(gt=0)] = 1.0
+    augment: tuple[Policy, ...] = ()
+
+    @model_validator(mode="after")
+    def _networks_hold_together(self) -> Self:
+        height, width, channels = self.image_shape
+        if channels not in (1, 3):
+            raise ValueError(
+                f"image_shape has {channels} channels; expected 1 (grey) or 3 (colour)"
+            )
+        if self.architecture == "dense":
+            if not self.hidden:
+                raise ValueError("hidden is empty; give the width of at least one layer")
+            return self
+        step = 2 ** len(self.channels)
+        if not self.channels or height % step or width % step:
+            raise ValueError(
+                f"images of {height}x{width} cannot be halved {len(self.channels)} times; "
+                "give one entry of channels per halving, at least one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _training_holds_together(self) -> Self:
+        if self.label_smoothing and self.loss in ("hinge", "wasserstein"):
+            raise ValueError(
+                f"loss '{self.loss}' has no targets to smooth; set label_smoothing to 0, or loss "
+                "to non_saturating or least_squares"
+            )
+        if self.gradient_penalty and self.r1:
+            raise ValueError("gradient_penalty and r1 are both set; choose one")
+        if self.loss == "wasserstein" and not (
+            self.gradient_penalty or self.spectral_normalization
+        ):
+            raise ValueError(
+                "loss 'wasserstein' needs a bounded slope; set gradient_penalty (10 in the paper) "
+                "or spectral_normalization"
+            )
+        if len(set(self.augment)) < len(self.augment):
+            raise ValueError(f"augment is {', '.join(self.augment)}; give each policy once")
+        if "saturation" in self.augment and self.image_shape[-1] == 1:
+            raise ValueError("augment has saturation, and grey images have none; leave it out")
+        return self

@@ -1,0 +1,348 @@
+"""The generative adversarial network (Goodfellow et al. 2014, arXiv:1406.2661)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import KerasTensor, ops
+
+from zoo import noise
+from zoo.errors import UsageError
+from zoo.gan import losses
+from zoo.gan.augmentation import UNIFORMS, augment
+from zoo.gan.config import GANConfig
+from zoo.gan.dcgan import DCGANGenerator, DCGANTrunk
+from zoo.gan.dense import DenseGenerator, DenseTrunk
+from zoo.gan.discriminator import Discriminator
+from zoo.gan.normalization import settle
+from zoo.gan.residual import ResidualGenerator, ResidualTrunk
+from zoo.gan.walks import spherical
+from zoo.pictures import to_uint8
+from zoo.training import replicas
+from zoo.training.built import BuiltModel
+
+NETWORKS = {
+    "dense": (DenseGenerator, DenseTrunk),
+    "dcgan": (DCGANGenerator, DCGANTrunk),
+    "residual": (ResidualGenerator, ResidualTrunk),
+}
+SHOWN = ("discriminator_loss", "generator_loss", "real_logit", "fake_logit")
+GENERATED_ROWS = 1000  # images in memory at once
+
+
+class GAN(BuiltModel):
+    """Generative adversarial network; with `config.classes` a conditional one.
+
+    Images are in [0, 1] outside, and on [-1, 1] for both networks. What ships is the generator,
+    with its averaged weights if its optimizer has `use_ema`.
+
+    Everything that a step depends on is in variables: `self.variables` (both networks with the
+    moving averages of batch normalisation and the singular vectors of spectral normalisation, and
+    the state of the noise) and the variables of `optimizer` and `discriminator_optimizer`.
+
+    Args:
+        config: a `GANConfig`, or its values as a dict.
+        seed: seed of all noise drawn while training.
+
+    Call arguments:
+        inputs: latents `(B, D)`; for a conditional model a dict with `z` and `labels`, int `(B,)`.
+        training: whether batch normalisation takes the statistics of this batch.
+
+    Returns:
+        Images `(B, H, W, C)` float32 in [0, 1].
+
+    Example:
+        >>> import numpy as np
+        >>> model = GAN(GANConfig(channels=(4, 8), latent_dim=2))
+        >>> model(np.zeros((3, 2), "float32")).shape
+        TensorShape([3, 28, 28, 1])
+        >>> model.generate(4, seed=7).shape
+        (4, 28, 28, 1)
+    """
+
+    def __init__(self, config: GANConfig | dict[str, Any], seed: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config if isinstance(config, GANConfig) else GANConfig.parse(config, "GAN")
+        self.seed = seed
+        self.noise_seed = keras.random.SeedGenerator(seed)
+        generator, trunk = NETWORKS[self.config.architecture]
+        self.generator = generator(self.config, name="generator")
+        self.discriminator = Discriminator(
+            self.config, trunk(self.config, name="trunk"), name="discriminator"
+        )
+        self.means = {name: keras.metrics.Mean(name) for name in SHOWN}
+        self._create_variables()
+
+    def _create_variables(self) -> None:
+        z, labels = ops.zeros((1, self.config.latent_dim)), None
+        if self.config.classes:
+            labels = ops.zeros((1,), "int32")
+        self.discriminator(ops.zeros((1, *self.config.image_shape)), self._condition(labels))
+        self(z if labels is None else {"z": z, "labels": labels})
+
+    # --- the model ---
+
+    def call(
+        self, inputs: KerasTensor | dict[str, KerasTensor], training: bool = False
+    ) -> KerasTensor:
+        z, labels = _split(inputs, "z")
+        return self._image(z, self._condition(labels), training)
+
+    def _image(
+        self, z: KerasTensor, condition: KerasTensor | None, training: bool = False
+    ) -> KerasTensor:
+        return (self.generator(z, condition, training=training) + 1) / 2
+
+    def _condition(self, labels: KerasTensor | None) -> KerasTensor | None:
+        """Return one-hot labels `(B, classes)` of a conditional model, None of any other."""
+        if (labels is None) != (not self.config.classes):
+            expected = "needs labels" if self.config.classes else "takes no labels"
+            raise UsageError(f"this model {expected} (classes = {self.config.classes})")
+        return None if labels is None else ops.one_hot(labels, self.config.classes)
+
+    # --- training ---
+
+    def compile(
+        self,
+        generator_optimizer: keras.optimizers.Optimizer,
+        discriminator_optimizer: keras.optimizers.Optimizer,
+        **kwargs,
+    ) -> None:
+        """Set the two optimizers and make their variables.
+
+        Args:
+            generator_optimizer: becomes `optimizer`; its `iterations` are the training steps.
+            discriminator_optimizer: takes `config.discriminator_steps` steps in each.
+            kwargs: of `keras.Model.compile`, as `jit_compile`.
+        """
+        super().compile(optimizer=generator_optimizer, **kwargs)
+        self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+        self.optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def train_step(self, data: KerasTensor | dict[str, KerasTensor]) -> dict[str, KerasTensor]:
+        """Train on images in [0, 1], `(B, H, W, C)`, or on a dict with `image` and `labels`.
+
+        Generated images take the labels of the batch, so that both have the same classes. The last
+        step of the discriminator and that of the generator share one draw of images.
+        """
+        image, labels = _split(data, "image")
+        real, condition = 2 * ops.convert_to_tensor(image) - 1, self._condition(labels)
+        for _ in range(self.config.discriminator_steps - 1):
+            fake = self._draw(image, condition)
+            self._train_discriminator(real, ops.stop_gradient(fake), condition)
+        with tf.GradientTape() as tape:
+            fake = self._draw(image, condition)
+            with tape.stop_recording():
+                self._train_discriminator(real, ops.stop_gradient(fake), condition)
+            loss = self._generator_loss(fake, condition)
+        variables = self.generator.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, KerasTensor]:
+        return {name: mean.result() for name, mean in self.means.items()}
+
+    def _draw(self, image: KerasTensor, condition: KerasTensor | None) -> KerasTensor:
+        """Generate as many images as there are, on [-1, 1]."""
+        z = self._random(keras.random.normal, image, self.config.latent_dim)
+        return self.generator(z, condition, training=True)
+
+    def _random(self, draw: Any, image: KerasTensor, *shape: int) -> KerasTensor:
+        """Draw `(B, *shape)`, the same for an image whichever replica holds it."""
+        return replicas.own_rows(
+            lambda count: draw((count, *shape), seed=self.noise_seed), ops.shape(image)[0]
+        )
+
+    def _augment(self, *images: KerasTensor) -> tuple[KerasTensor, ...]:
+        if not self.config.augment:
+            return images
+        uniforms = self._random(keras.random.uniform, images[0], len(images), UNIFORMS)
+        return tuple(
+            augment(image, uniforms[:, index], self.config.augment)
+            for index, image in enumerate(images)
+        )
+
+    def _train_discriminator(
+        self, real: KerasTensor, fake: KerasTensor, condition: KerasTensor | None
+    ) -> None:
+        real, fake = self._augment(real, fake)
+        with tf.GradientTape() as tape:
+            loss = self._discriminator_loss(real, fake, condition)
+        variables = self.discriminator.trainable_variables
+        self.discriminator_optimizer.apply(tape.gradient(loss, variables), variables)
+
+    def _discriminator_loss(
+        self, real: KerasTensor, fake: KerasTensor, condition: KerasTensor | None
+    ) -> KerasTensor:
+        config = self.config
+        both = None if condition is None else ops.concatenate([condition, condition])
+        outputs = self.discriminator(ops.concatenate([real, fake]), both, training=True)
+        real_logits, fake_logits = ops.split(outputs["logits"], 2)  # (B,) each
+        loss = losses.discriminator_loss(
+            real_logits, fake_logits, config.loss, config.label_smoothing
+        )
+        if "class_logits" in outputs:
+            classification = losses.classification_loss(outputs["class_logits"], both)  # (2 B,)
+            loss = loss + sum(ops.split(classification, 2))
+        loss = loss + self._penalty(real, fake, condition)
+        self.means["discriminator_loss"].update_state(loss)
+        self.means["real_logit"].update_state(real_logits)
+        self.means["fake_logit"].update_state(fake_logits)
+        return replicas.scale_loss(replicas.global_mean(loss))
+
+    def _penalty(
+        self, real: KerasTensor, fake: KerasTensor, condition: KerasTensor | None
+    ) -> KerasTensor | float:
+        """Return the penalty on each example's slope, `(B,)`."""
+        if self.config.gradient_penalty:
+            share = self._random(keras.random.uniform, real, 1, 1, 1)
+            slopes = self._slopes(real + share * (fake - real), condition)
+            return self.config.gradient_penalty * losses.gradient_penalty(slopes)
+        if self.config.r1:
+            return 0.5 * self.config.r1 * losses.r1_penalty(self._slopes(real, condition))
+        return 0.0
+
+    def _slopes(self, image: KerasTensor, condition: KerasTensor | None) -> KerasTensor:
+        """Return the gradient of each logit by its own image, `(B, H, W, C)`."""
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            logits = self.discriminator(image, condition)["logits"]
+        return tape.gradient(logits, image)
+
+    def _generator_loss(self, fake: KerasTensor, condition: KerasTensor | None) -> KerasTensor:
+        (seen,) = self._augment(fake)
+        outputs = self.discriminator(seen, condition)
+        loss = losses.generator_loss(outputs["logits"], self.config.loss)
+        if "class_logits" in outputs:
+            loss = loss + losses.classification_loss(outputs["class_logits"], condition)
+        self.means["generator_loss"].update_state(loss)
+        return replicas.scale_loss(replicas.global_mean(loss))
+
+    def settle(self, batches: int = 20, batch_size: int = 256, seed: int = 0) -> None:
+        """Replace the moving averages of batch normalisation by means over fresh batches.
+
+        Averaged weights have other statistics than the weights in training, whose moving averages
+        they carry; call this on what ships, before it is evaluated. Not under a strategy.
+
+        Reference:
+            The standing statistics of Brock et al. 2019 (arXiv:1809.11096), section 4.1.
+        """
+        size, classes = self.config.latent_dim, self.config.classes
+        labels = np.arange(batch_size) % classes if classes else None
+        condition = self._condition(labels)
+        drawn = noise.normal_batches(batches * batch_size, size, seed, batch_size)
+        settle(self.generator, ((z, condition) for z in drawn))
+
+    # --- samples ---
+
+    def latents(self, count: int, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
+        """Draw latents, float32 `(count, D)`; see `generate`."""
+        if count < 1:
+            raise UsageError(f"count is {count}; expected at least 1")
+        if not 0 <= truncation <= 1:
+            raise UsageError(f"truncation is {truncation}; expected a number from 0 to 1")
+        return np.float32(truncation) * noise.normal(count, self.config.latent_dim, seed)
+
+    def generate(
+        self,
+        count: int,
+        labels: Sequence[int] | None = None,
+        seed: int = 0,
+        truncation: float = 1.0,
+    ) -> np.ndarray:
+        """Draw images.
+
+        Args:
+            count: how many.
+            labels: one label per image; conditional models only.
+            seed: 0 <= seed < 2**32; the same seed gives the same images here and in every export.
+            truncation: standard deviation of the latents, 0 to 1; less gives images that are more
+                typical and less varied (compare Brock et al. 2019, arXiv:1809.11096, who redraw
+                large values instead).
+
+        Returns:
+            uint8 `(count, H, W, C)`.
+        """
+        z = self.latents(count, seed, truncation)
+        return self._pixels(z, self._one_hot(labels, count))
+
+    def interpolate(
+        self,
+        start: np.ndarray,
+        end: np.ndarray,
+        steps: int = 8,
+        labels: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Walk between latents along arcs, on which they keep the length of typical latents.
+
+        Args:
+            start, end: `(B, D)`, as `latents` gives.
+            steps: images per pair, both ends included.
+            labels: one per pair; conditional models only.
+
+        Returns:
+            uint8 `(B, steps, H, W, C)`.
+
+        Reference:
+            White 2016 (arXiv:1609.04468).
+        """
+        return self._rows(spherical(start, end, steps), self._one_hot(labels, len(start)))
+
+    def interpolate_classes(
+        self, start: int, end: int, steps: int = 8, count: int = 1, seed: int = 0
+    ) -> np.ndarray:
+        """Walk from one label to another, each row of images at one latent.
+
+        Returns:
+            uint8 `(count, steps, H, W, C)`.
+        """
+        ends = self._one_hot([start, end], 2)
+        if ends is None:
+            raise UsageError("this model takes no labels (classes = 0), so there is no path")
+        share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+        path = (1 - share) * ends[0] + share * ends[1]  # (steps, classes)
+        z = np.repeat(self.latents(count, seed)[:, None], steps, axis=1)  # (count, steps, D)
+        return self._rows(z, np.broadcast_to(path, (count, *path.shape)))
+
+    def _one_hot(self, labels: Sequence[int] | None, count: int) -> np.ndarray | None:
+        """Return checked labels as `(count, classes)` of a conditional model, None of any other."""
+        classes = self.config.classes
+        if labels is None or not classes:
+            return self._condition(labels)
+        labels = np.asarray(labels)
+        if labels.shape != (count,) or not np.isin(labels, range(classes)).all():
+            raise UsageError(
+                f"labels are {labels.tolist()[:8]}...; expected {count} whole numbers from 0 to "
+                f"{classes - 1}"
+            )
+        return np.eye(classes, dtype=np.float32)[labels.astype(int)]
+
+    def _rows(self, z: np.ndarray, condition: np.ndarray | None) -> np.ndarray:
+        """Generate at `(B, steps, D)`, with a condition per row or per image."""
+        rows, steps, size = z.shape
+        if condition is not None:
+            each = condition if condition.ndim == 3 else np.repeat(condition[:, None], steps, 1)
+            condition = each.reshape(rows * steps, -1)
+        pixels = self._pixels(z.reshape(rows * steps, size), condition)
+        return pixels.reshape(rows, steps, *pixels.shape[1:])
+
+    def _pixels(self, z: np.ndarray, condition: np.ndarray | None) -> np.ndarray:
+        """Generate, a few rows at a time so that memory stays bounded, uint8 `(B, H, W, C)`."""
+        parts = [slice(start, start + GENERATED_ROWS) for start in range(0, len(z), GENERATED_ROWS)]
+        images = (
+            self._image(z[part], None if condition is None else condition[part]) for part in parts
+        )
+        return np.concatenate([to_uint8(ops.convert_to_numpy(image)) for image in images])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `GAN(**config)` rebuilds the model from."""
+        return {"config": self.config.model_dump(), "seed": self.seed, "name": self.name}
+
+
+def _split(
+    inputs: KerasTensor | dict[str, KerasTensor], name: str
+) -> tuple[KerasTensor, KerasTensor | None]:
+    return (inputs[name], inputs["labels"]) if isinstance(inputs, dict) else (inputs, None)

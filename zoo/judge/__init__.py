@@ -1,0 +1,7 @@
+"""Judges: classifiers of real images, by whose features generated ones are measured."""
+
+from zoo.judge.classifier import Classifier
+from zoo.judge.config import ClassifierConfig
+from zoo.judge.judge import Judge, KerasJudge
+
+__all__ = ["Classifier", "ClassifierConfig", "Judge", "KerasJudge"]

@@ -1,0 +1,83 @@
+"""Who judges generated images: whoever maps images to features and to probabilities."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.errors import UsageError, first_line
+from zoo.judge.classifier import Classifier
+
+BATCH = 500  # images that go through the network at once; bounds memory
+
+
+class Judge(Protocol):
+    """What the evaluation of samples needs; bring Inception, or a network of your own.
+
+    Attributes:
+        name: for people.
+        sha256: of its weights, so that two numbers are known to be of one judge.
+    """
+
+    name: str
+    sha256: str
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Map images `(N, H, W, C)` float32 in [0, 1] to features `(N, F)`."""
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Map images `(N, H, W, C)` float32 in [0, 1] to probabilities `(N, classes)`."""
+
+
+class KerasJudge:
+    """A trained `Classifier` as a `Judge`.
+
+    Args:
+        model: receives the weights.
+        weights: a `.weights.h5` file.
+        name: for people; the file's name unless given.
+        sha256: what the file must hash to; not checked unless given.
+
+    Raises:
+        UsageError: the file is not there, is another one, or does not fit the model.
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        weights: str | Path,
+        name: str | None = None,
+        sha256: str | None = None,
+    ):
+        weights = Path(weights)
+        if not weights.is_file():
+            raise UsageError(f"there are no weights at {weights}; train the judge first")
+        self.name = name or weights.name.removesuffix(".weights.h5")
+        self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+        if sha256 not in (None, self.sha256):
+            raise UsageError(
+                f"{weights} has sha256 {self.sha256[:12]}..., expected {sha256[:12]}...; fetch "
+                "that file, since numbers by two judges cannot be compared"
+            )
+        try:
+            model.load_weights(weights)
+        except (ValueError, OSError, KeyError) as error:
+            raise UsageError(f"{weights} does not fit the judge: {first_line(error)}") from None
+        self._features = tf.function(model.features, reduce_retracing=True)
+        self._probabilities = tf.function(model.probabilities, reduce_retracing=True)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Map images `(N, H, W, C)` float32 in [0, 1] to features `(N, F)` float32."""
+        return _in_batches(self._features, images)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Map images `(N, H, W, C)` float32 in [0, 1] to probabilities `(N, classes)` float32."""
+        return _in_batches(self._probabilities, images)
+
+
+def _in_batches(function: Callable[[np.ndarray], tf.Tensor], images: np.ndarray) -> np.ndarray:
+    starts = range(0, len(images), BATCH)
+    return np.concatenate([function(images[start : start + BATCH]).numpy() for start in starts])
