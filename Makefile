@@ -19,7 +19,7 @@ demo: $(READY)
 	$(BIN)/genzoo compare runs/demo bundles/demo
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check
