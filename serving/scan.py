@@ -104,6 +104,7 @@ _FIELDS = {
 }
 _VARINT, _FIXED64, _SIZED, _FIXED32 = 0, 1, 2, 5
 _WIRE_TYPES = {"int": _VARINT, "zero": _VARINT, "float": _FIXED32, "double": _FIXED64}
+_WIDTHS = {_FIXED32: 4, _FIXED64: 8}
 _WELL_KNOWN = {  # absent from the table on purpose; here for the error message alone
     ("model", 20): "training_info",
     ("model", 25): "functions",
@@ -213,7 +214,8 @@ class _Reader:
         expected = _WIRE_TYPES.get(field.kind, _SIZED)
         if wire_type != expected:
             if wire_type == _SIZED and field.repeated:
-                return []  # packed numbers, which nothing here asks for
+                _check_packed(value, expected)
+                return []  # no check below reads packed numbers
             raise _RefusedError(f"{kind} {field.name} is not written as {field.kind}")
         if field.kind in _FIELDS:
             return [self.read(field.kind, value, depth + 1)]
@@ -235,7 +237,7 @@ def _records(data: memoryview) -> Iterator[tuple[int, int, Any]]:
         if wire_type == _VARINT:
             value, position = _varint(data, position)
         elif wire_type in (_SIZED, _FIXED32, _FIXED64):
-            size = {_FIXED32: 4, _FIXED64: 8}.get(wire_type)
+            size = _WIDTHS.get(wire_type)
             if size is None:
                 size, position = _varint(data, position)
             value = data[position : position + size]
@@ -259,6 +261,17 @@ def _varint(data: memoryview, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value & 0xFFFFFFFFFFFFFFFF, position
     raise _RefusedError("an integer in it is longer than ten bytes")
+
+
+def _check_packed(data: memoryview, wire_type: int) -> None:
+    """Refuse bytes that are not whole numbers of the wire type, one after the other."""
+    if wire_type in _WIDTHS:
+        if len(data) % _WIDTHS[wire_type]:
+            raise _RefusedError("it is cut short")
+        return
+    position = 0
+    while position < len(data):
+        _, position = _varint(data, position)
 
 
 def _text(value: memoryview, what: str) -> str:

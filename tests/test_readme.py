@@ -51,7 +51,7 @@ def test_every_option_named_in_the_readme_exists():
 
     from export.cli import joined
 
-    text = "\n".join(blocks("console"))
+    text = "\n".join(blocks("console")).replace("\\\n", " ")
     for line in text.splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["genzoo"]:

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
@@ -196,6 +196,7 @@ def test_noise_is_refused_and_never_crashes(data):
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
+@example(159, 90)  # turns a number into packed ones that are none
 def test_an_altered_byte_is_refused_or_changes_no_structure(position, flip):
     """Weights and names may change unseen (their sha256 is checked); structure may not."""
     altered = bytearray(GOOD)
