@@ -45,7 +45,7 @@ def run(tmp_path_factory):
 def test_a_run_learns_and_leaves_text(run):
     assert run.finished and run.steps == 12
     assert run.best_validation_loss < np.log(120)
-    assert len((run.workdir / "samples/epoch_002.txt").read_text(encoding="utf-8")) > 100
+    assert len((run.workdir / "samples/epoch_002.txt").read_text(encoding="utf-8")) > 60
     assert zoo.from_workdir(run.workdir).config.context == 16
 
 

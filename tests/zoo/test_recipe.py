@@ -41,7 +41,7 @@ def test_overrides_win_over_quick_and_over_the_recipe():
         ({"trian.epochs": 1}, "unknown key 'trian'; did you mean 'train'?"),
         ({"train.epochs.x": 1}, "'epochs' is a value, not a table"),
         ({"model.channels": 4}, "model.channels"),
-        ({"data.binarize": False}, "a Bernoulli likelihood is one of binary images"),
+        ({"model.likelihood": "bernoulli"}, "a Bernoulli likelihood is one of binary images"),
         ({"evaluate.importance_samples": 0}, "evaluate.importance_samples"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.data import sources
-from zoo.data.text import Text, TextConfig, windows
+from zoo.data.text import PARTS, Text, TextConfig, windows
 from zoo.data.tokenizers import EOS
 from zoo.errors import UsageError
 
@@ -36,14 +36,14 @@ def batches(text: Text, count: int, seed: int = 0, start: int = 0) -> list[np.nd
 @pytest.mark.skipif(not HAS_SHAKESPEARE, reason="tiny_shakespeare is not on disk")
 def test_tiny_shakespeare_is_cut_where_nanogpt_cuts_it():
     text = Text(TextConfig(name="tiny_shakespeare"), context=256, vocabulary_size=68)
-    assert text.characters == {"train": 1_003_854, "validation": 111_540}
-    whole = text.tokenizer.decode(np.concatenate([text.tokens("train"), text.tokens("validation")]))
+    assert text.characters == {"train": 981_546, "validation": 22_308, "test": 111_540}
+    whole = text.tokenizer.decode(np.concatenate([text.tokens(part) for part in PARTS]))
     assert whole.startswith("First Citizen:\nBefore we proceed")
     digest = hashlib.sha256(whole.encode()).hexdigest()
     assert digest.startswith("86c4e6aa9db7c042")  # of the file that nanoGPT downloads
     assert text.source.name == "tiny_shakespeare" and text.source.license
     weights = [batch[2] for batch in text.validation_batches(64).as_numpy_iterator()]
-    assert np.concatenate(weights).sum() == 111_539
+    assert np.concatenate(weights).sum() == 22_307
 
 
 def test_a_block_is_a_piece_of_the_training_part_and_its_targets_come_one_later(topics):
@@ -56,7 +56,7 @@ def test_a_block_is_a_piece_of_the_training_part_and_its_targets_come_one_later(
 
 
 def test_blocks_begin_everywhere(book):
-    text = Text(book.model_copy(update={"limit": 30}), context=20)
+    text = Text(book.model_copy(update={"limit": 40, "validation": 0.225}), context=20)
     assert len(text.tokens("train")) == 27
     firsts = {row.tobytes() for inputs, _ in batches(text, 60) for row in inputs}
     assert len(firsts) == 7
@@ -93,11 +93,11 @@ def test_a_stride_that_would_leave_tokens_out(stride):
         windows(np.arange(30), 12, stride)
 
 
-def test_validation_is_the_last_part(topics):
-    train, validation = topics.tokens("train"), topics.tokens("validation")
-    assert len(train) == topics.characters["train"] == 4500
-    assert len(validation) == topics.characters["validation"] == 500
-    assert topics.steps_per_epoch(4) == 71
+def test_parts_follow_each_other(topics):
+    for part, count in zip(PARTS, (4400, 100, 500), strict=True):
+        assert len(topics.tokens(part)) == topics.characters[part] == count
+    assert topics.steps_per_epoch(4) == 69
+    validation = topics.tokens("validation")
     inputs = next(iter(topics.validation_batches(3, stride=8)))[0]
     np.testing.assert_array_equal(inputs[1], validation[8:24])
 
@@ -105,7 +105,7 @@ def test_validation_is_the_last_part(topics):
 def test_bpe_learns_from_the_training_part():
     config = TextConfig(name="python_topics", limit=5000, tokenizer="bpe", vocabulary_size=300)
     text = Text(config, 16, vocabulary_size=300)
-    assert len(text.tokens("train")) < 0.8 * text.characters["train"] == 0.8 * 4500
+    assert len(text.tokens("train")) < 0.8 * text.characters["train"] == 0.8 * 4400
     assert text.source.license == "PSF-2.0"
 
 
@@ -114,8 +114,8 @@ def test_a_folder_is_read_in_order_and_its_documents_are_kept_apart(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(words.encode())
     (tmp_path / "other.md").write_text("not this")
-    text = Text(TextConfig(name=str(tmp_path), validation=0.1), context=4)
-    ids = np.concatenate([text.tokens("train"), text.tokens("validation")])
+    text = Text(TextConfig(name=str(tmp_path), validation=0.2, test=0.15), context=4)
+    ids = np.concatenate([text.tokens(part) for part in PARTS])
     assert np.sum(ids == EOS) == 2
     assert text.tokenizer.decode(ids) == "alpha\nbetagamma"
     assert text.source.version.startswith("sha256:") and text.source.kind == "text"
@@ -133,8 +133,8 @@ def test_own_text_of_other_content_is_another_source(book, tmp_path):
     [
         (b"", "'book.txt' holds no text"),
         (b"caf\xe9 au lait" * 9, r"book.txt is not UTF-8: byte 0xe9 at position 3; save it"),
-        (b"too short", "train part of 'book.txt' has 8 tokens; expected at least 13 for a context"),
-        (b"abcdefghijklmnop", "validation part of 'book.txt' has 1 tokens; expected at least 2"),
+        (b"too short", "train part of 'book.txt' has 7 tokens; expected at least 13 for a context"),
+        (b"abcdefghijklmnopq", "validation part of 'book.txt' has 1 tokens; expected at least 2"),
         (None, "there is no file or folder book.txt"),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_file_that_will_not_do(book, tmp_path, content, message):
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    config = book.model_copy(update={"validation": 0.05})
+    config = book.model_copy(update={"validation": 0.06, "test": 0.12})
     with pytest.raises(UsageError, match=message) as caught:
         Text(config, context=12)
     assert "\n" not in str(caught.value)
@@ -159,6 +159,7 @@ def test_a_file_that_will_not_do(book, tmp_path, content, message):
         ({"vocabulary_size": 300}, "vocabulary_size goes with tokenizer 'bpe'"),
         ({"tokenizer": "bpe", "vocabulary_size": 200}, "greater than or equal to 259"),
         ({"validation": 1.0}, "key 'validation' is 1.0"),
+        ({"validation": 0.5, "test": 0.5}, "leave nothing to train on"),
     ],
 )
 def test_bad_configurations(book, tmp_path, changes, message):

@@ -18,6 +18,7 @@ from zoo.errors import UsageError
 from zoo.training import TrainingError, train
 
 TINY = {
+    "model.channels": [4],
     "model.hidden": [8],
     "model.latent_dim": 2,
     "data.limit": 72,  # three steps to an epoch, the last one short
@@ -151,8 +152,14 @@ def test_a_conditional_convolutional_run_with_augmentation_and_xla(tmp_path):
         assert sheet.size == (10 * 30 - 2, 8 * 30 - 2)
 
 
+def test_a_batch_too_small_for_the_devices_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="smallest batch has 1 examples for 2 devices"):
+        run(tmp_path / "run", devices="cpu:2", data__limit=65)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_can_go_on_from_the_weights_of_another(whole, tmp_path):
-    changes = {"model__objective": "iwae", "model__samples": 3, "train__ema": 0.0}
+    changes = {"model__objective": "iwae", "model__samples": 3, "model__beta": 1.0, "train__ema": 0}
     run(tmp_path / "run", train__initial_weights=str(whole), train__learning_rate=1e-9, **changes)
     source, tuned = zoo.from_workdir(whole), zoo.from_workdir(tmp_path / "run")
     for before, after in zip(source.get_weights(), tuned.get_weights(), strict=True):

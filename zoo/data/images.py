@@ -115,6 +115,10 @@ class Images:
         """Number of batches in an epoch; the last may be smaller."""
         return -(-self.training_images // batch_size)
 
+    def smallest_batch(self, batch_size: int) -> int:
+        """Number of images in the last batch of an epoch."""
+        return self.training_images % batch_size or batch_size
+
     def training_batches(self, batch_size: int, seed: int, start: int = 0) -> tf.data.Dataset:
         """Return batches without end, each epoch in a new order.
 

@@ -2,7 +2,8 @@
 
 A corpus is held in memory. Training draws blocks of it at random, as a pure function of the seed
 and the step, so that a run that stops after any step goes on with exactly the batches it would
-have had. Validation goes through its part from beginning to end.
+have had. The part that chooses the best weights (validation) and the part that is reported (test)
+are gone through from beginning to end.
 """
 
 from typing import Annotated, Literal, Self
@@ -15,7 +16,7 @@ from zoo.config import Config
 from zoo.data import corpus, tokenizers
 from zoo.errors import UsageError
 
-PARTS = ("train", "validation")
+PARTS = ("train", "validation", "test")
 
 
 class TextConfig(Config):
@@ -26,14 +27,18 @@ class TextConfig(Config):
             UTF-8 `.txt` file or a folder of them, as `book.txt`, `./books` or `folder:books`.
         tokenizer: `character`, or `bpe` trained on the training part.
         vocabulary_size: `bpe` only; tokens in all, special ones and 256 bytes included.
-        validation: share of the characters, the last ones, that are held out.
+        test: share of the characters, the last ones, that are held out and reported; a tenth is
+            what nanoGPT calls validation.
+        validation: share of the characters, those before, that are held out too, to choose the
+            best weights by.
         limit: use only this many characters; a character tokenizer still knows all of the text's.
     """
 
     name: str
     tokenizer: Literal["character", "bpe"] = "character"
     vocabulary_size: Annotated[int, Field(ge=tokenizers.SMALLEST)] | None = None
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.02
     limit: Annotated[int, Field(ge=2)] | None = None
 
     @model_validator(mode="after")
@@ -42,6 +47,11 @@ class TextConfig(Config):
             raise ValueError(
                 "vocabulary_size goes with tokenizer 'bpe', which needs it; "
                 "of tokenizer 'character' the text decides it"
+            )
+        if self.test + self.validation >= 1:
+            raise ValueError(
+                f"test {self.test} and validation {self.validation} leave nothing to train on; "
+                "make their sum less than 1"
             )
         return self
 
@@ -57,7 +67,7 @@ class Text:
     Attributes:
         source: name, version and licence of the corpus.
         tokenizer: of the Hugging Face library, made from the corpus.
-        characters: number of characters of `train` and `validation`, for nats per character.
+        characters: number of characters of each part, for nats per character.
 
     Raises:
         UsageError: the corpus cannot be had, or does not fit the model.
@@ -85,7 +95,7 @@ class Text:
                 f"set model.vocabulary_size={size}"
             )
         self._tokens = {part: self._encode(texts) for part, texts in parts.items()}
-        for part, least in (("train", context + 1), ("validation", 2)):
+        for part, least in (("train", context + 1), ("validation", 2), ("test", 2)):
             if len(self._tokens[part]) < least:
                 raise UsageError(
                     f"the {part} part of '{config.name}' has {len(self._tokens[part])} tokens; "
@@ -101,7 +111,7 @@ class Text:
         return np.concatenate(encoded[:-1] or [[]]).astype(np.int32)
 
     def tokens(self, part: str) -> np.ndarray:
-        """Return all tokens of `train` or `validation`, int32 `(N,)`."""
+        """Return all tokens of `train`, `validation` or `test`, int32 `(N,)`."""
         return self._tokens[part]
 
     def steps_per_epoch(self, batch_size: int) -> int:
@@ -186,15 +196,15 @@ def windows(
     return padded[places], padded[places + 1], weights
 
 
-def _cut(documents: list[str], config: TextConfig) -> tuple[list[str], list[str]]:
-    """Return the documents before and after the point where validation begins."""
-    total = min(sum(map(len, documents)), config.limit or np.inf)
-    middle = int(total * (1 - config.validation))
-    train, validation, position = [], [], 0
+def _cut(documents: list[str], config: TextConfig) -> list[list[str]]:
+    """Return the documents of each part; one that lies across a border is cut in two."""
+    total = int(min(sum(map(len, documents)), config.limit or np.inf))
+    starts = [0.0, 1 - config.test - config.validation, 1 - config.test, 1.0]
+    borders = [int(total * start) for start in starts]
+    parts, position = [[] for _ in PARTS], 0
     for document in documents:
-        document = document[: int(total) - position]
-        inside = max(0, middle - position)
-        train.append(document[:inside])
-        validation.append(document[inside:])
+        for part, start, end in zip(parts, borders, borders[1:], strict=False):
+            inside = document[max(0, start - position) : max(0, end - position)]
+            part += [inside] if inside else []
         position += len(document)
-    return [part for part in train if part], [part for part in validation if part]
+    return parts

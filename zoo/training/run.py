@@ -79,6 +79,7 @@ def train(
         raise UsageError("overrides and quick go with a recipe's name or path, not with a Recipe")
     strategy = device_requests.strategy(devices)
     task = recipe.task()
+    _check_shares(task, strategy.num_replicas_in_sync)
     directory = WorkDir(workdir)
     directory.check(recipe, resume=resume)
     keras.config.set_dtype_policy(recipe.train.precision)
@@ -175,6 +176,18 @@ class _Run:
                 "dataset_license": self.task.source.license,
                 **provenance(),
             }
+        )
+
+
+def _check_shares(task: Task, replicas: int) -> None:
+    """Refuse batches that leave a device without an example.
+
+    TensorFlow's convolutions return the wrong shape for none on some processors.
+    """
+    if task.smallest_batch < replicas:
+        raise UsageError(
+            f"the smallest batch has {task.smallest_batch} examples for {replicas} devices; "
+            "change train.batch_size, or take fewer devices"
         )
 
 

@@ -18,10 +18,12 @@ class Task(Protocol):
     Attributes:
         source: name, version and licence of the data set.
         steps_per_epoch: after which the model is validated and saved.
+        smallest_batch: examples in the smallest batch.
     """
 
     source: SourceInfo
     steps_per_epoch: int
+    smallest_batch: int
 
     def compile(self, model: keras.Model, total_steps: int) -> None:
         """Give a model its optimizers, with all their variables."""

@@ -32,6 +32,7 @@ class GPTTask:
         self.steps_per_epoch = config.steps_per_epoch or self.text.steps_per_epoch(
             config.batch_size
         )
+        self.smallest_batch = config.batch_size
 
     def compile(self, model: GPT, total_steps: int) -> None:
         """Give the model its optimizer."""
@@ -45,7 +46,7 @@ class GPTTask:
         return self.text.training_batches(config.batch_size, config.seed, start=start)
 
     def validation(self, shipped: GPT) -> Callable[[], dict[str, float]]:
-        """Return what measures the mean nats per token of the whole held-out part."""
+        """Return what measures the mean nats per token of the whole validation part."""
         batches = self.text.validation_batches(self.recipe.evaluate.batch_size)
         loss = tf.function(shipped.validation_loss, reduce_retracing=True)
 
@@ -68,7 +69,7 @@ class GPTTask:
 
     def evaluate(self, model: GPT, settings: TextEvaluateConfig, figures: Path) -> list[Metric]:
         """Measure the surprise at the held-out text."""
-        tokens = self.text.tokens("validation")
-        ratio = self.text.characters["validation"] / len(tokens)
+        tokens = self.text.tokens("test")
+        ratio = self.text.characters["test"] / len(tokens)
         context = self.recipe.model.context
         return list(evaluate(KerasStep(model), tokens, ratio, context, settings))

@@ -31,6 +31,7 @@ class VAETask:
         self.steps_per_epoch = config.steps_per_epoch or self.images.steps_per_epoch(
             config.batch_size
         )
+        self.smallest_batch = self.images.smallest_batch(config.batch_size)
 
     def compile(self, model: VAE, total_steps: int) -> None:
         """Give the model its optimizer."""
