@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 # A new family is one line here. Its recipe says what its tables hold, and what a run needs of it.
 FAMILIES = {
     "vae": "zoo.vae.recipe:VAERecipe",
+    "gan": "zoo.gan.recipe:GANRecipe",
     "transformer": "zoo.transformer.recipe:GPTRecipe",
+    "classifier": "zoo.judge.recipe:ClassifierRecipe",
 }
 RECIPES = Path(__file__).parent / "recipes"
 Positive = Annotated[int, Field(gt=0)]
@@ -37,7 +39,7 @@ class TrainConfig(Config):
         learning_rate: the highest, reached after `warmup_steps`.
         schedule: `cosine` falls to `final_learning_rate` times the highest at the last step.
         optimizer: `adam`, `adamw`, `muon` or `sgd` of Keras.
-        beta_2: decay of the second moment of Adam.
+        beta_1, beta_2: decay of the moments of Adam; in `muon`, of its Adam.
         weight_decay: of `adamw` and `muon`, on kernels only.
         clip_norm: largest global norm of the gradient.
         ema: decay of the moving average of the weights, which is what ships; 0 for none.
@@ -57,6 +59,7 @@ class TrainConfig(Config):
     schedule: Literal["constant", "cosine"] = "cosine"
     final_learning_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
     optimizer: Literal["adam", "adamw", "muon", "sgd"] = "adam"
+    beta_1: Fraction = 0.9
     beta_2: Fraction = 0.999
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = None

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import zoo
 from zoo.errors import UsageError
 from zoo.evaluation.transfer import Lesson, teach, transfer_accuracy
-from zoo.gan.collapse import CollapseNotice, spread
-from zoo.judge import Classifier, ClassifierConfig, KerasJudge
+from zoo.gan.collapse import CollapseNotice
+from zoo.judge import Classifier, ClassifierConfig, KerasJudge, Pixels, load_judge
 from zoo.judge.classifier import affine_maps
 from zoo.training import devices
 from zoo.training.optimizers import SGD
@@ -137,40 +138,37 @@ def test_what_was_taught_is_measured_beside_what_real_images_teach(monkeypatch):
 
 
 def test_a_fall_is_said_once_until_it_recovers(capsys):
-    values = iter([0.5, 0.8, 0.6, 0.5, 0.4, 0.7, 0.1])
-    notice = CollapseNotice(lambda model: {"coverage": next(values)}, shipped="model")
+    notice = CollapseNotice(["coverage"])
     said = []
-    for epoch in range(7):
-        logs = {}
-        notice.on_epoch_end(epoch, logs)
-        assert logs.keys() == {"coverage"}
+    for epoch, value in enumerate([0.5, 0.8, 0.6, 0.5, 0.4, 0.7, 0.1]):
+        notice.on_epoch_end(epoch, {"coverage": value, "loss": 0.0})
         said.append(capsys.readouterr().err.strip())
     assert [bool(line) for line in said] == [False, False, False, True, False, False, True]
     assert "\n" not in said[3]
     assert said[3].startswith("epoch 4  coverage of the samples fell to 0.5 from 0.8")
 
 
-class Repeats:
-    """A generator that draws real images, or one of them over and over."""
-
-    config = CONFIG.model_copy(update={"classes": 0})
-
-    def __init__(self, distinct):
-        self.distinct = distinct
-
-    def generate(self, count, labels=None, seed=0):
-        return halves(200)[0][np.arange(count) % self.distinct]
+def test_a_resumed_run_remembers_how_varied_samples_were(tmp_path, capsys):
+    history = tmp_path / "history.csv"
+    history.write_text("epoch,coverage\n0,0.9\n1,0.8\n")
+    CollapseNotice(["coverage"], history=history).on_epoch_end(2, {"coverage": 0.5})
+    assert "fell to 0.5 from 0.9" in capsys.readouterr().err
 
 
-class PixelJudge:
-    name, sha256 = "pixels", ""
+def test_pixels_tell_images_apart_and_know_one_class():
+    judge, images = Pixels(), np.random.RandomState(0).rand(5, 10, 17, 3).astype("float32")
+    features = judge.features(images)
+    assert features.shape == (5, 10 * 8 * 3)
+    np.testing.assert_allclose(features[:, :3], images[:, 0, :2].mean(axis=1), rtol=1e-6)
+    assert judge.probabilities(images).shape == (5, 1)
 
-    def features(self, images):
-        return images.reshape(len(images), -1)
 
-
-def test_spread_sees_a_collapse():
-    measure = spread(PixelJudge(), halves(60, seed=1)[0].astype("float32") / 255)
-    varied, collapsed = measure(Repeats(200)), measure(Repeats(1))
-    assert varied["coverage"] > 0.5 > 0.1 > collapsed["coverage"]
-    assert varied["diversity"] > 1 > collapsed["diversity"] == 0
+def test_a_judge_by_the_directory_of_its_run(tmp_path):
+    changes = {"data.name": "digits", "data.resize": True, "model.channels": [4], "train.epochs": 1}
+    zoo.train("judge-mnist", tmp_path / "run", overrides=changes, quick=True)
+    judge = load_judge(tmp_path / "run")
+    assert judge.probabilities(np.zeros((2, 28, 28, 1), "float32")).shape == (2, 10)
+    assert judge.name == "judge-mnist" and len(judge.sha256) == 64
+    for wrong in ("mnst", tmp_path):
+        with pytest.raises(UsageError, match="there is no judge"):
+            load_judge(wrong)

@@ -166,18 +166,14 @@ def striped(count, seed, classes=3):
     return images.astype(np.uint8), labels
 
 
-def measured(generated, real, seed=0):
+def measured(*images, seed=0):
     judge = MeanJudge()
-    return {
-        metric.name: metric
-        for metric in measure_samples(
-            judge, consult(judge, *generated), consult(judge, *real), seed
-        )
-    }
+    judged = (consult(judge, *each) for each in images)
+    return {metric.name: metric for metric in measure_samples(judge, *judged, seed=seed)}
 
 
 def test_perfect_samples_are_as_good_as_real_ones():
-    metrics = measured(striped(900, seed=1), striped(1200, seed=2))
+    metrics = measured(striped(900, seed=1), striped(600, seed=2), striped(700, seed=3))
     assert list(metrics) == [
         "fcd", "kid", "inception_score", "precision", "recall", "density", "coverage",
         "least_class_share", "largest_class_share", "classes_covered", "label_agreement",
@@ -197,7 +193,7 @@ def test_perfect_samples_are_as_good_as_real_ones():
 
 def test_what_is_missing_is_seen():
     images, labels = striped(600, seed=1, classes=2)
-    metrics = measured((images, (labels + 1) % 2), striped(1200, seed=2))
+    metrics = measured((images, (labels + 1) % 2), striped(600, seed=2), striped(600, seed=3))
     assert metrics["fcd"].value > 20 * metrics["fcd"].floor
     assert metrics["coverage"].value < 0.8 * metrics["coverage"].floor
     assert metrics["least_class_share"].value == 0
@@ -206,16 +202,16 @@ def test_what_is_missing_is_seen():
 
 
 def test_numbers_repeat_with_their_seed():
-    data = striped(40, seed=1), striped(60, seed=2)
+    data = striped(40, seed=1), striped(30, seed=2), striped(30, seed=3)
     first, second, other = (measured(*data, seed=seed)["fcd"].value for seed in (0, 0, 1))
     assert first == second != other
 
 
 def test_unlabelled_samples_have_no_agreement_and_too_few_images_are_refused():
-    (generated, _), real = striped(30, seed=1), striped(40, seed=2)
-    assert "label_agreement" not in measured((generated,), real)
-    with pytest.raises(UsageError, match="1 generated and 40 real"):
-        measured((generated[:1],), real)
+    (generated, _), *real = (striped(20 + seed, seed=seed) for seed in (1, 2, 3))
+    assert "label_agreement" not in measured((generated,), *real)
+    with pytest.raises(UsageError, match="1 generated and 22 and 23 real"):
+        measured((generated[:1],), *real)
 
 
 def test_rows_of_what_was_judged_stay_together():

@@ -153,7 +153,7 @@ class Images:
         """Return a whole split, unvaried.
 
         Args:
-            split: `validation` (held out of the training split) or `test`.
+            split: `train`, `validation` (held out of it) or `test`.
 
         Returns:
             Images `(N, H, W, C)` float32 in [0, 1], and labels int32 `(N,)` of a conditional model.

@@ -1,7 +1,7 @@
 """How good generated images are: what a judge makes of them beside what it makes of real ones.
 
-Each number comes with its floor: the same, measured on real images in place of the generated ones,
-as many of them, against the same reference. No generator is closer to the data than the data.
+Each number comes with its floor: the same, measured on other real images in place of the generated
+ones, as many of them, against the same reference. No generator is closer to the data than the data.
 """
 
 from collections.abc import Callable, Iterator
@@ -125,19 +125,20 @@ PAIRED = (
 
 
 def measure_samples(
-    judge: Judge, generated: Judged, real: Judged, seed: int = 0
+    judge: Judge, generated: Judged, real: Judged, stand_in: Judged, seed: int = 0
 ) -> Iterator[Metric]:
     """Yield every metric of generated images.
 
-    The real images are split at random into a reference and a stand-in for a perfect generator, so
-    as many generated images are used as there are in half of the real ones (all, for the label
-    agreement).
+    As many images are used of each kind as there are of the fewest (for the label agreement, all
+    that were generated).
 
     Args:
         judge: who was consulted.
         generated: what it said of generated images, in any order.
-        real: what it said of real images that the model was not trained on.
-        seed: of the split.
+        real: what it said of real images, the reference; neither model nor judge was trained on
+            them.
+        stand_in: what it said of other real images, of which the same holds: a perfect generator.
+        seed: of the order, on which blocks depend.
 
     Returns:
         Metrics whose further keys are `floor`, `judge`, `judge_sha256`, and for `kid` its
@@ -146,16 +147,16 @@ def measure_samples(
     Raises:
         UsageError: there are too few images.
     """
-    if len(real) < 4 or len(generated) < 2:
+    count = min(len(generated), len(real), len(stand_in))
+    if count < 2:
         raise UsageError(
-            f"there are {len(generated)} generated and {len(real)} real images; expected at least "
-            "2 and 4"
+            f"there are {len(generated)} generated and {len(real)} and {len(stand_in)} real "
+            "images; expected at least 2 of each"
         )
-    random = np.random.RandomState(seed)
-    everything = generated
-    generated, real = (each[random.permutation(len(each))] for each in (generated, real))
-    count = min(len(real) // 2, len(generated))
-    generated, reference, stand_in = generated[:count], real[:count], real[count : 2 * count]
+    random, everything, all_real = np.random.RandomState(seed), generated, real
+    generated, reference, stand_in = (
+        each[random.permutation(len(each))[:count]] for each in (generated, real, stand_in)
+    )
     shared = {"unit": "", "seed": seed, "judge": judge.name, "judge_sha256": judge.sha256}
     further = {
         "kid": {"standard_error": kernel_distance(generated.features, reference.features)[1]},
@@ -178,7 +179,7 @@ def measure_samples(
             definition="share of generated images that the judge takes for what was asked for; the "
             "floor is its share of real images taken for what they are",
             samples=len(everything),
-            floor=modes.label_agreement(real.probabilities, real.labels),
+            floor=modes.label_agreement(all_real.probabilities, all_real.labels),
             **shared,
         )
 

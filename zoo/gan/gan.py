@@ -38,10 +38,6 @@ class GAN(BuiltModel):
     Images are in [0, 1] outside, and on [-1, 1] for both networks. What ships is the generator,
     with its averaged weights if its optimizer has `use_ema`.
 
-    Everything that a step depends on is in variables: `self.variables` (both networks with the
-    moving averages of batch normalisation and the singular vectors of spectral normalisation, and
-    the state of the noise) and the variables of `optimizer` and `discriminator_optimizer`.
-
     Args:
         config: a `GANConfig`, or its values as a dict.
         seed: seed of all noise drawn while training.
@@ -121,6 +117,10 @@ class GAN(BuiltModel):
         self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    @property
+    def optimizers(self) -> list[keras.optimizers.Optimizer]:
+        return [self.optimizer, self.discriminator_optimizer]
 
     def train_step(self, data: KerasTensor | dict[str, KerasTensor]) -> dict[str, KerasTensor]:
         """Train on images in [0, 1], `(B, H, W, C)`, or on a dict with `image` and `labels`.

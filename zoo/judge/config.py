@@ -48,3 +48,13 @@ class ClassifierConfig(Config):
                 "give one entry of channels per halving, at least one"
             )
         return self
+
+
+class ClassifierEvaluateConfig(Config):
+    """The `[evaluate]` table of a judge's recipe.
+
+    Args:
+        limit: evaluate the first so many test images; all of them unless given.
+    """
+
+    limit: Annotated[int, Field(ge=1)] | None = None

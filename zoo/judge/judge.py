@@ -71,13 +71,14 @@ class KerasJudge:
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Map images `(N, H, W, C)` float32 in [0, 1] to features `(N, F)` float32."""
-        return _in_batches(self._features, images)
+        return in_batches(self._features, images)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Map images `(N, H, W, C)` float32 in [0, 1] to probabilities `(N, classes)` float32."""
-        return _in_batches(self._probabilities, images)
+        return in_batches(self._probabilities, images)
 
 
-def _in_batches(function: Callable[[np.ndarray], tf.Tensor], images: np.ndarray) -> np.ndarray:
+def in_batches(function: Callable[[np.ndarray], tf.Tensor], images: np.ndarray) -> np.ndarray:
+    """Apply a network to images `(N, H, W, C)`, a few at a time, and return all rows."""
     starts = range(0, len(images), BATCH)
     return np.concatenate([function(images[start : start + BATCH]).numpy() for start in starts])

@@ -65,12 +65,14 @@ def optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Optimiz
         case "sgd":
             return SGD(**shared)
         case "adam":
-            return Adam(beta_2=config.beta_2, **shared)
+            return Adam(beta_1=config.beta_1, beta_2=config.beta_2, **shared)
         case "adamw":
-            made = AdamW(beta_2=config.beta_2, weight_decay=config.weight_decay, **shared)
+            moments = {"beta_1": config.beta_1, "beta_2": config.beta_2}
+            made = AdamW(weight_decay=config.weight_decay, **moments, **shared)
         case "muon":
+            moments = {"adam_beta_1": config.beta_1, "adam_beta_2": config.beta_2}
             decay = {"weight_decay": config.weight_decay, "adam_weight_decay": config.weight_decay}
-            made = Muon(adam_beta_2=config.beta_2, **decay, **shared)
+            made = Muon(**moments, **decay, **shared)
     made.exclude_from_weight_decay(var_names=["beta", "bias", "gain", "gamma", "scale"])
     return made
 

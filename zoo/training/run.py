@@ -138,6 +138,7 @@ class _Run:
         callbacks = [
             FiniteLoss(),
             self.shipping,
+            *self.task.callbacks(self.directory.history),
             Samples(self.task, self.shipping.shipped, self.directory),
             keras.callbacks.CSVLogger(self.directory.history, append=self.steps > 0),
             keras.callbacks.TensorBoard(self.directory.logs, write_graph=False),

@@ -37,6 +37,13 @@ class Task(Protocol):
         Its values go to the log; the weights with the lowest `val_loss` are the best.
         """
 
+    def callbacks(self, history: Path) -> list[keras.callbacks.Callback]:
+        """Return what else looks at each epoch's log, after validation and before it is written.
+
+        Args:
+            history: the log of the epochs before, `history.csv`, if there were any.
+        """
+
     def draw(self, shipped: keras.Model, path: Path, log: Callable[..., None]) -> None:
         """Write samples of the weights that would ship to `path`, whose suffix is added.
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -56,6 +57,10 @@ class GPTTask:
             return {"val_loss": float(np.average(means, weights=counts))}
 
         return measure
+
+    def callbacks(self, history: Path) -> list[keras.callbacks.Callback]:
+        """Return no further callbacks."""
+        return []
 
     def draw(self, shipped: GPT, path: Path, log: Callable[..., None]) -> None:
         """Write a few samples as text, each from the beginning of a line."""

@@ -1,74 +1,14 @@
 """How a VAE is trained: on images, by one optimizer, judged by its own objective."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-import tensorflow as tf
-
-from zoo import pictures
-from zoo.data.images import Images
 from zoo.evaluation import EvaluateConfig, KerasLatentModel, Metric, evaluate
-from zoo.training.contact_sheets import draw_sheet
-from zoo.training.optimizers import optimizer
+from zoo.training.image_task import ImageTask
 from zoo.vae.vae import VAE
 
-if TYPE_CHECKING:
-    from zoo.vae.recipe import VAERecipe
 
-VALIDATION_BATCH = 500
-
-
-class VAETask:
+class VAETask(ImageTask):
     """The images of a recipe, and how a VAE learns from them; see `zoo.training.task.Task`."""
-
-    def __init__(self, recipe: "VAERecipe"):
-        self.recipe = recipe
-        self.images = Images(recipe.data, recipe.model.image_shape, recipe.model.classes)
-        self.source = self.images.source
-        config = recipe.train
-        self.steps_per_epoch = config.steps_per_epoch or self.images.steps_per_epoch(
-            config.batch_size
-        )
-        self.smallest_batch = self.images.smallest_batch(config.batch_size)
-
-    def compile(self, model: VAE, total_steps: int) -> None:
-        """Give the model its optimizer."""
-        config = self.recipe.train
-        model.compile(optimizer(config, total_steps), jit_compile=config.jit_compile)
-        model.optimizer.build(model.trainable_variables)
-
-    def training_batches(self, start: int) -> tf.data.Dataset:
-        """Return batches of images without end, from step `start` on."""
-        config = self.recipe.train
-        return self.images.training_batches(config.batch_size, config.seed, start=start)
-
-    def validation(self, shipped: VAE) -> Callable[[], dict[str, float]]:
-        """Return what measures the objective on held-out images, binarized by one fixed draw."""
-        image, labels = self.images.arrays("validation")
-        if self.recipe.data.binarize:
-            image = np.random.RandomState(0).random_sample(image.shape) < image
-        image = image.astype(np.float32)
-        data = image if labels is None else {"image": image, "labels": labels}
-        batches = tf.data.Dataset.from_tensor_slices(data).batch(VALIDATION_BATCH)
-        loss = tf.function(shipped.validation_loss, reduce_retracing=True)
-
-        def measure() -> dict[str, float]:
-            sums = [
-                (float(loss(batch)) * len(rows), len(rows))
-                for batch in batches
-                for rows in [tf.nest.flatten(batch)[0]]
-            ]
-            return {"val_loss": sum(total for total, _ in sums) / len(image)}
-
-        return measure
-
-    def draw(self, shipped: VAE, path: Path, log: Callable[..., None]) -> None:
-        """Write a sheet of samples as PNG."""
-        sheet = draw_sheet(shipped, self.recipe.train.seed)
-        pictures.save(sheet, path.with_suffix(".png"))
-        log(image=sheet)
 
     def evaluate(self, model: VAE, settings: EvaluateConfig, figures: Path) -> list[Metric]:
         """Measure the likelihood of the test images, and more; see `zoo.evaluation`."""

@@ -1,0 +1,45 @@
+"""Judges by name: those that come with the package, and users' own."""
+
+from pathlib import Path
+
+from zoo.errors import UsageError, nearest
+from zoo.judge.judge import Judge, KerasJudge
+from zoo.judge.pixels import Pixels
+from zoo.training.workdir import WorkDir
+
+JUDGES = Path(__file__).parent / "judges"
+# Numbers by two judges cannot be compared, so each name stands for these very weights.
+PINNED = {"mnist": "0" * 64}
+
+
+def load_judge(name_or_workdir: str | Path) -> Judge:
+    """Return a judge.
+
+    Args:
+        name_or_workdir: `mnist`, a `Classifier` that comes with the package; `pixels`, which needs
+            no labels; or the work directory of a run of a recipe such as `judge-mnist`.
+
+    Raises:
+        UsageError: there is no such judge, or its weights are not the ones that its name stands
+            for.
+
+    Example:
+        >>> load_judge("pixels").name
+        'pixels'
+    """
+    name = str(name_or_workdir)
+    if name == Pixels.name:
+        return Pixels()
+    directory = WorkDir(JUDGES / name if name in PINNED else name)
+    if not directory.recipe.is_file():
+        known = [Pixels.name, *PINNED]
+        raise UsageError(
+            f"there is no judge '{name}'{nearest(name, known) or '; there are ' + ', '.join(known)}"
+            " (or give the work directory of one, made by `genzoo train judge-mnist`)"
+        )
+    recipe = directory.read_recipe()
+    if recipe.model.family != "classifier":
+        raise UsageError(
+            f"{name} is a run of family '{recipe.model.family}'; expected a classifier"
+        )
+    return KerasJudge(recipe.build(), directory.best_weights, recipe.name, PINNED.get(name))

@@ -1,0 +1,38 @@
+"""How a judge is trained: as any classifier."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from zoo.evaluation import Metric
+from zoo.judge.classifier import Classifier
+from zoo.judge.config import ClassifierEvaluateConfig
+from zoo.judge.judge import in_batches
+from zoo.training.image_task import ImageTask
+
+
+class ClassifierTask(ImageTask):
+    """The images of a recipe, and how a judge learns from them; see `zoo.training.task.Task`."""
+
+    def draw(self, shipped: keras.Model, path: Path, log: Callable[..., None]) -> None:
+        """Write nothing: a judge makes no samples."""
+
+    def evaluate(
+        self, model: Classifier, settings: ClassifierEvaluateConfig, figures: Path
+    ) -> list[Metric]:
+        """Measure the share of test images that are recognised."""
+        images, labels = self.images.arrays("test")
+        images, labels = images[: settings.limit], labels[: settings.limit]
+        found = np.argmax(in_batches(model.probabilities, images), axis=1)
+        return [
+            Metric(
+                name="accuracy",
+                value=float(np.mean(found == labels)),
+                unit="",
+                definition="share of test images whose most probable label is their own",
+                samples=len(images),
+                seed=0,
+            )
+        ]
