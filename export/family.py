@@ -12,7 +12,10 @@ from export.parity import Runner
 from export.run import Run
 from serving.bundle import Processing, Quality
 
-FAMILIES = {"vae": "export.vae:VAEFamily"}
+FAMILIES = {
+    "vae": "export.vae:VAEFamily",
+    "gan": "export.gan:GANFamily",
+}
 
 
 class Family(Protocol):

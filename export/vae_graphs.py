@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from export.graphs import Arrays, GraphSpec
+from export.ports import labels_port, port
 from serving.bundle import Port
 from zoo import noise
 from zoo.vae import VAE, likelihoods
@@ -35,12 +36,12 @@ def _decoder(model: VAE) -> GraphSpec:
         signature="decode",
         call=call,
         inputs=(
-            _port("z", config.latent_dim, meaning="latent, a draw from the prior"),
-            *_labels(model),
+            port("z", config.latent_dim, meaning="latent, a draw from the prior"),
+            *labels_port(model.config.classes),
         ),
         outputs=(
-            _port("image", *config.image_shape, meaning="expected image in [0, 1]"),
-            _port("parameters", *size, per_pixel, meaning=PARAMETERS[config.likelihood]),
+            port("image", *config.image_shape, meaning="expected image in [0, 1]"),
+            port("parameters", *size, per_pixel, meaning=PARAMETERS[config.likelihood]),
         ),
         sample=lambda count, seed: _draw(model, count, seed),
         sensitivity=("z", "image"),
@@ -62,8 +63,8 @@ def _encoder(model: VAE) -> GraphSpec:
         signature="encode",
         call=call,
         inputs=(
-            _port("image", *model.config.image_shape, meaning="image in [0, 1]"),
-            *_labels(model),
+            port("image", *model.config.image_shape, meaning="image in [0, 1]"),
+            *labels_port(model.config.classes),
         ),
         outputs=_moments(model, "posterior"),
         sample=sample,
@@ -76,7 +77,7 @@ def _prior(model: VAE) -> GraphSpec:
         role="prior",
         signature="prior",
         call=lambda labels: _gaussian(*model.prior(labels)),
-        inputs=_labels(model),
+        inputs=labels_port(model.config.classes),
         outputs=_moments(model, "prior"),
         sample=lambda count, seed: {"labels": _draw(model, count, seed)["labels"]},
     )
@@ -98,18 +99,6 @@ def _gaussian(mean: Any, log_variance: Any) -> Mapping[str, Any]:
 
 def _moments(model: VAE, of: str) -> tuple[Port, ...]:
     return tuple(
-        _port(name, model.config.latent_dim, meaning=f"{words} of the Gaussian {of}")
+        port(name, model.config.latent_dim, meaning=f"{words} of the Gaussian {of}")
         for name, words in (("mean", "mean"), ("log_variance", "logarithm of the variance"))
     )
-
-
-def _labels(model: VAE) -> tuple[Port, ...]:
-    """The `labels` input of a conditional model; nothing for any other."""
-    if not model.config.classes:
-        return ()
-    meaning = f"class of each image, 0 to {model.config.classes - 1}"
-    return (_port("labels", meaning=meaning, dtype="int64"),)
-
-
-def _port(name: str, *axes: int, meaning: str, dtype: str = "float32") -> Port:
-    return Port(name=name, dtype=dtype, axes=["batch", *axes], meaning=meaning)

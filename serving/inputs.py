@@ -60,6 +60,15 @@ def checked_latents(z: Any, latent_dim: int) -> np.ndarray:
     return array
 
 
+def checked_truncation(truncation: Any) -> np.float32:
+    """Return a scale of the noise, from 0 to 1."""
+    if isinstance(truncation, bool) or not isinstance(truncation, int | float | np.floating):
+        raise UsageError(f"truncation is {truncation!r}; expected a number from 0 to 1")
+    if not 0 <= truncation <= 1:  # false for NaN as well
+        raise UsageError(f"truncation is {truncation}; expected a number from 0 to 1")
+    return np.float32(truncation)
+
+
 def checked_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return images as an array `(N, H, W, C)` of its own dtype: uint8, or a float.
 

@@ -17,6 +17,7 @@ LIGHT = {
     "language",
     "noise",
     "pictures",
+    "walks",
 }  # of zoo: no TensorFlow
 HEAVY = ("tensorflow", "keras", "onnx", "tf2onnx", "tensorflow_datasets", "onnxruntime")
 

@@ -10,8 +10,8 @@ from zoo import noise
 from zoo.errors import UsageError
 from zoo.gan import GAN, GANConfig
 from zoo.gan.normalization import SpectralNormalization
-from zoo.gan.walks import spherical
 from zoo.training.optimizers import Adam
+from zoo.walks import spherical
 
 LOSSES = (
     {"loss": "non_saturating", "r1": 1.0, "label_smoothing": 0.1},

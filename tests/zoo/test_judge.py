@@ -1,5 +1,6 @@
 """The judge: it learns, varies what it learns from, and says which weights it has."""
 
+import json
 import math
 
 import keras
@@ -8,14 +9,18 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from zoo.data import sources
 from zoo.errors import UsageError
 from zoo.evaluation.transfer import Lesson, teach, transfer_accuracy
 from zoo.gan.collapse import CollapseNotice
 from zoo.judge import Classifier, ClassifierConfig, KerasJudge, Pixels, load_judge
 from zoo.judge.classifier import affine_maps
+from zoo.judge.loading import JUDGES, PINNED
 from zoo.training import devices
 from zoo.training.optimizers import SGD
+from zoo.training.workdir import WorkDir
 
+HAS_MNIST = "mnist" in sources.offline_names()
 CONFIG = ClassifierConfig(image_shape=(8, 8, 1), classes=2, channels=(4, 6), features=8, shift=1.0)
 
 
@@ -172,3 +177,20 @@ def test_a_judge_by_the_directory_of_its_run(tmp_path):
     for wrong in ("mnst", tmp_path):
         with pytest.raises(UsageError, match="there is no judge"):
             load_judge(wrong)
+
+
+def test_the_judge_of_mnist_is_the_one_that_was_measured():
+    judge, run = load_judge("mnist"), WorkDir(JUDGES / "mnist")
+    document = json.loads(run.metrics.read_text())
+    assert document["weights_sha256"] == judge.sha256 == PINNED["mnist"]
+    (accuracy,) = document["metrics"]
+    assert accuracy["value"] >= 0.994 and accuracy["samples"] == 10_000
+    assert judge.name == "judge-mnist"
+
+
+@pytest.mark.skipif(not HAS_MNIST, reason="mnist is not on disk")
+def test_the_judge_of_mnist_knows_digits():
+    recipe = WorkDir(JUDGES / "mnist").read_recipe()
+    images, labels = recipe.task().images.arrays("test")
+    found = load_judge("mnist").probabilities(images[:1000]).argmax(axis=1)
+    assert np.mean(found == labels[:1000]) >= 0.99

@@ -18,10 +18,10 @@ from zoo.gan.dense import DenseGenerator, DenseTrunk
 from zoo.gan.discriminator import Discriminator
 from zoo.gan.normalization import settle
 from zoo.gan.residual import ResidualGenerator, ResidualTrunk
-from zoo.gan.walks import spherical
 from zoo.pictures import to_uint8
 from zoo.training import replicas
 from zoo.training.built import BuiltModel
+from zoo.walks import spherical
 
 NETWORKS = {
     "dense": (DenseGenerator, DenseTrunk),

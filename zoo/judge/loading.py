@@ -9,7 +9,7 @@ from zoo.training.workdir import WorkDir
 
 JUDGES = Path(__file__).parent / "judges"
 # Numbers by two judges cannot be compared, so each name stands for these very weights.
-PINNED = {"mnist": "0" * 64}
+PINNED = {"mnist": "667b10f7aeb85a1e6e84cf0bd221aa5647798b5709644a944d4372f285401f3f"}
 
 
 def load_judge(name_or_workdir: str | Path) -> Judge:

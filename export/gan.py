@@ -1,0 +1,140 @@
+"""How a GAN is exported: its generator, its metric, what its card says."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from export.graphs import Arrays, GraphSpec
+from export.parity import Runner
+from export.ports import labels_port, port
+from export.run import Run
+from serving.bundle import Processing, Quality
+from zoo import noise, pictures
+from zoo.data.images import Images
+from zoo.evaluation.distances import frechet_distance
+from zoo.gan import GAN
+from zoo.judge import Judge, load_judge
+
+ROWS = 8  # of samples
+CALIBRATION_BATCHES, CALIBRATION_BATCH = 8, 64
+QUALITY_IMAGES = 2000
+
+
+class GANFamily:
+    """A trained GAN as the exporter sees it; see `export.family.Family`."""
+
+    name = "gan"
+    task = "image generation"
+    pipeline_tag = "unconditional-image-generation"
+    tags = ("gan", "generative-adversarial-network", "image-generation")
+    metric = "fcd"
+
+    def __init__(self, run: Run):
+        self.run = run
+        self.config = run.model.config
+        self.graphs = [generator(run.model)]
+        self.processing = Processing(
+            image_shape=list(self.config.image_shape),
+            latent_dim=self.config.latent_dim,
+            classes=self.config.classes,
+        )
+
+    def samples(self, generate: Any) -> np.ndarray:
+        """Draw rows of samples of seed 0, one column for each class of a conditional model."""
+        columns = self.config.classes or ROWS
+        labels = np.tile(np.arange(columns), ROWS) if self.config.classes else None
+        return generate.generate(ROWS * columns, labels=labels, seed=0)
+
+    def calibration(self, spec: GraphSpec) -> list[Arrays]:
+        """Latents as the model meets them."""
+        return [spec.sample(CALIBRATION_BATCH, seed) for seed in range(CALIBRATION_BATCHES)]
+
+    def quality(self, runners: Mapping[str, Runner]) -> Quality:
+        """Measure the Frechet distance to test images; of few, but from the same latents."""
+        spec = self.graphs[0]
+        batches = [spec.sample(CALIBRATION_BATCH, seed) for seed in range(self._batches)]
+        images = [pictures.to_uint8(runners[spec.role](batch)["image"]) for batch in batches]
+        features = self._judge.features(np.concatenate(images).astype(np.float32) / 255)
+        return Quality(
+            metric=self.metric,
+            value=frechet_distance(features, self._real_features),
+            change=0.0,
+            definition=f"Frechet distance of features of the judge {self._judge.name} "
+            f"({self._judge.sha256[:12]}) between generated and test images",
+            samples=len(features),
+        )
+
+    @property
+    def limitations(self) -> list[str]:
+        """What the card warns of."""
+        height, width, channels = self.config.image_shape
+        colour = "grey" if channels == 1 else "colour"
+        return [
+            f"Draws {height}x{width} {colour} images like those of its data set, and nothing else.",
+            "Like every GAN it may draw some kinds of images more often than the data set has "
+            "them; coverage and recall say how far.",
+            "It has no encoder: an image cannot be turned into a latent.",
+        ]
+
+    @property
+    def snippet(self) -> str:
+        """Python that draws images with ONNX Runtime and NumPy alone."""
+        classes = self.config.classes
+        return _SNIPPET.format(
+            size=self.config.latent_dim,
+            labels=f', "labels": np.full(16, {classes - 1})' if classes else "",
+        )
+
+    @property
+    def _batches(self) -> int:
+        return -(-QUALITY_IMAGES // CALIBRATION_BATCH)
+
+    @cached_property
+    def _judge(self) -> Judge:
+        return load_judge(self.run.recipe.evaluate.judge)
+
+    @cached_property
+    def _real_features(self) -> np.ndarray:
+        images = Images(self.run.recipe.data, self.config.image_shape, self.config.classes)
+        return self._judge.features(images.arrays("test")[0][:QUALITY_IMAGES])
+
+
+def generator(model: GAN) -> GraphSpec:
+    """Describe the one graph that a GAN exports."""
+    config = model.config
+
+    def call(z: Any, labels: Any = None) -> Mapping[str, Any]:
+        return {"image": model(z if labels is None else {"z": z, "labels": labels})}
+
+    def sample(count: int, seed: int) -> Arrays:
+        latents = {"z": noise.normal(count, config.latent_dim, seed)}
+        if not config.classes:
+            return latents
+        labels = np.random.RandomState(seed).randint(config.classes, size=count)
+        return latents | {"labels": labels.astype(np.int64)}
+
+    return GraphSpec(
+        role="generator",
+        signature="generate",
+        call=call,
+        inputs=(
+            port("z", config.latent_dim, meaning="latent, standard normal"),
+            *labels_port(config.classes),
+        ),
+        outputs=(port("image", *config.image_shape, meaning="image in [0, 1]"),),
+        sample=sample,
+        sensitivity=("z", "image"),
+    )
+
+
+_SNIPPET = """\
+import numpy as np
+import onnxruntime
+
+generator = onnxruntime.InferenceSession("generator.onnx")
+z = np.random.RandomState(7).standard_normal((16, {size})).astype("float32")
+image = generator.run(["image"], {{"z": z{labels}}})[0]
+pixels = np.rint(image.clip(0, 1) * 255).astype("uint8")  # (16, height, width, channels)
+"""
