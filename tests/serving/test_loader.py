@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 import serving
-from serving import session
+from serving import loader, session
 from serving.bundle import BundleError
 from tests.serving import tiny_bundle
 from zoo.errors import UsageError
@@ -141,8 +141,9 @@ def test_a_missing_graph_is_refused(own):
     assert "has no graph 'encoder'" in refusal(own)
 
 
-def test_other_families_are_refused(own, no_runtime):
+def test_other_families_are_refused(own, no_runtime, monkeypatch):
     tiny_bundle.reseal(own, family="gan")
+    monkeypatch.delitem(loader._RUNTIMES, "gan")
     assert "does not run models of family gan" in refusal(own)
 
 
