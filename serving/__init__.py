@@ -14,6 +14,7 @@ from typing import Any
 
 _HOMES = {
     "load": "serving.loader",
+    "GPT": "serving.gpt",
     "VAE": "serving.vae",
     "BundleError": "serving.bundle",
     "DeviceError": "serving.session",

@@ -13,9 +13,13 @@ from zoo.errors import UsageError, nearest
 from zoo.hub import find
 
 if TYPE_CHECKING:
+    from serving.gpt import GPT
     from serving.vae import VAE
 
-_RUNTIMES = {"vae": "serving.vae:VAE"}
+_RUNTIMES = {
+    "vae": "serving.vae:VAE",
+    "transformer": "serving.gpt:GPT",
+}
 
 
 class Loaded(NamedTuple):
@@ -33,7 +37,7 @@ def load(
     device: str = "auto",
     variant: str = "auto",
     threads: int | None = None,
-) -> "VAE":
+) -> "VAE | GPT":
     """Load a model.
 
     Before ONNX Runtime is called, every file that will be used has been found to be a regular file
@@ -49,7 +53,7 @@ def load(
         threads: CPU threads; None for one per physical core that this process may use.
 
     Returns:
-        The model of its family: `serving.VAE`.
+        The model of its family: `serving.VAE` or `serving.GPT`.
 
     Raises:
         UsageError: no such model, variant or device, or a wrong number of threads.

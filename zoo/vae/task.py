@@ -12,6 +12,7 @@ from zoo.data.images import Images
 from zoo.evaluation import EvaluateConfig, KerasLatentModel, Metric, evaluate
 from zoo.training.contact_sheets import draw_sheet
 from zoo.training.optimizers import optimizer
+from zoo.training.task import Task
 from zoo.vae.vae import VAE
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 VALIDATION_BATCH = 500
 
 
-class VAETask:
+class VAETask(Task):
     """The images of a recipe, and how a VAE learns from them; see `zoo.training.task.Task`."""
 
     def __init__(self, recipe: "VAERecipe"):
