@@ -19,7 +19,6 @@ from serving.gpt import GraphStep
 from serving.integrity import read_listed
 from zoo.data import tokenizers
 from zoo.data.text import Text
-from zoo.errors import UsageError
 from zoo.evaluation import Metric
 from zoo.language.text import TextModel
 from zoo.recipe import Recipe
@@ -53,11 +52,11 @@ class GPTFamily(Family):
         )
 
     def samples(self, generator: Any) -> list[str]:
-        """Write a few texts, of seeds 0 and up, each from the beginning of a line."""
+        """Write a few texts, of seeds 0 and up."""
         if not isinstance(generator, TextModel):
             generator = writer(generator, self.tokenizer)
         return generator.generate(
-            [_beginning(generator)] * SAMPLES,
+            [generator.tokenizer.beginning] * SAMPLES,
             max_new_tokens=SAMPLE_TOKENS,
             temperature=TEMPERATURE,
             seed=list(range(SAMPLES)),
@@ -223,13 +222,3 @@ def _text(recipe: Recipe, tokenizer: bytes) -> Text:
     """Read a recipe's text in the tokens of a tokenizer that was made before."""
     model = recipe.model
     return Text(recipe.data, model.context, model.vocabulary_size, tokenizers.parse(tokenizer))
-
-
-def _beginning(model: TextModel) -> str:
-    """Return what to begin a sample with: a new line, or for a text of one line a character."""
-    known = model.tokenizer
-    try:
-        known.encode("\n")
-    except UsageError:
-        return next(text for text in map(known.decode, zip(range(known.size))) if text)
-    return "\n"

@@ -72,10 +72,11 @@ class GPTTask(Task):
         return measure
 
     def draw(self, shipped: GPT, path: Path, log: Callable[..., None]) -> None:
-        """Write a few samples as text, each from the beginning of a line."""
+        """Write a few samples as text."""
         model = writer(shipped, self.text.tokenizer.to_str().encode())
         seeds = [self.recipe.train.seed + index for index in range(SAMPLES)]
-        texts = model.generate(["\n"] * SAMPLES, max_new_tokens=SAMPLE_TOKENS, seed=seeds)
+        prompts = [model.tokenizer.beginning] * SAMPLES
+        texts = model.generate(prompts, max_new_tokens=SAMPLE_TOKENS, seed=seeds)
         sheet = "\n\n---\n".join(texts) + "\n"
         with replacing(path.with_suffix(".txt")) as temporary:
             temporary.write_text(sheet, encoding="utf-8")
