@@ -8,26 +8,33 @@ from typing import Any
 import tomli_w
 
 from export.family import Family
-from serving.bundle import Manifest, Port
+from export.samples import RULE, Samples
+from serving.bundle import Manifest, Port, TextProcessing
 
 LIBRARY = "genzoo"
 
 
-def render(manifest: Manifest, family: Family) -> str:
+def render(manifest: Manifest, family: Family, samples: Samples) -> str:
     """Return the card of a bundle, as Markdown with the head that Hugging Face reads.
+
+    Args:
+        manifest: of the bundle.
+        family: of the model.
+        samples: what it draws; texts are shown, and of images the picture of them.
 
     Whatever comes from outside (the summary, the data set's name, the recipe) is escaped: it can
     add no heading, no link and no key.
     """
+    unit = family.unit
     sections = [
         f"---\n{_yaml(_head(manifest, family))}---\n",
         f"# {manifest.name}\n",
         f"{escape(manifest.summary)}\n",
-        f"![Samples of {manifest.name}](samples.png)\n",
+        _samples(manifest, samples),
         _use(manifest, family),
         _interface(manifest),
-        _variants(manifest),
-        _metrics(manifest),
+        _variants(manifest, unit),
+        _metrics(manifest, unit),
         _training(manifest),
         _limitations(manifest, family),
     ]
@@ -59,18 +66,29 @@ def _head(manifest: Manifest, family: Family) -> dict[str, Any]:
     return head
 
 
+def _samples(manifest: Manifest, samples: Samples) -> str:
+    if not isinstance(samples, list):
+        return f"![Samples of {manifest.name}](samples.png)\n"
+    text = RULE.join(samples)
+    shown = "".join(part for part in text if part.isprintable() or part == "\n")
+    return _fenced(shown, "text")
+
+
 def _use(manifest: Manifest, family: Family) -> str:
-    classes = manifest.processing.classes
-    labels = f", labels=[{classes - 1}] * 16" if classes else ""
+    if isinstance(manifest.processing, TextProcessing):
+        what, call = "text", 'generate("The ", max_new_tokens=200, temperature=0.8, seed=7)'
+    else:
+        classes = manifest.processing.classes
+        labels = f", labels=[{classes - 1}] * 16" if classes else ""
+        what, call = "images", f"generate(16{labels}, seed=7)"
     python = (
-        "import serving  # pip install genzoo\n\n"
-        f'images = serving.load("{manifest.name}").generate(16{labels}, seed=7)\n'
+        f'import serving  # pip install genzoo\n\n{what} = serving.load("{manifest.name}").{call}\n'
     )
     lines = [
         "## Use\n",
         "`serving.load` takes the name of a published model, or the folder that holds this card.\n",
         _fenced(python, "python"),
-        "The same seed gives the same images in Keras, SavedModel and ONNX Runtime.\n",
+        f"The same seed gives the same {what} in Keras, SavedModel and ONNX Runtime.\n",
     ]
     if "fp32" in manifest.variants:
         lines += ["Without this library, in the folder of the files:\n"]
@@ -86,10 +104,16 @@ def _interface(manifest: Manifest) -> str:
         for port in ports
     ]
     table = _table(("graph", "", "name", "type", "axes", "meaning"), rows)
-    return f"## Inputs and outputs\n\n`batch` may be any number from 1.\n\n{table}"
+    lengths = "`batch` may be any number from 1."
+    if isinstance(manifest.processing, TextProcessing):
+        lengths += (
+            f" `total` is `past` and `sequence` together, at most {manifest.processing.context}; "
+            "`past` may be 0."
+        )
+    return f"## Inputs and outputs\n\n{lengths}\n\n{table}"
 
 
-def _variants(manifest: Manifest) -> str:
+def _variants(manifest: Manifest, unit: str) -> str:
     rows, metrics = [], set()
     for name, variant in manifest.variants.items():
         files = ", ".join(f"`{file}`" for file in variant.graphs.values())
@@ -110,12 +134,12 @@ def _variants(manifest: Manifest) -> str:
     if metrics:
         measured = escape("; ".join(sorted(metrics)))
         samples = next(v.quality.samples for v in manifest.variants.values() if v.quality)
-        text += f"Quality is {measured}; {samples} images, the same for all variants.\n"
+        text += f"Quality is {measured}; {samples} {unit}, the same for all variants.\n"
     others = ", ".join(f"`{name}`" for name in manifest.files if not name.endswith(".onnx"))
     return f"{text}\n{_table(head, rows)}\nOther files: {others}.\n"
 
 
-def _metrics(manifest: Manifest) -> str:
+def _metrics(manifest: Manifest, unit: str) -> str:
     if not manifest.metrics:
         return "## Evaluation\n\nThis model was exported without having been evaluated.\n"
     rows = [
@@ -129,7 +153,7 @@ def _metrics(manifest: Manifest) -> str:
         )
         for metric in manifest.metrics
     ]
-    head = ("metric", "value", "unit", "images", "seed", "definition")
+    head = ("metric", "value", "unit", unit, "seed", "definition")
     return f"## Evaluation\n\nOn the test split of the data set.\n\n{_table(head, rows)}"
 
 

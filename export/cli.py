@@ -41,7 +41,7 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override an evaluate key; repeatable."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Few images and samples.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Few images, samples or tokens.")] = False,
     variant: Annotated[str, typer.Option(help="Of a bundle: auto, fp32, fp16, int8, ...")] = "auto",
 ) -> None:
     """Measure a trained model, or the ONNX graphs of a bundle, by the same metrics."""
@@ -49,10 +49,12 @@ def evaluate(
     from export.evaluation import evaluate as measure
 
     overrides = zoo.cli.parse_assignments(assignments or [])
-    for metric in measure(source, overrides=overrides, quick=quick, variant=variant):
+    metrics = measure(source, overrides=overrides, quick=quick, variant=variant)
+    width = max(15, *(len(metric.name) + 1 for metric in metrics))
+    for metric in metrics:
         print(
-            f"{metric.name:<15}{metric.value:>12.6g} {metric.unit:<12}"
-            f"{metric.samples} images, seed {metric.seed}"
+            f"{metric.name:<{width}}{metric.value:>12.6g} {metric.unit:<12}"
+            f"{metric.samples} {metric.counted}, seed {metric.seed}"
         )
 
 
@@ -83,9 +85,9 @@ def compare(
     from export.comparison import compare as rows
 
     table = list(rows(workdir, bundle))
-    print(f"{'form':<20}{'max error':>12}{'images/s':>12}   (batch {BATCH})")
+    print(f"{'form':<20}{'max error':>12}{table[0].unit + '/s':>12}   (batch {BATCH})")
     for row in table:
-        print(f"{row.form:<20}{row.error:>12.1e}{row.images_per_second:>12,.0f}")
+        print(f"{row.form:<20}{row.error:>12.1e}{row.per_second:>12,.0f}")
 
 
 def _words(text: str) -> list[str]:

@@ -28,16 +28,18 @@ class Row(NamedTuple):
     Attributes:
         form: what runs it.
         error: largest absolute difference from Keras in the first output of the first graph.
-        images_per_second: median over rounds in which all forms take turns, at batch 64.
+        per_second: median over rounds in which all forms take turns, at batch 64.
+        unit: what is counted in `per_second`.
     """
 
     form: str
     error: float
-    images_per_second: float
+    per_second: float
+    unit: str
 
 
 def compare(workdir: str | Path, bundle: str | Path) -> Iterator[Row]:
-    """Run the first graph of a model (a VAE's decoder) in Keras, SavedModel and ONNX Runtime.
+    """Run a model's first graph, such as a VAE's decoder, in Keras, SavedModel and ONNX Runtime.
 
     Args:
         workdir: of the training run.
@@ -46,7 +48,8 @@ def compare(workdir: str | Path, bundle: str | Path) -> Iterator[Row]:
     Raises:
         UsageError: there is no such run or bundle.
     """
-    spec = family_of(open_run(workdir)).graphs[0]
+    family = family_of(open_run(workdir))
+    spec = family.graphs[0]
     inputs = spec.sample(BATCH, 0)
     runners = dict(_runners(spec, find(str(bundle)).directory))
     output = spec.outputs[0].name
@@ -57,7 +60,8 @@ def compare(workdir: str | Path, bundle: str | Path) -> Iterator[Row]:
         for form, run in runners.items():
             seconds[form].append(_seconds(run, inputs))
     for form in runners:
-        yield Row(form, float(errors[form]), BATCH / statistics.median(seconds[form]))
+        speed = spec.count(inputs) / statistics.median(seconds[form])
+        yield Row(form, float(errors[form]), speed, family.unit)
 
 
 def _runners(spec: GraphSpec, bundle: Path) -> Iterator[tuple[str, Runner]]:

@@ -22,8 +22,8 @@ PRODUCER = "genzoo"
 def convert(spec: GraphSpec, opset: int = OPSET) -> onnx.ModelProto:
     """Convert one graph of a Keras model.
 
-    Inputs and outputs carry the names of the specification, in its order, and their first axis is
-    called `batch`. The result is tidied, but not trusted: `linter.lint` and `parity.prove` follow.
+    Inputs, outputs and dynamic axes carry the names of the specification, in its order. The result
+    is tidied, but not trusted: `linter.lint` and `parity.prove` follow.
 
     Raises:
         ExportError: tf2onnx gave up. (It does not on operators it cannot convert: the linter does.)
@@ -63,18 +63,19 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _declare(model: onnx.ModelProto, spec: GraphSpec) -> None:
-    """Name the graph and its batch axes, and put the outputs in the declared order."""
+    """Name the graph and its dynamic axes, and put the outputs in the declared order."""
     graph = model.graph
     graph.name, model.producer_name, model.producer_version = spec.role, PRODUCER, ""
-    order = [port.name for port in spec.outputs]
+    ports = {port.name: port for port in (*spec.inputs, *spec.outputs)}
+    order = list(ports)
     outputs = sorted(graph.output, key=lambda value: order.index(value.name))
     del graph.output[:], graph.value_info[:]
     graph.output.extend(outputs)
     for value in [*graph.input, *graph.output]:
-        first = value.type.tensor_type.shape.dim[:1]
-        for axis in first:
-            if not axis.dim_value:
-                axis.dim_param = "batch"
+        axes = value.type.tensor_type.shape.dim
+        for axis, declared in zip(axes, ports[value.name].axes, strict=False):  # lint compares
+            if isinstance(declared, str) and not axis.dim_value:
+                axis.dim_param = declared
 
 
 def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:

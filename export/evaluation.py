@@ -6,16 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import serving
-from export.parity import Runner
+from export.family import family_class
 from export.run import open_run
-from export.vae_subject import GraphVAE
 from serving.bundle import sha256
-from serving.session import Session
 from zoo.config import Config
-from zoo.data.images import Images
 from zoo.errors import UsageError, nearest
 from zoo.evaluation import Metric, write_metrics
-from zoo.evaluation import evaluate as measure
 from zoo.recipe import Recipe
 from zoo.training.workdir import WorkDir
 
@@ -51,7 +47,9 @@ def evaluate(
 def _evaluate_run(workdir: str | Path, overrides: Mapping[str, Any], quick: bool) -> list[Metric]:
     run = open_run(workdir)
     settings = _settings(run.recipe, overrides, quick)
-    metrics = run.recipe.task().evaluate(run.model, settings, run.directory.path / "figures")
+    task = run.recipe.task()
+    task.keep(run.directory.path)  # a text must still be the one that the model learned from
+    metrics = task.evaluate(run.model, settings, run.directory.path / "figures")
     details = {"weights_sha256": sha256(run.weights)}  # so that no other weights wear these numbers
     write_metrics(run.directory.metrics, metrics, subject="keras", **details)
     log.info("wrote %s", run.directory.metrics)
@@ -63,17 +61,8 @@ def _evaluate_bundle(
 ) -> list[Metric]:
     served = serving.load(name, variant=variant)
     recipe = Recipe.parse(served.manifest.provenance.recipe, f"recipe of {name}")
-    runners = {
-        role: _runner(session, [port.name for port in served.manifest.interface[role].outputs])
-        for role, session in served.sessions.items()
-    }
     settings = _settings(recipe, overrides, quick)
-    images = Images(recipe.data, recipe.model.image_shape, recipe.model.classes)
-    return measure(GraphVAE(recipe.model, runners), *images.arrays("test"), settings)
-
-
-def _runner(session: Session, outputs: list[str]) -> Runner:
-    return lambda inputs: dict(zip(outputs, session.run(outputs, inputs), strict=True))
+    return family_class(recipe).evaluate(recipe, served, settings)
 
 
 def _settings(recipe: Recipe, overrides: Mapping[str, Any], quick: bool) -> Config:

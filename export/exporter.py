@@ -1,7 +1,6 @@
 """`export.export`: from a training run to a bundle that was proved before it was given its name."""
 
 import logging
-import math
 import re
 import shutil
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 import serving
-from export import card, parity, saved_model
+from export import card, parity, samples, saved_model
 from export.errors import ExportError
 from export.family import Family, family_of
 from export.precision import VARIANTS
@@ -20,13 +19,11 @@ from export.staging import replacing_bundle
 from export.variants import write_variants
 from serving.bundle import MANIFEST_NAME, NAME_PATTERN, FileEntry, Manifest, Variant, sha256
 from serving.verify import verify
-from zoo import pictures
 from zoo.errors import UsageError, nearest
 
 FORMATS = ("saved_model", "onnx")
 LICENSE = "Apache-2.0"
 VECTOR_ROWS = 3
-SAMPLE_LEVELS = 1  # of 255: a value next to one half may be rounded either way
 
 log = logging.getLogger(__name__)
 
@@ -90,14 +87,14 @@ class _Exporter:
         written = write_variants(self.family, variants, self.directory) if "onnx" in formats else {}
         if "saved_model" in formats:
             self._write_saved_model()
-        samples = self.family.samples(self.run.model)
-        columns = self.family.processing.classes or math.isqrt(len(samples))
-        pictures.save(pictures.grid(samples, columns), self.directory / "samples.png")
+        drawn = self.family.samples(self.run.model)
+        samples.write(drawn, self.family.processing, self.directory)
+        self.family.write_files(self.directory)
         shutil.copyfile(self.run.weights, self.directory / "model.weights.h5")
         self._write_vectors()
-        self._write_manifest(name, written)
+        self._write_manifest(name, written, drawn)
         if written:
-            self._prove(samples, written)
+            self._prove(drawn, written)
 
     def _write_saved_model(self) -> None:
         log.info("writing the SavedModel")
@@ -117,7 +114,9 @@ class _Exporter:
                 vectors |= {f"{spec.role}.{kind}.{key}": array for key, array in arrays.items()}
         np.savez_compressed(self.directory / "test_vectors.npz", **vectors)
 
-    def _write_manifest(self, name: str, variants: dict[str, Variant]) -> None:
+    def _write_manifest(
+        self, name: str, variants: dict[str, Variant], drawn: samples.Samples
+    ) -> None:
         run, family = self.run, self.family
         try:
             manifest = Manifest(
@@ -139,7 +138,7 @@ class _Exporter:
             where = ".".join(map(str, problem["loc"]))
             raise ExportError(f"the bundle's {where} will not do: {problem['msg']}") from error
         readme = self.directory / "README.md"
-        readme.write_text(card.render(manifest, family), encoding="utf-8")
+        readme.write_text(card.render(manifest, family, drawn), encoding="utf-8")
         manifest = manifest.model_copy(update={"files": self._files()})
         text = manifest.model_dump_json(indent=1, exclude_none=True)
         (self.directory / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
@@ -151,21 +150,17 @@ class _Exporter:
             path.name: FileEntry(sha256=sha256(path), bytes=path.stat().st_size) for path in files
         }
 
-    def _prove(self, samples: np.ndarray, variants: dict[str, Variant]) -> None:
+    def _prove(self, expected: samples.Samples, variants: dict[str, Variant]) -> None:
         """Load the bundle as users will and compare: files, graphs, results, samples."""
         for check in verify(self.directory):
             if not check.passed:
                 raise ExportError(f"the bundle is wrong: {check.name}: {check.detail}")
         for variant in variants:
             served = serving.load(self.directory, device="cpu", variant=variant)
-            drawn = self.family.samples(served).astype(int)
-            levels = int(np.abs(drawn - samples).max())
-            log.info("%s: samples within %d of 255 levels of Keras", variant, levels)
-            if variant == "fp32" and levels > SAMPLE_LEVELS:
-                raise ExportError(
-                    f"the bundle's samples differ from Keras's by {levels} of 255 levels; "
-                    f"at most {SAMPLE_LEVELS} is rounding"
-                )
+            distance = samples.compare(self.family.samples(served), expected)
+            log.info("%s: samples %s", variant, distance.words)
+            if variant == "fp32" and not distance.is_rounding:
+                raise ExportError(f"the bundle's samples are not Keras's: {distance.words}")
 
 
 def _choose(what: str, chosen: Sequence[str], known: Sequence[str]) -> list[str]:

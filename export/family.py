@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,11 +11,15 @@ from export.errors import ExportError
 from export.graphs import Arrays, GraphSpec
 from export.parity import Runner
 from export.run import Run
-from serving.bundle import Processing, Quality
+from serving.bundle import Processing, Quality, TextProcessing
+from zoo.config import Config
+from zoo.evaluation import Metric
+from zoo.recipe import Recipe
 
 FAMILIES = {
     "vae": "export.vae:VAEFamily",
     "gan": "export.gan:GANFamily",
+    "transformer": "export.gpt:GPTFamily",
 }
 
 
@@ -27,7 +32,8 @@ class Family(Protocol):
         pipeline_tag, tags: of Hugging Face.
         metric: name of the headline metric in `metrics.json`; it is listed first.
         graphs: what is exported; the first is what serves by default.
-        processing: how pixels and latents enter and leave the graphs.
+        processing: how pixels and latents, or text, enter and leave the graphs.
+        unit: what is counted when speed and samples are told.
         limitations: one sentence each, for the card.
         snippet: Python for the card: samples from the files alone, without this package.
     """
@@ -38,18 +44,33 @@ class Family(Protocol):
     tags: Sequence[str]
     metric: str
     graphs: Sequence[GraphSpec]
-    processing: Processing
+    processing: Processing | TextProcessing
+    unit: str = "images"
     limitations: Sequence[str]
     snippet: str
 
-    def samples(self, generator: Any) -> np.ndarray:
-        """Draw the card's samples, uint8 `(N, H, W, C)`, from Keras or from `serving`."""
+    def samples(self, generator: Any) -> np.ndarray | list[str]:
+        """Draw the card's samples, uint8 `(N, H, W, C)` or texts, from Keras or from `serving`."""
 
     def calibration(self, spec: GraphSpec) -> list[Arrays]:
         """Return real inputs of a graph, in batches, to choose the ranges of 8-bit numbers from."""
 
     def quality(self, runners: Mapping[str, Runner]) -> Quality:
         """Measure the graphs, by role, by the model's own metric on real data."""
+
+    @staticmethod
+    def evaluate(recipe: Recipe, served: Any, settings: Config) -> list[Metric]:
+        """Measure a bundle, loaded by `serving.load`, as its training run was measured."""
+
+    def prove(self, runners: Mapping[str, Runner]) -> None:
+        """Prove of the float32 graphs, by role, what no single call of one shows: here nothing.
+
+        Raises:
+            ExportError: they do not hold together.
+        """
+
+    def write_files(self, directory: Path) -> None:
+        """Write what the bundle holds besides graphs, weights and samples: here nothing."""
 
 
 def family_of(run: Run) -> Family:
@@ -58,9 +79,18 @@ def family_of(run: Run) -> Family:
     Raises:
         ExportError: nobody wrote down how its family is exported.
     """
-    name = run.recipe.model.family
+    return family_class(run.recipe)(run)
+
+
+def family_class(recipe: Recipe) -> type[Family]:
+    """Return what describes the models of a recipe's family.
+
+    Raises:
+        ExportError: nobody wrote down how they are exported.
+    """
+    name = recipe.model.family
     if name not in FAMILIES:
         known = ", ".join(FAMILIES)
         raise ExportError(f"models of family '{name}' cannot be exported; those of {known} can")
     module, described = FAMILIES[name].split(":")
-    return getattr(import_module(module), described)(run)
+    return getattr(import_module(module), described)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from export.family import Family
 from export.graphs import Arrays, GraphSpec
 from export.parity import Runner
 from export.ports import labels_port, port
@@ -14,15 +15,18 @@ from serving.bundle import Processing, Quality
 from zoo import noise, pictures
 from zoo.data.images import Images
 from zoo.evaluation.distances import frechet_distance
+from zoo.evaluation.metric import Metric
 from zoo.gan import GAN
+from zoo.gan.evaluate import GANEvaluateConfig, evaluate
 from zoo.judge import Judge, load_judge
+from zoo.recipe import Recipe
 
 ROWS = 8  # of samples
 CALIBRATION_BATCHES, CALIBRATION_BATCH = 8, 64
 QUALITY_IMAGES = 2000
 
 
-class GANFamily:
+class GANFamily(Family):
     """A trained GAN as the exporter sees it; see `export.family.Family`."""
 
     name = "gan"
@@ -65,6 +69,11 @@ class GANFamily:
             f"({self._judge.sha256[:12]}) between generated and test images",
             samples=len(features),
         )
+
+    @staticmethod
+    def evaluate(recipe: Recipe, served: Any, settings: GANEvaluateConfig) -> list[Metric]:
+        """Measure generated images against the test split."""
+        return evaluate(served.generate, recipe.task().images, settings)
 
     @property
     def limitations(self) -> list[str]:

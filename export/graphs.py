@@ -4,7 +4,8 @@ Converter, linter, parity, SavedModel and bundle all read the same `GraphSpec`, 
 once what its graphs are (`vae_graphs.py`) and gets the rest.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +24,12 @@ class GraphSpec:
         role: what it is in the bundle; `decoder` is written to `decoder.onnx`.
         signature: what it is called in the SavedModel.
         call: takes the inputs by name, returns the outputs by name; traceable by `tf.function`.
-        inputs: the first axis of every input and output is `batch`, the others are fixed.
+        inputs: their first axis is `batch`; axes with a name are dynamic, the others are fixed.
         outputs: in the order in which the ONNX graph returns them.
         sample: `(count, seed)` -> inputs as the model meets them in use.
         sensitivity: `(input, output)`: changing the one must change the other, in every row.
+        trials: `()` -> what an export is compared with Keras on, each with the words that an error
+            says it in; samples of several batch sizes and seeds unless given.
     """
 
     role: str
@@ -36,11 +39,18 @@ class GraphSpec:
     outputs: tuple[Port, ...]
     sample: Callable[[int, int], Arrays]
     sensitivity: tuple[str, str] | None = None
+    trials: Callable[[], Iterable[tuple[str, Arrays]]] | None = None
 
     @property
     def interface(self) -> Interface:
         """The graph's inputs and outputs as the manifest lists them."""
         return Interface(inputs=list(self.inputs), outputs=list(self.outputs))
+
+    def count(self, inputs: Arrays) -> int:
+        """Number of items in a batch: of images, or for text of tokens."""
+        first = self.inputs[0]
+        dynamic = sum(isinstance(axis, str) for axis in first.axes)
+        return math.prod(inputs[first.name].shape[:dynamic])
 
     def run(self, inputs: Arrays) -> Arrays:
         """Run the Keras model itself: the truth every export is compared with."""

@@ -1,8 +1,10 @@
 """The proof of an export: the same inputs give the same outputs, and the noise matters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,6 +12,7 @@ import onnxruntime
 
 from export.errors import ExportError
 from export.graphs import Arrays, GraphSpec
+from serving.session import Session
 from zoo.errors import first_line
 
 BATCHES = (1, 3, 64, 257)
@@ -36,8 +39,18 @@ def runner(model: onnx.ModelProto | Path) -> Runner:
     return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
 
 
+def session_runners(served: Any) -> dict[str, Runner]:
+    """Return what runs each graph of a model that `serving.load` has loaded, by role."""
+
+    def runner(role: str, session: Session) -> Runner:
+        names = [port.name for port in served.manifest.interface[role].outputs]
+        return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+    return {role: runner(role, session) for role, session in served.sessions.items()}
+
+
 def prove(run: Runner, spec: GraphSpec, *, limit: float = LIMIT) -> float:
-    """Compare an export with its Keras model over several batch sizes and seeds.
+    """Compare an export with its Keras model over its trials.
 
     Args:
         run: the export.
@@ -53,11 +66,10 @@ def prove(run: Runner, spec: GraphSpec, *, limit: float = LIMIT) -> float:
         ExportError: an output is missing, has another shape, is not finite, or differs too much.
     """
     worst = 0.0
-    for count, seed in product(BATCHES, SEEDS):
-        inputs = spec.sample(count, seed)
+    for trial, inputs in (spec.trials or partial(_samples, spec))():
         expected, actual = spec.run(inputs), run(inputs)
         for port in spec.outputs:
-            where = f"{spec.role}: output {port.name!r} at batch {count}, seed {seed}"
+            where = f"{spec.role}: output {port.name!r} at {trial}"
             error = _error(expected[port.name], actual.get(port.name), where)
             allowed = limit * max(1.0, float(np.abs(expected[port.name]).max()))
             if not (error <= allowed and np.isfinite(error)):
@@ -66,6 +78,12 @@ def prove(run: Runner, spec: GraphSpec, *, limit: float = LIMIT) -> float:
                 )
             worst = max(worst, error)
     return worst
+
+
+def _samples(spec: GraphSpec) -> Iterator[tuple[str, Arrays]]:
+    """Yield samples of several batch sizes and seeds, and the words for each."""
+    for count, seed in product(BATCHES, SEEDS):
+        yield f"batch {count}, seed {seed}", spec.sample(count, seed)
 
 
 def prove_sensitive(run: Runner, spec: GraphSpec, rows: int = 32) -> None:

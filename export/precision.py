@@ -99,7 +99,10 @@ def _quantize(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> onnx.Mod
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"OpTypesToExcludeOutputQuantization": FLOAT_OUTPUTS},
+            extra_options={
+                "OpTypesToExcludeOutputQuantization": FLOAT_OUTPUTS,
+                "MatMulConstBOnly": True,  # products of attention hold no weights
+            },
         )
         return onnx.load(file)
 

@@ -7,6 +7,7 @@ from typing import Any
 from export.errors import ExportError
 from export.graphs import GraphSpec
 from export.parity import Runner
+from export.quiet import quiet
 from zoo.errors import first_line
 
 DEFAULT = "serving_default"
@@ -29,7 +30,8 @@ def write(specs: Sequence[GraphSpec], directory: Path) -> None:
     ]
     signatures = {DEFAULT: functions[specs[0].signature]} | functions
     try:
-        tf.saved_model.save(module, str(directory), signatures=signatures)
+        with quiet():  # TensorFlow would tell how it spells parameters, which nobody sees
+            tf.saved_model.save(module, str(directory), signatures=signatures)
     except (tf.errors.OpError, AssertionError, ValueError) as error:
         raise ExportError(f"TensorFlow cannot write the SavedModel: {first_line(error)}") from error
 

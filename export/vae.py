@@ -6,23 +6,25 @@ from typing import Any
 
 import numpy as np
 
+from export.family import Family
 from export.graphs import Arrays, GraphSpec
-from export.parity import Runner
+from export.parity import Runner, session_runners
 from export.run import Run
 from export.vae_graphs import graphs
 from export.vae_subject import GraphVAE
 from serving.bundle import Processing, Quality
 from zoo.data.images import Images
-from zoo.evaluation import EvaluateConfig
+from zoo.evaluation import EvaluateConfig, Metric, evaluate
 from zoo.evaluation.likelihood import likelihood
 from zoo.evaluation.posteriors import observed
+from zoo.recipe import Recipe
 
 ROWS = 8  # of samples
 CALIBRATION_IMAGES, CALIBRATION_BATCH = 512, 64
 QUALITY_IMAGES, QUALITY_SAMPLES = 500, 32
 
 
-class VAEFamily:
+class VAEFamily(Family):
     """A trained VAE as the exporter sees it; see `export.family.Family`."""
 
     name = "vae"
@@ -79,6 +81,13 @@ class VAEFamily:
             definition=f"{nll.definition}, in {nll.unit}",
             samples=nll.samples,
         )
+
+    @staticmethod
+    def evaluate(recipe: Recipe, served: Any, settings: EvaluateConfig) -> list[Metric]:
+        """Measure likelihood, reconstructions and latents on the test split."""
+        images = Images(recipe.data, recipe.model.image_shape, recipe.model.classes)
+        subject = GraphVAE(recipe.model, session_runners(served))
+        return evaluate(subject, *images.arrays("test"), settings)
 
     @property
     def limitations(self) -> list[str]:

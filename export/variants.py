@@ -42,6 +42,7 @@ def write_variants(family: Family, names: Sequence[str], directory: Path) -> dic
     """
     exact = {spec.role: converter.convert(spec) for spec in family.graphs}
     runners, error = check(family, exact, LIMIT)
+    family.prove(runners)
     log.info("fp32: within %.1e of Keras", error)
     reference = family.quality(runners) if set(names) != {"fp32"} else None
     written = {}

@@ -15,6 +15,7 @@ from typing import Any
 _HOMES = {
     "load": "serving.loader",
     "GAN": "serving.gan",
+    "GPT": "serving.gpt",
     "VAE": "serving.vae",
     "BundleError": "serving.bundle",
     "DeviceError": "serving.session",

@@ -1,4 +1,4 @@
-"""Measures a loaded model on this machine: how long a batch takes, and images per second."""
+"""Measures a loaded model on this machine: how long a batch takes, how much that is a second."""
 
 import statistics
 import time
@@ -7,48 +7,87 @@ from typing import NamedTuple
 
 import numpy as np
 
+from serving.gpt import GPT
+from serving.images import ImageModel
 from serving.vae import VAE
 
 
 class Timing(NamedTuple):
-    """The median time of one call for a batch."""
+    """The median time of one call for a batch, and how many images or tokens that is a second."""
 
     operation: str
     batch: int
     milliseconds: float
-    images_per_second: float
+    per_second: float
+    unit: str
 
 
-def measure(model: VAE, batches: list[int], seconds: float = 1.0) -> Iterator[Timing]:
+class Call(NamedTuple):
+    """What is timed, and how many images or tokens come of it."""
+
+    function: Callable[[], object]
+    items: int
+
+
+def measure(model: ImageModel | GPT, batches: list[int], seconds: float = 1.0) -> Iterator[Timing]:
     """Time each operation at each batch size, for about `seconds` each.
 
-    `decoder graph` is the bare ONNX Runtime session; `decode` and `generate` are the same plus all
-    that this package adds (noise, checks, conversion to pixels).
+    `graph` is the bare ONNX Runtime session; `decode` and `generate` are the same plus all
+    that this package adds (noise, checks, conversion to pixels). Of a language model, `read` is a
+    prompt of half its window, `write` one token after it, and `generate` a text of half a window
+    from a prompt of one token.
 
     Example:
         >>> import serving
         >>> timings = measure(serving.load("vae-mnist", device="cpu"), [1], seconds=0.01)
         >>> [timing.operation for timing in timings]
-        ['decoder graph', 'decode', 'generate', 'encode', 'reconstruct']
+        ['graph', 'decode', 'generate', 'encode', 'reconstruct']
     """
+    calls, unit = _OF_FAMILY[model.manifest.family]
     for batch in batches:
-        for operation, call in _calls(model, batch).items():
-            median = _median_seconds(call, seconds)
-            yield Timing(operation, batch, 1e3 * median, batch / median)
+        for operation, call in calls(model, batch).items():
+            median = _median_seconds(call.function, seconds)
+            yield Timing(operation, batch, 1e3 * median, call.items / median, unit)
 
 
-def _calls(model: VAE, batch: int) -> dict[str, Callable[[], object]]:
+def _image_calls(model: ImageModel, batch: int) -> dict[str, Call]:
     z = np.random.default_rng(0).standard_normal((batch, model.latent_dim)).astype(np.float32)
     labels = np.arange(batch) % model.classes if model.classes else None
-    images = model.decode(z, labels)
     feeds = {"z": z} if labels is None else {"z": z, "labels": labels}
-    return {
-        "decoder graph": lambda: model.sessions["decoder"].run(["image"], feeds),
+    functions = {
+        "graph": lambda: model.sessions[model.painter].run(["image"], feeds),
         "decode": lambda: model.decode(z, labels),
         "generate": lambda: model.generate(batch, labels, seed=0),
-        "encode": lambda: model.encode(images, labels),
-        "reconstruct": lambda: model.reconstruct(images, labels),
     }
+    if isinstance(model, VAE):
+        images = model.decode(z, labels)
+        functions |= {
+            "encode": lambda: model.encode(images, labels),
+            "reconstruct": lambda: model.reconstruct(images, labels),
+        }
+    return {operation: Call(function, batch) for operation, function in functions.items()}
+
+
+def _text_calls(model: GPT, batch: int) -> dict[str, Call]:
+    half = max(1, model.context // 2)
+    known, prompts = model.tokenizer, [model.tokenizer.beginning] * batch
+    ids = np.random.default_rng(0).integers(0, model.vocabulary_size, (batch, half))
+    mask, places = np.ones((batch, half), np.int64), np.tile(np.arange(half), (batch, 1))
+    _, past = model.step(ids, mask, places, None)
+    longer, next_place = np.ones((batch, half + 1), np.int64), np.full((batch, 1), half)
+    unending = {"logit_bias": {known.eos: -1e4}, "seed": 0}
+    return {
+        "read": Call(lambda: model.step(ids, mask, places, None), batch * half),
+        "write": Call(lambda: model.step(ids[:, :1], longer, next_place, past), batch),
+        "generate": Call(lambda: model.generate(prompts, half, **unending), batch * half),
+    }
+
+
+_OF_FAMILY = {
+    "vae": (_image_calls, "images"),
+    "gan": (_image_calls, "images"),
+    "transformer": (_text_calls, "tokens"),
+}
 
 
 def _median_seconds(call: Callable[[], object], seconds: float) -> float:

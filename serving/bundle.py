@@ -1,9 +1,9 @@
 """The bundle: what a model is once it leaves Keras.
 
 A bundle is a flat folder whose `bundle.json` says everything about it: which files there are (with
-size and sha256), what each graph takes and returns, how pixels are scaled, what was measured, and
-where the weights come from. This file is its schema, shared by the exporter that writes bundles and
-the sessions that load them.
+size and sha256), what each graph takes and returns, how pixels are scaled or text is tokenized,
+what was measured, and where the weights come from. This file is its schema, shared by the exporter
+that writes bundles and the sessions that load them.
 """
 
 import hashlib
@@ -11,7 +11,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 
 from zoo.errors import GenzooError
 
@@ -93,6 +101,35 @@ class Processing(Record):
     )
 
 
+class TextProcessing(Record):
+    """How text enters and leaves a graph: by a tokenizer, and with random numbers of the host.
+
+    A token is drawn where one number of the stream falls in the cumulated probabilities, in the
+    order of the ids.
+    """
+
+    kind: Literal["text"] = "text"
+    tokenizer: Literal["tokenizer.json"] = "tokenizer.json"
+    vocabulary_size: Annotated[int, Field(gt=0)]
+    context: Annotated[int, Field(gt=0)]
+    noise: Literal["numpy.random.RandomState(seed).random_sample"] = (
+        "numpy.random.RandomState(seed).random_sample"
+    )
+
+
+def _kind(processing: Any) -> str:
+    """Tell text from images, whose manifests say nothing of a kind."""
+    if isinstance(processing, dict):
+        return processing.get("kind", "image")
+    return getattr(processing, "kind", "image")
+
+
+AnyProcessing = Annotated[
+    Annotated[Processing, Tag("image")] | Annotated[TextProcessing, Tag("text")],
+    Discriminator(_kind),
+]
+
+
 class Provenance(Record):
     """Where the weights come from: enough to make them again."""
 
@@ -117,7 +154,7 @@ class Manifest(Record):
     parameters: Annotated[int, Field(gt=0)]
     variants: dict[str, Variant]
     interface: dict[str, Interface]
-    processing: Processing
+    processing: AnyProcessing
     metrics: list[dict[str, Any]]
     files: dict[str, FileEntry]
     provenance: Provenance

@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -40,34 +40,70 @@ def list_models(as_json: Json = False) -> None:
     _print_table(rows)
 
 
-@app.command(epilog="Example: genzoo generate vae-mnist -n 64 --seed 7 --out grid.png")
+@app.command(
+    epilog="Example: genzoo generate vae-mnist -n 64 --seed 7 --out grid.png; of a model of text: "
+    "genzoo generate NAME --prompt 'ROMEO:' --max-new-tokens 200 --temperature 0.8 --seed 7"
+)
 def generate(
     model: Model,
-    count: Annotated[int, typer.Option("-n", "--count", help="How many images.")] = 64,
-    label: Annotated[int | None, typer.Option(help="Class, for a conditional model.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same images.")] = None,
+    count: Annotated[
+        int | None, typer.Option("-n", "--count", help="How many: 64 images, or 1 text.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same samples.")] = None,
     out: Annotated[
         str | None,
         typer.Option(
-            help="FILE.png (a grid), FILE.npy, FILE.npz or a folder; NAME.png if not given."
+            help="Of images FILE.png (a grid), FILE.npy, FILE.npz or a folder, NAME.png if not "
+            "given; of text a file, printed if not given."
         ),
+    ] = None,
+    label: Annotated[int | None, typer.Option(help="Images: class, if the model has any.")] = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(help="Images: scale of the noise, 0 to 1; less varied below 1."),
+    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="Text: what to write on from.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Text: 200 if not given.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Text: 0 takes the likeliest token; 1 if not given.")
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help="Text: draw from so many tokens.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Text: draw from the likeliest that reach this share.")
     ] = None,
     device: Device = "auto",
     variant: Variant = "auto",
     threads: Threads = None,
 ) -> None:
-    """Generate images with a model and write them to a file."""
+    """Generate images with a model and write them to a file, or write on from a prompt."""
+    from serving.generation import generate_images, generate_text
     from serving.loader import load
-    from serving.pictures import writer
 
     loaded = load(model, device=device, variant=variant, threads=threads)
-    out = out or f"{loaded.manifest.name}.png"
-    write = writer(out, count, loaded.image_shape[-1])
-    write(loaded.generate(count, label, seed))
-    print(
-        f"{out}: {count} {'image' if count == 1 else 'images'} from {loaded.manifest.name} "
-        f"({loaded.variant} on {loaded.device}, seed {loaded.last_seed})"
-    )
+    of_images = {"label": label, "truncation": truncation}
+    of_text = {
+        "prompt": prompt,
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+    }
+    if loaded.manifest.family == "transformer":
+        _refuse(of_images, f"{loaded.manifest.name} writes text")
+        generate_text(loaded, count, seed, out, **_given(of_text))
+    else:
+        _refuse(of_text, f"{loaded.manifest.name} draws images")
+        generate_images(loaded, count, seed, out, **_given(of_images))
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _refuse(options: dict[str, Any], reason: str) -> None:
+    """Refuse options that are for models of another kind."""
+    for name in _given(options):
+        raise UsageError(f"{reason}, and --{name.replace('_', '-')} does not apply; leave it out")
 
 
 @app.command(epilog="Example: genzoo pull vae-mnist")
@@ -139,14 +175,14 @@ def bench(
 
     batches = [checked_count(size, "batch") for size in batch or (1, 16, 64)]
     loaded = load(model, device=device, variant=variant, threads=threads)
-    timings = measure(loaded, batches, seconds)
+    timings = list(measure(loaded, batches, seconds))
     if as_json:
         print(json.dumps([timing._asdict() for timing in timings], indent=2))
         return
     print(f"{loaded.manifest.name}, {loaded.variant} on {loaded.device}, {loaded.threads} threads")
-    rows = [("operation", "batch", "ms", "images/s")]
+    rows = [("operation", "batch", "ms", f"{timings[0].unit}/s")]
     for timing in timings:
-        speed = f"{timing.images_per_second:.0f}"
+        speed = f"{timing.per_second:.0f}"
         rows.append((timing.operation, str(timing.batch), f"{timing.milliseconds:.2f}", speed))
     _print_table(rows)
 

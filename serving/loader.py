@@ -14,11 +14,13 @@ from zoo.hub import find
 
 if TYPE_CHECKING:
     from serving.gan import GAN
+    from serving.gpt import GPT
     from serving.vae import VAE
 
 _RUNTIMES = {
     "vae": "serving.vae:VAE",
     "gan": "serving.gan:GAN",
+    "transformer": "serving.gpt:GPT",
 }
 
 
@@ -37,7 +39,7 @@ def load(
     device: str = "auto",
     variant: str = "auto",
     threads: int | None = None,
-) -> "VAE | GAN":
+) -> "VAE | GAN | GPT":
     """Load a model.
 
     Before ONNX Runtime is called, every file that will be used has been found to be a regular file
@@ -53,7 +55,7 @@ def load(
         threads: CPU threads; None for one per physical core that this process may use.
 
     Returns:
-        The model of its family: `serving.VAE` or `serving.GAN`.
+        The model of its family: `serving.VAE`, `serving.GAN` or `serving.GPT`.
 
     Raises:
         UsageError: no such model, variant or device, or a wrong number of threads.

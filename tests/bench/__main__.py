@@ -25,7 +25,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write the rows here as well")
     arguments = parser.parse_args()
-    rows = [row for name in models() for batch in (1, 64) for row in measure(name, batch)]
+    names = [name for name, entry in models().items() if entry.family == "vae"]
+    rows = [row for name in names for batch in (1, 64) for row in measure(name, batch)]
     print(f"{'model':<18}{'batch':>6}  {'call':<16}{'images/s':>10}{'ratio':>7}{'spread':>14}")
     for row in rows:
         print(

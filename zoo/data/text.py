@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 import tensorflow as tf
 from pydantic import Field, model_validator
+from tokenizers import Tokenizer
 
 from zoo.config import Config
 from zoo.data import corpus, tokenizers
@@ -63,10 +64,11 @@ class Text:
         config: the `[data]` table.
         context: tokens T that the model sees at once.
         vocabulary_size: tokens that the model knows, to be checked; None if there is no model yet.
+        tokenizer: of the model; made from the corpus if there is none yet.
 
     Attributes:
         source: name, version and licence of the corpus.
-        tokenizer: of the Hugging Face library, made from the corpus.
+        tokenizer: of the Hugging Face library.
         characters: number of characters of each part, for nats per character.
 
     Raises:
@@ -79,12 +81,20 @@ class Text:
         (TensorShape([8, 64]), True)
     """
 
-    def __init__(self, config: TextConfig, context: int, vocabulary_size: int | None = None):
+    def __init__(
+        self,
+        config: TextConfig,
+        context: int,
+        vocabulary_size: int | None = None,
+        tokenizer: Tokenizer | None = None,
+    ):
         self.config, self.context = config, context
         documents, self.source = corpus.read(config.name)
         parts = dict(zip(PARTS, _cut(documents, config), strict=True))
         self.characters = {part: sum(map(len, texts)) for part, texts in parts.items()}
-        if config.tokenizer == "bpe":
+        if tokenizer is not None:
+            self.tokenizer = tokenizer
+        elif config.tokenizer == "bpe":
             self.tokenizer = tokenizers.bpe_tokenizer(parts["train"], config.vocabulary_size)
         else:
             self.tokenizer = tokenizers.character_tokenizer("".join(documents))

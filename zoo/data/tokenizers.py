@@ -19,6 +19,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from zoo.errors import UsageError
 from zoo.files import replacing
 
+FILE = "tokenizer.json"
 SPECIAL = ("<|pad|>", "<|bos|>", "<|eos|>")
 PAD, BOS, EOS = range(len(SPECIAL))  # the same ids in every tokenizer of the zoo
 SMALLEST = len(SPECIAL) + 256  # tokens of a BPE tokenizer without merges
@@ -132,7 +133,7 @@ def save(tokenizer: tokenizers.Tokenizer, directory: str | Path, context: int) -
         "eos_token": SPECIAL[EOS],
         "unk_token": SPECIAL[PAD],  # unset, readers would add GPT-2's to the vocabulary
     }
-    with replacing(Path(directory, "tokenizer.json")) as temporary:
+    with replacing(Path(directory, FILE)) as temporary:
         temporary.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
     with replacing(Path(directory, "tokenizer_config.json")) as temporary:
         temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
@@ -144,11 +145,23 @@ def load(directory: str | Path) -> tokenizers.Tokenizer:
     Raises:
         UsageError: there is none, or it cannot be read.
     """
-    path = Path(directory, "tokenizer.json")
+    path = Path(directory, FILE)
     try:
-        tokenizer = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # the library raises Exception itself
+        return parse(path.read_bytes(), path)
+    except OSError as error:
         raise UsageError(f"{path} is no tokenizer that can be read: {error}") from None
+
+
+def parse(data: bytes, where: str | Path = FILE) -> tokenizers.Tokenizer:
+    """Read the content of `tokenizer.json`; `where` it is from is for the error.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        tokenizer = tokenizers.Tokenizer.from_buffer(data)
+    except Exception as error:  # the library raises Exception itself
+        raise UsageError(f"{where} is no tokenizer that can be read: {error}") from None
     tokenizer.encode_special_tokens = True  # is not part of the file
     return tokenizer
 

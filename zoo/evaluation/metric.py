@@ -24,7 +24,8 @@ class Metric(BaseModel):
         value: finite.
         unit: empty for a pure number.
         definition: what was computed, on what, in words.
-        samples: how many images it is the mean over.
+        samples: how many it is the mean over.
+        counted: what these are.
         seed: of everything random in it.
 
     Raises:
@@ -42,6 +43,7 @@ class Metric(BaseModel):
     unit: str
     definition: Annotated[str, Field(min_length=1)]
     samples: Annotated[int, Field(ge=1)]
+    counted: str = "images"
     seed: int
 
     @field_validator("value")

@@ -1,15 +1,17 @@
 """How good a GAN's images are, by a judge."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from zoo.config import Config
+from zoo.data.images import Images
 from zoo.evaluation.metric import Metric
 from zoo.evaluation.samples import Judged, consult, measure_samples
-from zoo.judge import Judge
+from zoo.evaluation.transfer import transfer_accuracy
+from zoo.judge import ClassifierConfig, load_judge
 from zoo.noise import SEED_LIMIT
 
 Generate = Callable[..., np.ndarray]
@@ -49,31 +51,36 @@ def drawn(generate: Generate, count: int, classes: int, seed: int) -> tuple[np.n
     return generate(count, labels=labels, seed=seed), labels
 
 
-def evaluate(
-    generate: Generate,
-    classes: int,
-    judge: Judge,
-    real: tuple[np.ndarray, np.ndarray | None],
-    stand_in: tuple[np.ndarray, np.ndarray | None],
-    settings: GANEvaluateConfig,
-) -> Iterator[Metric]:
-    """Yield every metric of `zoo.evaluation.samples`.
+def evaluate(generate: Generate, images: Images, settings: GANEvaluateConfig) -> list[Metric]:
+    """Measure generated images against the test split, by a judge that saw neither.
 
     Args:
         generate: of a `zoo.gan.GAN`, or of `serving.GAN`.
-        classes: of the model; 0 for none.
-        judge: see `zoo.judge.Judge`.
-        real: test images, float32 in [0, 1], and labels if there are any.
-        stand_in: other held-out images and labels; see `measure_samples`.
+        images: of the recipe; what is held out of training stands in for a perfect generator.
         settings: of the recipe.
+
+    Returns:
+        The metrics of `zoo.evaluation.samples`, with `lesson` that of `zoo.evaluation.transfer` too.
     """
+    judge, classes = load_judge(settings.judge), images.classes
     generated = consult(judge, *drawn(generate, settings.samples, classes, settings.seed))
     if generated.probabilities.shape[1] == 1:  # a judge of no labels cannot check any
         generated = Judged(generated.features, generated.probabilities)
     rows = slice(settings.samples)
-    held_out = (consult(judge, *(_cut(each, rows) for each in kind)) for kind in (real, stand_in))
-    yield from measure_samples(judge, generated, *held_out, seed=settings.seed)
+    real, stand_in = (
+        consult(judge, *(None if part is None else part[rows] for part in images.arrays(split)))
+        for split in ("test", "validation")
+    )
+    metrics = list(measure_samples(judge, generated, real, stand_in, seed=settings.seed))
+    return [*metrics, _lesson(generate, images, settings)] if settings.lesson else metrics
 
 
-def _cut(values: np.ndarray | None, rows: slice) -> np.ndarray | None:
-    return None if values is None else values[rows]
+def _lesson(generate: Generate, images: Images, settings: GANEvaluateConfig) -> Metric:
+    """Train a classifier on generated images, and one on real ones, and test both."""
+    count, classes = settings.lesson, images.classes
+    return transfer_accuracy(
+        drawn(generate, count, classes, settings.seed),
+        images.arrays("test"),
+        ClassifierConfig(image_shape=images.image_shape, classes=classes),
+        real=tuple(part[:count] for part in images.arrays("train")),
+    )

@@ -9,11 +9,10 @@ import numpy as np
 from zoo.evaluation import Metric
 from zoo.evaluation.distances import frechet_distance
 from zoo.evaluation.neighbours import coverage, diversity
-from zoo.evaluation.transfer import transfer_accuracy
 from zoo.gan.collapse import CollapseNotice
 from zoo.gan.evaluate import GANEvaluateConfig, drawn, evaluate
 from zoo.gan.gan import GAN
-from zoo.judge import ClassifierConfig, load_judge
+from zoo.judge import load_judge
 from zoo.training.image_task import ImageTask
 from zoo.training.optimizers import optimizer
 
@@ -61,20 +60,5 @@ class GANTask(ImageTask):
         return [CollapseNotice(("coverage", "diversity"), history=history)]
 
     def evaluate(self, model: GAN, settings: GANEvaluateConfig, figures: Path) -> list[Metric]:
-        """Measure images against the test split; see `zoo.evaluation.samples`."""
-        judge = load_judge(settings.judge)
-        splits = (self.images.arrays(split) for split in ("test", "validation"))
-        metrics = list(evaluate(model.generate, model.config.classes, judge, *splits, settings))
-        return [*metrics, self._lesson(model, settings)] if settings.lesson else metrics
-
-    def _lesson(self, model: GAN, settings: GANEvaluateConfig) -> Metric:
-        """Train a classifier on generated images, and one on real ones, and test both."""
-        config = model.config
-        generated = drawn(model.generate, settings.lesson, config.classes, settings.seed)
-        test, real = self.images.arrays("test"), self.images.arrays("train")
-        return transfer_accuracy(
-            generated,
-            test,
-            ClassifierConfig(image_shape=config.image_shape, classes=config.classes),
-            real=tuple(part[: settings.lesson] for part in real),
-        )
+        """Measure images against the test split; see `zoo.gan.evaluate`."""
+        return evaluate(model.generate, self.images, settings)

@@ -70,6 +70,14 @@ class Tokenizer:
         """Return the text of tokens; bytes that are no UTF-8 come out as U+FFFD."""
         return b"".join(map(self.bytes_of, ids)).decode("utf-8", errors="replace")
 
+    @property
+    def beginning(self) -> str:
+        """What a text begins with where nobody says: a new line, or the first character known."""
+        if self._characters is None or self._knows("\n"):
+            return "\n"
+        whole = (data.decode(errors="ignore") for _, data in sorted(self._bytes.items()))
+        return next(text for text in whole if text)
+
     def bytes_of(self, id: int) -> bytes:
         """Return the bytes that a token stands for; none for a special token."""
         return self._bytes[int(id)]

@@ -12,11 +12,12 @@ from zoo.data.images import Images
 from zoo.recipe import Recipe
 from zoo.training.contact_sheets import draw_sheet
 from zoo.training.optimizers import optimizer
+from zoo.training.task import Task
 
 VALIDATION_BATCH = 500
 
 
-class ImageTask:
+class ImageTask(Task):
     """The images of a recipe and one optimizer; the base of `zoo.training.task.Task`s.
 
     Args:
@@ -63,10 +64,6 @@ class ImageTask:
             return {"val_loss": sum(total for total, _ in sums) / len(image)}
 
         return measure
-
-    def callbacks(self, history: Path) -> list[keras.callbacks.Callback]:
-        """Return no further callbacks."""
-        return []
 
     def draw(self, shipped: keras.Model, path: Path, log: Callable[..., None]) -> None:
         """Write a sheet of samples as PNG."""

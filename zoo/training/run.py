@@ -57,7 +57,8 @@ def train(
         recipe: a recipe, its name, or the path of a TOML file.
         workdir: a new directory, or with `resume` that of a run that was stopped. It receives
             `recipe.toml`, `best.weights.h5` and `last.weights.h5` (what ships: averaged weights),
-            `state.npz`, `history.csv`, `training.json`, `samples/` and TensorBoard `logs/`.
+            `state.npz`, `history.csv`, `training.json`, `samples/` and TensorBoard `logs/`, and for
+            text the tokenizer.
         overrides: recipe values by dotted key, such as `{"train.epochs": 5}`.
         devices: `auto`, `cpu`, `cpu:2`, `gpu` or `gpu:0,1`; see `zoo.training.devices.strategy`.
         resume: go on where the run stopped; the result is the same as if it had not.
@@ -113,6 +114,7 @@ class _Run:
     def execute(self) -> Result:
         """Train to the end, or until a signal."""
         self.directory.claim(self.recipe)
+        self.task.keep(self.directory.path)
         started, begun = time.monotonic(), self.steps
         before = self.directory.read_record().get("train_seconds", 0.0)
         progress = Progress(self.steps, self.total)

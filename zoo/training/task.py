@@ -25,6 +25,13 @@ class Task(Protocol):
     steps_per_epoch: int
     smallest_batch: int
 
+    def keep(self, directory: Path) -> None:
+        """Write what the model needs besides its weights to a run's directory: here nothing.
+
+        Raises:
+            UsageError: what the run has kept is of another model.
+        """
+
     def compile(self, model: keras.Model, total_steps: int) -> None:
         """Give a model its optimizers, with all their variables."""
 
@@ -43,6 +50,7 @@ class Task(Protocol):
         Args:
             history: the log of the epochs before, `history.csv`, if there were any.
         """
+        return []
 
     def draw(self, shipped: keras.Model, path: Path, log: Callable[..., None]) -> None:
         """Write samples of the weights that would ship to `path`, whose suffix is added.

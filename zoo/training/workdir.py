@@ -24,6 +24,7 @@ class WorkDir:
         self.last_weights = self.path / "last.weights.h5"
         self.history = self.path / "history.csv"
         self.record = self.path / "training.json"
+        self.tokenizer = self.path / "tokenizer.json"
         self.metrics = self.path / "metrics.json"
         self.samples = self.path / "samples"
         self.logs = self.path / "logs"

@@ -73,5 +73,11 @@ def evaluate(
         ("perplexity", sliding.perplexity, "", f"exp of the mean -log p of a token; {over}"),
     ):
         yield Metric(
-            name=name, value=value, unit=unit, definition=definition, samples=sliding.tokens, seed=0
+            name=name,
+            value=value,
+            unit=unit,
+            definition=definition,
+            samples=sliding.tokens,
+            counted="tokens",
+            seed=0,
         )

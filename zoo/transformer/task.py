@@ -4,14 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.data import tokenizers
 from zoo.data.text import Text
+from zoo.errors import UsageError
 from zoo.evaluation import Metric
 from zoo.files import replacing
 from zoo.training.optimizers import optimizer
+from zoo.training.task import Task
 from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
 from zoo.transformer.gpt import GPT
 from zoo.transformer.writer import KerasStep, writer
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 SAMPLES, SAMPLE_TOKENS = 3, 200
 
 
-class GPTTask:
+class GPTTask(Task):
     """The text of a recipe, and how a GPT learns from it; see `zoo.training.task.Task`."""
 
     def __init__(self, recipe: "GPTRecipe"):
@@ -34,6 +36,17 @@ class GPTTask:
             config.batch_size
         )
         self.smallest_batch = config.batch_size
+
+    def keep(self, directory: Path) -> None:
+        """Write the tokenizer, which on another day another corpus might not give again."""
+        path = directory / tokenizers.FILE
+        if not path.is_file():
+            tokenizers.save(self.text.tokenizer, directory, self.recipe.model.context)
+        elif tokenizers.load(directory).to_str() != self.text.tokenizer.to_str():
+            raise UsageError(
+                f"{path} is not the tokenizer of '{self.recipe.data.name}' as it is now; bring the "
+                "text back that the run began with, or train in a new directory"
+            )
 
     def compile(self, model: GPT, total_steps: int) -> None:
         """Give the model its optimizer."""
@@ -58,15 +71,12 @@ class GPTTask:
 
         return measure
 
-    def callbacks(self, history: Path) -> list[keras.callbacks.Callback]:
-        """Return no further callbacks."""
-        return []
-
     def draw(self, shipped: GPT, path: Path, log: Callable[..., None]) -> None:
-        """Write a few samples as text, each from the beginning of a line."""
+        """Write a few samples as text."""
         model = writer(shipped, self.text.tokenizer.to_str().encode())
         seeds = [self.recipe.train.seed + index for index in range(SAMPLES)]
-        texts = model.generate(["\n"] * SAMPLES, max_new_tokens=SAMPLE_TOKENS, seed=seeds)
+        prompts = [model.tokenizer.beginning] * SAMPLES
+        texts = model.generate(prompts, max_new_tokens=SAMPLE_TOKENS, seed=seeds)
         sheet = "\n\n---\n".join(texts) + "\n"
         with replacing(path.with_suffix(".txt")) as temporary:
             temporary.write_text(sheet, encoding="utf-8")

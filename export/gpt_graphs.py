@@ -1,0 +1,168 @@
+"""The graph of a Transformer: one for reading a prompt and for writing on from it."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from export.graphs import Arrays, GraphSpec
+from serving.bundle import Port
+from zoo.transformer import GPT
+from zoo.transformer.config import GPTConfig
+
+SEEDS = (0, 1)
+SAMPLE = (4, 3)  # tokens read in the call and before it, where nothing else is said
+
+
+def graphs(model: GPT) -> list[GraphSpec]:
+    """Describe what a Transformer exports, with the names of the Hugging Face ecosystem."""
+    return [
+        GraphSpec(
+            role="model",
+            signature="decode",
+            call=partial(_call, model),
+            inputs=(*_tokens(), *_cache(model.config, "past_key_values", "past", "before")),
+            outputs=(
+                _port(
+                    "logits",
+                    "sequence",
+                    model.config.vocabulary_size,
+                    meaning="log-probability of each next token, up to a constant",
+                ),
+                *_cache(model.config, "present", "total", "so far"),
+            ),
+            sample=lambda count, seed: draw(model, count, *SAMPLE, seed),
+            sensitivity=("input_ids", "logits"),
+            trials=lambda: _trials(model),
+        )
+    ]
+
+
+def cache_names(kind: str, layers: int) -> list[tuple[str, str]]:
+    """Return the names of keys and values, `kind` being `past_key_values` or `present`.
+
+    Example:
+        >>> cache_names("present", 1)
+        [('present.0.key', 'present.0.value')]
+    """
+    return [(f"{kind}.{layer}.key", f"{kind}.{layer}.value") for layer in range(layers)]
+
+
+def draw(model: GPT, count: int, length: int, past: int, seed: int) -> Arrays:
+    """Draw what the graph takes: random tokens, padded on the left, after others that were read.
+
+    Args:
+        model: reads the tokens before.
+        count: rows B.
+        length: tokens T of the call.
+        past: tokens S before.
+        seed: of tokens and padding.
+    """
+    random, total = np.random.RandomState(seed), past + length
+    ids = random.randint(0, model.config.vocabulary_size, (count, total))
+    padding = random.randint(0, total, (count, 1))
+    padding[0] = 0
+    return feeds(model, ids, past, padding)
+
+
+def feeds(model: GPT, ids: np.ndarray, past: int, padding: np.ndarray | int = 0) -> Arrays:
+    """Return what the graph takes to read tokens.
+
+    Args:
+        model: reads the tokens before, so that keys and values are real ones.
+        ids: tokens `(B, S + T)`.
+        past: number S of those that were read before.
+        padding: how many at the beginning of each row are none, `(B, 1)` or one for all.
+    """
+    ids = ids.astype(np.int64)
+    mask = np.broadcast_to(np.arange(ids.shape[1]) >= padding, ids.shape).astype(np.int64)
+    positions = np.maximum(np.cumsum(mask, axis=1) - 1, 0)
+    names = [name for pair in cache_names("past_key_values", model.config.layers) for name in pair]
+    cache = [np.asarray(each) for pair in model.empty_past(len(ids)) for each in pair]
+    if past:
+        empty = dict(zip(names, cache, strict=True))
+        read = _call(model, ids[:, :past], mask[:, :past], positions[:, :past], **empty)
+        _, *cache = map(np.asarray, read.values())
+    tokens = {
+        "input_ids": ids[:, past:],
+        "attention_mask": mask,
+        "position_ids": positions[:, past:],
+    }
+    return tokens | dict(zip(names, cache, strict=True))
+
+
+def _trials(model: GPT) -> Iterator[tuple[str, Arrays]]:
+    """Yield batches of tokens to read, to write on from, and both at once, up to a full window."""
+    context = model.config.context
+    half = max(1, context // 2)
+    for count, length, past in (
+        (1, 1, 0),
+        (1, context, 0),
+        (1, 1, context - 1),
+        (3, half, context - half),
+        (3, min(2, context), 0),
+        (64, 1, half - 1),
+        (257, min(3, context), 0),
+    ):
+        for seed in SEEDS:
+            words = f"batch {count}, {length} tokens after {past}, seed {seed}"
+            yield words, draw(model, count, length, past, seed)
+
+
+def _call(
+    model: GPT, input_ids: Any, attention_mask: Any, position_ids: Any, **past: Any
+) -> Mapping[str, Any]:
+    names = cache_names("past_key_values", model.config.layers)
+    inputs = {
+        "input_ids": input_ids,
+        "attention_mask": attention_mask,
+        "position_ids": position_ids,
+        "past": [(past[key], past[value]) for key, value in names],
+    }
+    with warnings.catch_warnings():
+        # The first token attends to itself alone, of which Keras warns.
+        warnings.filterwarnings("ignore", "You are using a softmax", UserWarning)
+        outputs = model(inputs)
+    named = {"logits": outputs["logits"]}
+    pairs = zip(cache_names("present", model.config.layers), outputs["present"], strict=True)
+    for (key_name, value_name), (key, value) in pairs:
+        named |= {key_name: key, value_name: value}
+    return named
+
+
+def _tokens() -> tuple[Port, ...]:
+    return (
+        _port("input_ids", "sequence", meaning="tokens to read", dtype="int64"),
+        _port(
+            "attention_mask",
+            "total",
+            meaning="1 for each token so far and 0 for padding",
+            dtype="int64",
+        ),
+        _port(
+            "position_ids",
+            "sequence",
+            meaning="place of each token in its text, padding not counted",
+            dtype="int64",
+        ),
+    )
+
+
+def _cache(config: GPTConfig, kind: str, length: str, when: str) -> tuple[Port, ...]:
+    return tuple(
+        _port(
+            name,
+            config.key_value_heads,
+            length,
+            config.head_size,
+            meaning=f"{what} of layer {layer} of the tokens {when}",
+        )
+        for layer, names in enumerate(cache_names(kind, config.layers))
+        for name, what in zip(names, ("keys", "values"), strict=True)
+    )
+
+
+def _port(name: str, *axes: int | str, meaning: str, dtype: str = "float32") -> Port:
+    return Port(name=name, dtype=dtype, axes=["batch", *axes], meaning=meaning)
