@@ -60,7 +60,7 @@ def evaluate(generate: Generate, images: Images, settings: GANEvaluateConfig) ->
         settings: of the recipe.
 
     Returns:
-        The metrics of `zoo.evaluation.samples`, with `lesson` that of `zoo.evaluation.transfer` too.
+        The metrics of `zoo.evaluation.samples`; with `lesson` that of `zoo.evaluation.transfer`.
     """
     judge, classes = load_judge(settings.judge), images.classes
     generated = consult(judge, *drawn(generate, settings.samples, classes, settings.seed))
