@@ -185,8 +185,10 @@ class GAN(BuiltModel):
             real_logits, fake_logits, config.loss, config.label_smoothing
         )
         if "class_logits" in outputs:
-            classification = losses.classification_loss(outputs["class_logits"], both)  # (2 B,)
-            loss = loss + sum(ops.split(classification, 2))
+            # Of real images alone, unlike the paper's: learning labels from generated images too,
+            # the two networks would agree on signs that mean nothing to anybody else.
+            of_real, _ = ops.split(outputs["class_logits"], 2)
+            loss = loss + losses.classification_loss(of_real, condition)
         loss = loss + self._penalty(real, fake, condition)
         self.means["discriminator_loss"].update_state(loss)
         self.means["real_logit"].update_state(real_logits)
