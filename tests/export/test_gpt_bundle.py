@@ -148,7 +148,10 @@ def test_the_snippet_on_the_card_runs_without_this_project(genai, bundle):
     ("spoil", "complaint"),
     [
         (lambda path: path.unlink(), "tokenizer.json is missing; train with --resume first"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-20]), "cannot be read"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-20]),
+            "is no tokenizer that can be read",
+        ),
     ],
 )
 def test_a_run_without_its_tokenizer(workdir, tmp_path, spoil, complaint):

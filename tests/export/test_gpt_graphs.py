@@ -13,16 +13,18 @@ from export.precision import reduce_precision
 from tests.zoo import tiny_gpt
 
 STEPS = 200
+KINDS = ("gpt-2", "grouped", "layer norm without bias")  # together every choice of the config
 
 
-@pytest.mark.parametrize("kind", tiny_gpt.MODELS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_as_keras_at_every_batch_and_length(kind):
     spec = graphs(tiny_gpt.model(kind))[0]
     graph = convert(spec)
     lint(graph, spec)
     run = runner(graph)
-    assert prove(run, spec) < LIMIT
+    assert prove(run, spec) < LIMIT / 10
     prove_sensitive(run, spec)
+    assert len(graph.graph.node) < 160  # 2 layers; 247 to 268 as the converter leaves them
 
 
 @pytest.fixture(scope="module")
