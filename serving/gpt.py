@@ -34,7 +34,8 @@ class GPT(TextModel):
         >>> import tempfile, export, serving, zoo
         >>> folder = tempfile.mkdtemp()
         >>> _ = zoo.train("gpt-topics", f"{folder}/run", quick=True)
-        >>> gpt = serving.load(export.export(f"{folder}/run", f"{folder}/gpt"), device="cpu")
+        >>> _ = export.export(f"{folder}/run", f"{folder}/gpt", formats=["onnx"])
+        >>> gpt = serving.load(f"{folder}/gpt", device="cpu")
         >>> text = gpt.generate("The ", max_new_tokens=20, temperature=0.8, top_k=40, seed=7)
         >>> text == "".join(gpt.stream("The ", 20, temperature=0.8, top_k=40, seed=7))
         True
