@@ -13,6 +13,7 @@ from onnxscript.rewriter.rules.common import matmul_add_to_gemm_rule
 from export.errors import ExportError
 from export.graphs import GraphSpec
 from export.quiet import quiet
+from export.tidy import tidy_layers
 from zoo.errors import first_line
 
 OPSET = 18
@@ -50,7 +51,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     With shapes inferred from the named axes, every chain `Shape -> Cast -> Slice -> Concat ->
     Reshape` that carries the batch size becomes one Reshape to a constant.
     """
-    graph = ir.serde.deserialize_model(model)
+    graph = tidy_layers(ir.serde.deserialize_model(model))
     ir.passes.common.ShapeInferencePass(check_type=False, strict_mode=False)(graph)
     graph = optimize(rewrite(graph))
     graph = rewrite(graph, [matmul_add_to_gemm_rule])  # a dense layer is one operator

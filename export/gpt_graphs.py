@@ -33,9 +33,11 @@ def graphs(model: GPT) -> list[GraphSpec]:
                 ),
                 *_cache(model.config, "present", "total", "so far"),
             ),
-            sample=lambda count, seed: draw(model, count, *SAMPLE, seed),
+            # What is padded was read before: the outputs of padding itself mean nothing.
+            sample=lambda count, seed: draw(model, count, *SAMPLE, seed, padding=SAMPLE[1]),
             sensitivity=("input_ids", "logits"),
             trials=lambda: _trials(model),
+            meaningful=partial(_no_padding, model.config.layers),
         )
     ]
 
@@ -50,7 +52,7 @@ def cache_names(kind: str, layers: int) -> list[tuple[str, str]]:
     return [(f"{kind}.{layer}.key", f"{kind}.{layer}.value") for layer in range(layers)]
 
 
-def draw(model: GPT, count: int, length: int, past: int, seed: int) -> Arrays:
+def draw(model: GPT, count: int, length: int, past: int, seed: int, padding: int) -> Arrays:
     """Draw what the graph takes: random tokens, padded on the left, after others that were read.
 
     Args:
@@ -59,12 +61,13 @@ def draw(model: GPT, count: int, length: int, past: int, seed: int) -> Arrays:
         length: tokens T of the call.
         past: tokens S before.
         seed: of tokens and padding.
+        padding: most tokens of a row that are none; the first row has no such.
     """
     random, total = np.random.RandomState(seed), past + length
     ids = random.randint(0, model.config.vocabulary_size, (count, total))
-    padding = random.randint(0, total, (count, 1))
-    padding[0] = 0
-    return feeds(model, ids, past, padding)
+    none = random.randint(0, padding + 1, (count, 1))
+    none[0] = 0
+    return feeds(model, ids, past, none)
 
 
 def feeds(model: GPT, ids: np.ndarray, past: int, padding: np.ndarray | int = 0) -> Arrays:
@@ -108,7 +111,14 @@ def _trials(model: GPT) -> Iterator[tuple[str, Arrays]]:
     ):
         for seed in SEEDS:
             words = f"batch {count}, {length} tokens after {past}, seed {seed}"
-            yield words, draw(model, count, length, past, seed)
+            yield words, draw(model, count, length, past, seed, padding=length + past - 1)
+
+
+def _no_padding(layers: int, inputs: Arrays) -> Arrays:
+    """Return 0 for what is computed for padding, which attends to nothing and so to everything."""
+    mask, length = inputs["attention_mask"], inputs["input_ids"].shape[1]
+    cache = [name for pair in cache_names("present", layers) for name in pair]
+    return {"logits": mask[:, -length:, None]} | dict.fromkeys(cache, mask[:, None, :, None])
 
 
 def _call(

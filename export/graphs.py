@@ -30,6 +30,8 @@ class GraphSpec:
         sensitivity: `(input, output)`: changing the one must change the other, in every row.
         trials: `()` -> what an export is compared with Keras on, each with the words that an error
             says it in; samples of several batch sizes and seeds unless given.
+        meaningful: inputs -> by output, 1 for what is compared and 0 for what means nothing, as
+            results for padding; outputs that it does not name are compared whole.
     """
 
     role: str
@@ -40,6 +42,7 @@ class GraphSpec:
     sample: Callable[[int, int], Arrays]
     sensitivity: tuple[str, str] | None = None
     trials: Callable[[], Iterable[tuple[str, Arrays]]] | None = None
+    meaningful: Callable[[Arrays], Arrays] = lambda inputs: {}
 
     @property
     def interface(self) -> Interface:

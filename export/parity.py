@@ -68,9 +68,11 @@ def prove(run: Runner, spec: GraphSpec, *, limit: float = LIMIT) -> float:
     worst = 0.0
     for trial, inputs in (spec.trials or partial(_samples, spec))():
         expected, actual = spec.run(inputs), run(inputs)
+        meaningful = spec.meaningful(inputs)
         for port in spec.outputs:
             where = f"{spec.role}: output {port.name!r} at {trial}"
-            error = _error(expected[port.name], actual.get(port.name), where)
+            counted = meaningful.get(port.name, np.ones(1))
+            error = _error(expected[port.name], actual.get(port.name), counted, where)
             allowed = limit * max(1.0, float(np.abs(expected[port.name]).max()))
             if not (error <= allowed and np.isfinite(error)):
                 raise ExportError(
@@ -115,10 +117,12 @@ def _rows_that_differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return (first != second).reshape(len(first), -1).any(axis=1)
 
 
-def _error(expected: np.ndarray, actual: np.ndarray | None, where: str) -> float:
+def _error(
+    expected: np.ndarray, actual: np.ndarray | None, counted: np.ndarray, where: str
+) -> float:
     if actual is None:
         raise ExportError(f"{where} is missing")
     found, wanted = (f"{array.dtype} {array.shape}" for array in (actual, expected))
     if found != wanted:
         raise ExportError(f"{where} is {found}; Keras gives {wanted}")
-    return float(np.abs(actual.astype(np.float64) - expected).max())
+    return float((np.abs(actual.astype(np.float64) - expected) * counted).max())

@@ -37,7 +37,7 @@ def compare(samples: Samples, expected: Samples) -> Distance:
 
     Example:
         >>> compare(["To be, or", "Once"], ["To be, or", "Only"]).words
-        '1 of 2 texts like those of Keras, the others for 1 characters at least'
+        '1 of 2 texts like those of Keras, the others for 2 characters at least'
     """
     if isinstance(expected, list):
         return _compare_texts(samples, expected)
@@ -59,7 +59,7 @@ def _common_length(first: str, second: str) -> int:
 
     Example:
         >>> _common_length("Once", "Only")
-        1
+        2
     """
     pairs = enumerate(zip(first, second, strict=False))
     return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))

@@ -40,7 +40,8 @@ def load(directory: Path) -> dict[str, Runner]:
     """Return a function for each signature of a SavedModel, `serving_default` included."""
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(directory))
+    with quiet():  # as above
+        loaded = tf.saved_model.load(str(directory))
 
     def runner(signature: Any) -> Runner:
         signature._loaded = loaded  # the signature alone does not keep its variables alive

@@ -1,6 +1,7 @@
 """A Transformer at run time: writes on from prompts, streams, searches and scores text."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -33,7 +34,8 @@ class GPT(TextModel):
         >>> import tempfile, export, serving, zoo
         >>> folder = tempfile.mkdtemp()
         >>> _ = zoo.train("gpt-topics", f"{folder}/run", quick=True)
-        >>> gpt = serving.load(export.export(f"{folder}/run", f"{folder}/gpt"), device="cpu")
+        >>> _ = export.export(f"{folder}/run", f"{folder}/gpt", formats=["onnx"])
+        >>> gpt = serving.load(f"{folder}/gpt", device="cpu")
         >>> text = gpt.generate("The ", max_new_tokens=20, temperature=0.8, top_k=40, seed=7)
         >>> text == "".join(gpt.stream("The ", 20, temperature=0.8, top_k=40, seed=7))
         True
@@ -52,7 +54,8 @@ class GPT(TextModel):
         self.threads = session.threads
         self.vocabulary_size = processing.vocabulary_size
         step = GraphStep(loaded.manifest.interface["model"], session.run)
-        super().__init__(step, read_tokenizer(loaded), processing.context)
+        tokenizer = read_tokenizer(loaded.directory, loaded.manifest)
+        super().__init__(step, tokenizer, processing.context)
 
 
 class GraphStep:
@@ -94,15 +97,14 @@ class GraphStep:
         return [np.zeros(shape, np.float32) for shape in shapes]
 
 
-def read_tokenizer(loaded: Loaded) -> Tokenizer:
+def read_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
     """Read a bundle's tokenizer.
 
     Raises:
         BundleError: it is missing, altered, unreadable, or not of the model's size.
     """
-    processing = loaded.manifest.processing
-    data = read_listed(loaded.directory, loaded.manifest, processing.tokenizer)
-    where = loaded.directory / processing.tokenizer
+    processing, where = manifest.processing, directory / manifest.processing.tokenizer
+    data = read_listed(directory, manifest, processing.tokenizer)
     try:
         tokenizer = Tokenizer(data)
     except GenzooError as error:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from serving.bundle import BundleError, Manifest
+from serving.bundle import BundleError, Manifest, TextProcessing
+from serving.gpt import read_tokenizer
 from serving.integrity import open_manifest, read_listed
 from serving.loader import checked_graphs
 from serving.session import Session
@@ -51,6 +52,8 @@ def verify(name_or_dir: str | Path, device: str = "cpu") -> Iterator[Check]:
     yield Check("manifest", True, "is the catalogue's" if entry else f"describes {manifest.name}")
     for name in sorted(manifest.files):
         yield _check(f"file {name}", lambda name=name: _file(directory, manifest, name))
+    if isinstance(manifest.processing, TextProcessing):
+        yield _check("tokenizer", lambda: _tokenizer(directory, manifest))
     for variant in manifest.variants:
         yield _check(f"graphs {variant}", lambda name=variant: _graphs(directory, manifest, name))
         yield _check(
@@ -67,6 +70,10 @@ def _check(name: str, action: Callable[[], str]) -> Check:
 
 def _file(directory: Path, manifest: Manifest, name: str) -> str:
     return f"{len(read_listed(directory, manifest, name))} bytes, sha256 as listed"
+
+
+def _tokenizer(directory: Path, manifest: Manifest) -> str:
+    return f"{read_tokenizer(directory, manifest).size} tokens, as many as the model has"
 
 
 def _graphs(directory: Path, manifest: Manifest, variant: str) -> str:

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 
 from export.card import escape, render
+from export.family import Family
 from serving.bundle import Manifest
 
+PICTURES = np.zeros((4, 8, 8, 1), np.uint8)
 HOSTILE = "fine |<script>alert(1)</script>\n# Heading\n---\nlicense: mit ![x](http://x) `` ``` \\"
 
 
-class Family:
+class Images(Family):
     pipeline_tag = "unconditional-image-generation"
     tags = ("vae",)
     limitations = ("Draws digits.",)
@@ -88,7 +90,7 @@ def head(card):
 
 
 def test_everything_that_was_measured_is_on_the_card(manifest):
-    card = render(manifest, Family())
+    card = render(manifest, Images(), PICTURES)
     for words in [
         "# tiny",
         "A summary.",
@@ -113,7 +115,7 @@ def test_everything_that_was_measured_is_on_the_card(manifest):
 
 
 def test_the_head_is_what_hugging_face_reads(manifest):
-    values = head(render(manifest, Family()))
+    values = head(render(manifest, Images(), PICTURES))
     assert values["license"] == "apache-2.0" and values["library_name"] == "genzoo"
     assert values["tags"] == ["genzoo", "onnx", "keras", "vae"]
     assert values["datasets"] == ["mnist"] and values["metrics"] == ["nll"]
@@ -124,14 +126,14 @@ def test_the_head_is_what_hugging_face_reads(manifest):
 
 
 def test_a_model_that_was_not_evaluated_says_so(manifest):
-    card = render(manifest.model_copy(update={"metrics": []}), Family())
+    card = render(manifest.model_copy(update={"metrics": []}), Images(), PICTURES)
     assert "exported without having been evaluated" in card
     assert "model-index" not in head(card)
 
 
 def test_a_conditional_model_is_asked_for_labels(manifest):
     processing = manifest.processing.model_copy(update={"classes": 10})
-    card = render(manifest.model_copy(update={"processing": processing}), Family())
+    card = render(manifest.model_copy(update={"processing": processing}), Images(), PICTURES)
     assert "generate(16, labels=[9] * 16, seed=7)" in card
 
 
@@ -139,8 +141,10 @@ def test_text_from_outside_stays_text(manifest):
     source = manifest.provenance.model_copy(
         update={"dataset": HOSTILE, "hardware": HOSTILE, "recipe": {"summary": HOSTILE}}
     )
-    card = render(manifest.model_copy(update={"summary": HOSTILE, "provenance": source}), Family())
-    plain, expected = outside_code(card), outside_code(render(manifest, Family()))
+    card = render(
+        manifest.model_copy(update={"summary": HOSTILE, "provenance": source}), Images(), PICTURES
+    )
+    plain, expected = outside_code(card), outside_code(render(manifest, Images(), PICTURES))
     headings = [line for line in plain if line.startswith("#")]
     assert headings == [line for line in expected if line.startswith("#")]
     assert len([line for line in plain if line == "---"]) == 2

@@ -6,6 +6,7 @@ from keras import ops
 
 from export import ExportError
 from export.converter import convert
+from export.family import Family
 from export.linter import lint
 from export.parity import prove, runner
 from export.precision import VARIANTS, reduce_precision
@@ -16,7 +17,7 @@ from tests.export.toys import toy
 from tests.zoo import tiny
 
 
-class Toys:
+class Toys(Family):
     """A family of one graph, whose quality is what the test says."""
 
     def __init__(self, spec, values):

@@ -2,7 +2,7 @@ import pytest
 
 import zoo.catalogue
 import zoo.hub
-from tests.serving import tiny_bundle
+from tests.serving import tiny_bundle, tiny_text_bundle
 from zoo.catalogue.build import build
 
 
@@ -17,6 +17,12 @@ def tiny(tmp_path_factory):
 def conditional(tmp_path_factory):
     """A bundle with classes and a prior; read only."""
     return tiny_bundle.write_bundle(tmp_path_factory.mktemp("bundles") / "tiny", conditional=True)
+
+
+@pytest.fixture(scope="session")
+def text(tmp_path_factory):
+    """A bundle of a language model; read only."""
+    return tiny_text_bundle.write_bundle(tmp_path_factory.mktemp("bundles") / "toy")
 
 
 @pytest.fixture

@@ -49,6 +49,66 @@ def test_generate_writes_a_grid_named_after_the_model(genzoo, tiny, tmp_path):
     assert Image.open(tmp_path / "tiny.png").size == (16, 16)
 
 
+def test_generate_writes_on_from_a_prompt(genzoo, text, tmp_path):
+    import serving
+
+    options = ["--prompt", "abc", "--max-new-tokens", 12, "--temperature", 0.5, "--top-k", 9]
+    code, out, err = genzoo("generate", text, *options, "--top-p", 0.9, "--seed", 7)
+    written = serving.load(text, device="cpu").generate(
+        "abc", 12, temperature=0.5, top_k=9, top_p=0.9, seed=7
+    )
+    assert (code, out) == (0, f"abc{written}\n")
+    assert err == "1 text from toy (fp32 on cpu, seed 7)\n"
+    said = genzoo("generate", text, *options, "--top-p", 0.9, "--seed", 7, "--out", "a/b.txt")
+    assert said == (0, "a/b.txt: 1 text from toy (fp32 on cpu, seed 7)\n", "")
+    assert (tmp_path / "a/b.txt").read_text(encoding="utf-8") == f"abc{written}\n"
+
+
+def test_generate_several_texts_of_as_many_seeds(genzoo, text):
+    alone = [genzoo("generate", text, "--seed", seed, "--prompt", "a")[1] for seed in (8, 9)]
+    assert (
+        "\n\n---\n".join(part[:-1] for part in alone) + "\n"
+        == (genzoo("generate", text, "-n", 2, "--seed", 8, "--prompt", "a")[1])
+    )
+    assert genzoo("generate", text, "-n", 20, "--max-new-tokens", 2)[1].count("---") == 19
+
+
+def test_text_cannot_command_the_terminal(genzoo, text, monkeypatch):
+    from serving import gpt
+
+    monkeypatch.setattr(gpt.GPT, "stream", lambda *_, **__: iter(["a\x1b[2J\tb"]))
+    assert genzoo("generate", text, "--prompt", "c")[1] == "ca\ufffd[2J\tb\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--label", 1], "toy writes text, and --label does not apply; leave it out"),
+        (["--prompt", ""], "the prompt is empty"),
+        (["--prompt", "xyz"], "does not know: 'x', 'y', 'z'"),
+        (["--temperature", -1], "temperature is -1.0"),
+        (["--top-k", 99], "top_k is 99"),
+        (["--top-p", 2], "top_p is 2.0"),
+        (["--max-new-tokens", 0], "max_new_tokens is 0"),
+        (["--seed", -1], "seed is -1"),
+        (["-n", 0], "n is 0"),
+        (["--out", "."], ". is a folder; expected the name of a file"),
+    ],
+)
+def test_usage_errors_of_text_are_one_line(genzoo, text, tmp_path, arguments, words):
+    code, out, err = genzoo("generate", text, *arguments)
+    assert (code, out) == (2, "") and words in err
+    assert err.startswith("genzoo: ") and err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_bench_counts_tokens(genzoo, text):
+    _, out, _ = genzoo("bench", text, "--batch", 2, "--seconds", 0)
+    head, *rows = out.splitlines()[1:]
+    assert head.split()[-1] == "tokens/s"
+    assert [row.split()[0] for row in rows] == ["read", "write", "generate"]
+
+
 def test_generate_by_name_label_and_variant(genzoo, conditional, tiny, tmp_path):
     assert genzoo("generate", conditional, "-n", 3, "--label", 1, "--out", "a.npy")[0] == 0
     assert np.load(tmp_path / "a.npy").shape == (3, *tiny_bundle.SHAPE)
@@ -76,6 +136,8 @@ def test_generated_images_are_the_apis(genzoo, tiny, tmp_path):
         (["generate", "tiny", "-n", 10**15, "--out", "x.npy"], "too many for one array"),
         (["generate", "tiny", "--label", 1], "takes no labels"),
         (["generate", "tiny", "--seed", -1], "seed is -1"),
+        (["generate", "tiny", "--prompt", "a"], "tiny draws images, and --prompt does not apply"),
+        (["generate", "tiny", "--top-k", 4], "--top-k does not apply; leave it out"),
         (["generate", "tiny", "--out", "x.jpg"], "expected a name in .png"),
         (["generate", "tiny", "--device", "tpu"], "expected auto, cpu or cuda"),
         (["generate", "tiny", "--variant", "int2"], "has no variant 'int2'; it has fp32"),

@@ -76,6 +76,16 @@ def test_resuming_is_bit_equal_to_never_stopping(run, tmp_path, monkeypatch):
         np.testing.assert_array_equal(expected.numpy(), found.numpy())
 
 
+def test_the_tokenizer_is_kept_and_another_text_is_refused(run, tmp_path):
+    kept = zoo.Recipe.parse(RECIPE).task()
+    kept.keep(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    assert file.read_bytes() == (run.workdir / "tokenizer.json").read_bytes()
+    file.write_bytes(file.read_bytes().replace(b'"a"', b'"\xc2\xb5"'))
+    with pytest.raises(zoo.UsageError, match="bring the text back that the run began with"):
+        kept.keep(tmp_path)
+
+
 def test_a_vocabulary_of_another_size_is_refused(tmp_path):
     values = RECIPE | {"model": RECIPE["model"] | {"vocabulary_size": 50}}
     with pytest.raises(zoo.UsageError, match=r"set model\.vocabulary_size=120"):

@@ -1,0 +1,172 @@
+"""From a run on text to a bundle, and the bundle in Keras, SavedModel, ONNX Runtime and GenAI."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import export
+import serving
+import zoo
+from export import saved_model
+from export.comparison import compare
+from export.evaluation import evaluate
+from export.gpt import graph_step
+from export.gpt_graphs import graphs
+from serving.bundle import read_manifest
+from serving.verify import verify
+from tests.zoo.test_gpt_training import recipe
+from zoo.language.text import TextModel
+from zoo.transformer.writer import writer
+
+CONTEXT = 112  # 100 tokens of greedy decoding, and a prompt
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """A finished run; read only."""
+    path = tmp_path_factory.mktemp("runs") / "text"
+    made = recipe()
+    made = made.model_copy(
+        update={"model": made.model.model_copy(update={"context": CONTEXT, "kv_heads": 1})}
+    )
+    zoo.train(made, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundle(workdir, tmp_path_factory):
+    """Everything there is, exported once; read only."""
+    out = tmp_path_factory.mktemp("bundles") / "text"
+    evaluate(workdir)
+    return export.export(workdir, out, variants=["fp32", "fp16", "int8"])
+
+
+def test_the_bundle_is_whole(bundle, workdir):
+    names = {path.name for path in bundle.iterdir()}
+    graph_files = {f"model{kind}.onnx" for kind in ("", ".fp16", ".int8")}
+    text_files = {"tokenizer.json", "tokenizer_config.json", "genai_config.json", "samples.txt"}
+    others = {"README.md", "test_vectors.npz", "model.weights.h5", "bundle.json", "saved_model"}
+    assert names == graph_files | text_files | others
+    assert all(check.passed for check in verify(bundle))
+    manifest = read_manifest(bundle)
+    assert manifest.family == "transformer" and manifest.processing.context == CONTEXT
+    assert set(manifest.files) == names - {"bundle.json", "saved_model"}
+    assert all(variant.quality.value > 0 for variant in manifest.variants.values())
+    assert (bundle / "tokenizer.json").read_bytes() == (workdir / "tokenizer.json").read_bytes()
+
+
+def test_the_card_speaks_of_text(bundle):
+    card = (bundle / "README.md").read_text(encoding="utf-8")
+    assert 'pipeline_tag: "text-generation"' in card and "samples.png" not in card
+    assert "tokens, the same for all variants" in card and "| tokens |" in card
+    assert "at most 112; `past` may be 0" in card
+
+
+def test_the_same_seed_gives_the_same_text_everywhere(bundle, workdir):
+    model = zoo.from_workdir(workdir)
+    served = serving.load(bundle, device="cpu")
+    runner = saved_model.load(bundle / "saved_model")["serving_default"]
+    step = graph_step(graphs(model)[0], {"model": runner})
+    keras_model = writer(model, (bundle / "tokenizer.json").read_bytes())
+    saved = TextModel(step, keras_model.tokenizer, CONTEXT)
+    prompts, seeds = ["The ", "\n", "import"], [7, 8, 9]
+    expected = keras_model.generate(prompts, 120, seed=seeds, temperature=0.8)
+    for each in (saved, served):
+        assert each.generate(prompts, 120, seed=seeds, temperature=0.8) == expected
+    assert served.generate("\n", 120, seed=8, temperature=0.8) == expected[1]
+
+
+def test_weights_of_a_bundle_make_the_model(bundle, workdir):
+    ids = np.arange(20).reshape(2, 10)
+    expected = zoo.from_workdir(workdir)(ids).numpy()
+    np.testing.assert_array_equal(zoo.from_preset(bundle)(ids).numpy(), expected)
+
+
+def test_a_bundle_measures_as_its_run(bundle, workdir):
+    expected = json.loads((workdir / "metrics.json").read_text())["metrics"]
+    found = evaluate(bundle)
+    assert [metric.name for metric in found] == [metric["name"] for metric in expected]
+    for metric, other in zip(found, expected, strict=True):
+        assert metric.value == pytest.approx(other["value"], rel=1e-4)
+        assert metric.counted == "tokens"
+    assert read_manifest(bundle).metrics[0]["name"] == "nats_per_character"
+
+
+def test_every_form_is_compared(bundle, workdir):
+    rows = {row.form: row for row in compare(workdir, bundle)}
+    assert list(rows)[:3] == ["Keras", "SavedModel", "ONNX Runtime fp32"]
+    assert rows["ONNX Runtime fp32"].error < 1e-4
+    assert {row.unit for row in rows.values()} == {"tokens"}
+
+
+# --- ONNX Runtime GenAI, the real package ---
+
+
+@pytest.fixture(scope="module")
+def genai():
+    return pytest.importorskip("onnxruntime_genai", reason="comes for some platforms only")
+
+
+def test_onnxruntime_genai_writes_the_same_tokens(genai, bundle):
+    served = serving.load(bundle, device="cpu")
+    model = genai.Model(str(bundle))
+    tokenizer = genai.Tokenizer(model)
+    for prompt in ("The ", "class A:\n    x = [1]\n"):
+        ids = served.tokenizer.encode(prompt)
+        assert tokenizer.encode(prompt).tolist() == ids
+        count = min(100, CONTEXT - len(ids))
+        settings = genai.GeneratorParams(model)
+        settings.set_search_options(max_length=len(ids) + count, do_sample=False)
+        generator = genai.Generator(model, settings)
+        generator.append_tokens(ids)
+        while not generator.is_done():
+            generator.generate_next_token()
+        found = generator.get_sequence(0)[len(ids) :].tolist()
+        expected = served.complete(prompt, count, temperature=0)[0]
+        assert tuple(found) == expected.ids
+        assert tokenizer.decode(found) == served.tokenizer.decode(expected.ids)
+
+
+def test_the_snippet_on_the_card_runs_without_this_project(genai, bundle):
+    snippet = (bundle / "README.md").read_text(encoding="utf-8").split("```python\n")[2]
+    code = snippet.split("```")[0]
+    assert "onnxruntime_genai" in code
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=bundle, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "The " in done.stdout, done.stderr
+
+
+# --- failures ---
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda path: path.unlink(), "tokenizer.json is missing; train with --resume first"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-20]),
+            "is no tokenizer that can be read",
+        ),
+    ],
+)
+def test_a_run_without_its_tokenizer(workdir, tmp_path, spoil, complaint):
+    own = shutil.copytree(workdir, tmp_path / "run")
+    spoil(own / "tokenizer.json")
+    with pytest.raises(zoo.GenzooError, match=complaint):
+        export.export(own, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_run_whose_text_has_changed(workdir, tmp_path):
+    own = shutil.copytree(workdir, tmp_path / "run")
+    file = own / "tokenizer.json"
+    file.write_bytes(file.read_bytes().replace(b'"a"', b'"\xc2\xb5"'))
+    with pytest.raises(
+        zoo.UsageError, match="is not the tokenizer of 'python_topics' as it is now"
+    ):
+        evaluate(own)

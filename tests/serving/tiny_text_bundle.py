@@ -1,0 +1,131 @@
+"""A tiny bundle of text: the toy language model of `tests.zoo`, written as an ONNX graph."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.serving.tiny_bundle import reseal
+from tests.zoo.toy_language import CORPUS, WIDTH, language_model
+from zoo.data import tokenizers
+
+OPSET, CONTEXT = 18, 16
+LANGUAGE = language_model(CONTEXT)
+SIZE = LANGUAGE.tokenizer.size
+AXES = {
+    "input_ids": ["batch", "sequence"],
+    "attention_mask": ["batch", "total"],
+    "position_ids": ["batch", "sequence"],
+    "past_key_values.0.key": ["batch", 1, "past", WIDTH],
+    "past_key_values.0.value": ["batch", 1, "past", WIDTH],
+    "logits": ["batch", "sequence", SIZE],
+    "present.0.key": ["batch", 1, "total", WIDTH],
+    "present.0.value": ["batch", 1, "total", WIDTH],
+}
+INPUTS, OUTPUTS = list(AXES)[:5], list(AXES)[5:]
+
+
+def graph():
+    """Return the toy network: attention over embeddings that know their position."""
+    step, node = LANGUAGE.step, helper.make_node
+    weights = {
+        "embedding": step.embedding.astype(np.float32),
+        "places": step.places.astype(np.float32),
+        "head": step.head.T.astype(np.float32),
+        "hidden": np.float32(-1e9),
+        "one": np.float32(1),
+        "first": np.array([1]),
+        "second": np.array([1, 2]),
+        "two": np.array([2]),
+        "three": np.array([3]),
+    }
+    key, value = OUTPUTS[1:]
+    nodes = [
+        node("Gather", ["embedding", "input_ids"], ["embedded"]),
+        node("Gather", ["places", "position_ids"], ["placed"]),
+        node("Add", ["embedded", "placed"], ["flat"]),
+        node("Unsqueeze", ["flat", "first"], ["x"]),
+        node("Tanh", ["x"], ["squashed"]),
+        node("Concat", [INPUTS[3], "x"], [key], axis=2),
+        node("Concat", [INPUTS[4], "squashed"], [value], axis=2),
+        node("Transpose", [key], ["keys"], perm=[0, 1, 3, 2]),
+        node("MatMul", ["x", "keys"], ["scores"]),
+        node("Shape", ["scores"], ["size"], start=2),
+        node("ConstantOfShape", ["size"], ["ones"], value=helper.make_tensor("v", 1, [1], [1.0])),
+        node("Shape", [INPUTS[3]], ["past"], start=2, end=3),
+        node("Squeeze", ["past"], ["diagonal"]),
+        node("Trilu", ["ones", "diagonal"], ["before"], upper=0),
+        node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        node("Unsqueeze", ["mask", "second"], ["masked"]),
+        node("Mul", ["before", "masked"], ["visible"]),
+        node("Sub", ["one", "visible"], ["unseen"]),
+        node("Mul", ["unseen", "hidden"], ["penalty"]),
+        node("Add", ["scores", "penalty"], ["seen"]),
+        node("Softmax", ["seen"], ["weights"]),
+        node("MatMul", ["weights", value], ["mixed"]),
+        node("Squeeze", ["mixed", "first"], ["read"]),
+        node("Add", ["read", "flat"], ["sum"]),
+        node("MatMul", ["sum", "head"], ["logits"]),
+    ]
+
+    def port(name):
+        kind = TensorProto.INT64 if name in INPUTS[:3] else TensorProto.FLOAT
+        return helper.make_tensor_value_info(name, kind, AXES[name])
+
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]
+    body = helper.make_graph(nodes, "model", [*map(port, INPUTS)], [*map(port, OUTPUTS)], tensors)
+    return helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+
+
+def write_bundle(directory: Path):
+    """Write the bundle and return its directory."""
+    directory.mkdir(parents=True)
+    onnx.save(graph(), directory / "model.onnx")
+    tokenizers.save(tokenizers.character_tokenizer(CORPUS), directory, CONTEXT)
+    np.savez(directory / "test_vectors.npz", **_vectors())
+    (directory / "README.md").write_text("# toy\n")
+
+    def port(name):
+        dtype = "int64" if name in INPUTS[:3] else "float32"
+        return {"name": name, "dtype": dtype, "axes": AXES[name], "meaning": name}
+
+    manifest = {
+        "name": "toy",
+        "family": "transformer",
+        "task": "text generation",
+        "summary": "A model for tests.",
+        "parameters": 100,
+        "variants": {"fp32": {"graphs": {"model": "model.onnx"}, "opset": OPSET, "parity": 1e-6}},
+        "interface": {"model": {"inputs": [*map(port, INPUTS)], "outputs": [*map(port, OUTPUTS)]}},
+        "processing": {"kind": "text", "vocabulary_size": SIZE, "context": CONTEXT},
+        "metrics": [],
+        "files": {},
+        "provenance": {
+            "recipe": {},
+            "git_commit": None,
+            "seed": 0,
+            "dataset": "none",
+            "dataset_license": "none",
+            "packages": {},
+            "train_seconds": 0.0,
+            "hardware": "none",
+        },
+        "license": "Apache-2.0",
+    }
+    (directory / "bundle.json").write_text(json.dumps(manifest))
+    reseal(directory)
+    return directory
+
+
+def _vectors():
+    ids = np.arange(6).reshape(2, 3)
+    mask, places = np.ones_like(ids), np.tile(np.arange(3), (2, 1))
+    empty = np.zeros((2, 1, 0, WIDTH), np.float32)
+    logits, [(key, value)] = LANGUAGE.step(ids, mask, places, None)
+    inputs = zip(INPUTS, (ids, mask, places, empty, empty), strict=True)
+    outputs = zip(OUTPUTS, (logits, key, value), strict=True)
+    return {f"model.inputs.{name}": array for name, array in inputs} | {
+        f"model.outputs.{name}": array.astype(np.float32) for name, array in outputs
+    }
