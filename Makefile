@@ -30,7 +30,9 @@ format: $(READY)
 	$(BIN)/ruff format
 
 bench: $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.training
 
 # The bundles that ship with the package, from finished runs in runs/NAME.
 models: $(READY)

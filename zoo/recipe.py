@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import tomli_w
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from zoo.config import Config
 from zoo.errors import UsageError, nearest
@@ -35,6 +35,8 @@ class TrainConfig(Config):
     Args:
         epochs: parts of the run, after each of which the model is validated and saved.
         batch_size: examples per step, of all devices together.
+        accumulate: equal parts of a batch, whose gradients are computed one after the other and
+            averaged: less memory, the same result. Transformers only.
         steps_per_epoch: as many as go once through the data unless given.
         learning_rate: the highest, reached after `warmup_steps`.
         schedule: `cosine` falls to `final_learning_rate` times the highest at the last step.
@@ -53,6 +55,7 @@ class TrainConfig(Config):
 
     epochs: Positive = 10
     batch_size: Positive = 100
+    accumulate: Positive = 1
     steps_per_epoch: Positive | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     warmup_steps: Annotated[int, Field(ge=0)] = 0
@@ -69,6 +72,15 @@ class TrainConfig(Config):
     steps_per_execution: Positive = 1
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
     initial_weights: str | None = None
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"batch_size {self.batch_size} does not divide into accumulate {self.accumulate} "
+                "equal parts; make batch_size a multiple of accumulate"
+            )
+        return self
 
 
 class Recipe(Config):

@@ -246,19 +246,21 @@ def test_bfloat16_comes_close_and_returns_float32(kind):
     assert np.abs(np.asarray(logits - exact(ids))).mean() < 0.05 * spread
 
 
-def weights_after_one_step(where: str, count: int, **changes) -> list[np.ndarray]:
+def weights_after_one_step(where: str, count: int, parts: int = 1, **changes) -> list[np.ndarray]:
     with devices.strategy(where).scope():
         model = tiny_gpt.model("grouped", **changes)
         before = [variable.numpy() for variable in model.trainable_variables]
         model.compile(SGD(0.05))
+        model.divide_steps(parts)
         model.optimizer.build(model.trainable_variables)
     inputs, targets = tiny_gpt.batch(count)
     weights = np.random.RandomState(1).randint(0, 2, targets.shape).astype("float32")
     data = tf.data.Dataset.from_tensor_slices((inputs, targets, weights)).batch(count)
-    model.fit(data, verbose=0, shuffle=False)
+    loss = model.fit(data, verbose=0, shuffle=False).history["loss"]
+    assert int(model.optimizer.iterations.numpy()) == 1
     after = [variable.numpy() for variable in model.trainable_variables]
     assert all(np.any(a != b) for a, b in zip(after, before, strict=True)), "a weight did not move"
-    return after
+    return [*after, *loss, model.dropout_seed.state.numpy()]
 
 
 @pytest.mark.parametrize(("count", "dropout"), [(5, 0.3), (1, 0.0)])
@@ -268,6 +270,17 @@ def test_one_sgd_step_on_two_devices_equals_one_on_one(count, dropout):
         for where in ("cpu", "cpu:2")
     )
     for ours, theirs in zip(two, one, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("where", "count", "parts", "dropout"),
+    [("cpu", 6, 2, 0.3), ("cpu:2", 8, 4, 0.0), ("cpu:2", 7, 2, 0.3), ("cpu:2", 3, 4, 0.3)],
+)
+def test_a_step_in_parts_equals_one_on_one_device(where, count, parts, dropout):
+    whole = weights_after_one_step("cpu", count, dropout=dropout, layers=1)
+    in_parts = weights_after_one_step(where, count, parts, dropout=dropout, layers=1)
+    for ours, theirs in zip(in_parts, whole, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 

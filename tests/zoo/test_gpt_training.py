@@ -86,6 +86,17 @@ def test_the_tokenizer_is_kept_and_another_text_is_refused(run, tmp_path):
         kept.keep(tmp_path)
 
 
+def test_a_run_whose_batches_are_divided_learns_the_same(run, tmp_path):
+    divided = zoo.train(recipe(accumulate=2), tmp_path / "run", devices="cpu:2")
+    assert divided.steps == run.steps
+    assert divided.best_validation_loss == pytest.approx(run.best_validation_loss, rel=1e-4)
+
+
+def test_more_parts_than_the_devices_have_examples_are_refused(tmp_path):
+    with pytest.raises(zoo.UsageError, match="4 examples for 2 devices in 4 parts each; change"):
+        zoo.train(recipe(accumulate=4), tmp_path / "run", devices="cpu:2")
+
+
 def test_a_vocabulary_of_another_size_is_refused(tmp_path):
     values = RECIPE | {"model": RECIPE["model"] | {"vocabulary_size": 50}}
     with pytest.raises(zoo.UsageError, match=r"set model\.vocabulary_size=120"):

@@ -38,6 +38,7 @@ def test_overrides_win_over_quick_and_over_the_recipe():
         ({"train.epochs": 1.5}, "train.epochs"),
         ({"train.epochs": True}, "train.epochs"),
         ({"train.ema": 1.0}, "train.ema"),
+        ({"train.accumulate": 3}, "batch_size 64 does not divide into accumulate 3 equal parts"),
         ({"trian.epochs": 1}, "unknown key 'trian'; did you mean 'train'?"),
         ({"train.epochs.x": 1}, "'epochs' is a value, not a table"),
         ({"model.channels": 4}, "model.channels"),

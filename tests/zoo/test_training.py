@@ -152,6 +152,12 @@ def test_a_conditional_convolutional_run_with_augmentation_and_xla(tmp_path):
         assert sheet.size == (10 * 30 - 2, 8 * 30 - 2)
 
 
+def test_a_model_that_cannot_divide_its_batches_says_so(tmp_path):
+    with pytest.raises(UsageError, match=r"train\.accumulate is 2, but a VAE takes each batch"):
+        run(tmp_path / "run", train__accumulate=2)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_batch_too_small_for_the_devices_is_refused(tmp_path):
     with pytest.raises(UsageError, match="smallest batch has 1 examples for 2 devices"):
         run(tmp_path / "run", devices="cpu:2", data__limit=65)

@@ -7,10 +7,15 @@ after they are summed. These three rules live here and nowhere else. Off TensorF
 device, each reduces to the plain operation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import keras
 from keras import KerasTensor, ops
+
+# Rows of this replica's whole batch, and how many of them come before the part at hand.
+_part: ContextVar[tuple[KerasTensor, KerasTensor] | None] = ContextVar("part", default=None)
 
 
 def global_mean(values: KerasTensor) -> KerasTensor:
@@ -32,10 +37,37 @@ def global_mean(values: KerasTensor) -> KerasTensor:
     return total / count
 
 
+def global_sum(values: KerasTensor) -> KerasTensor:
+    """Sum what each replica has: `(...)` -> `(...)`, the same on every replica."""
+    context = _replica_context()
+    return values if context is None else context.all_reduce("sum", values)
+
+
 def scale_loss(loss: KerasTensor) -> KerasTensor:
     """Divide a global loss by the number of replicas, since gradients are summed over them."""
     context = _replica_context()
     return loss if context is None else loss / context.num_replicas_in_sync
+
+
+def unscale_loss(loss: KerasTensor) -> KerasTensor:
+    """Undo `scale_loss`."""
+    context = _replica_context()
+    return loss if context is None else loss * context.num_replicas_in_sync
+
+
+@contextmanager
+def part_of(rows: KerasTensor, before: KerasTensor) -> Iterator[None]:
+    """Within, let `own_rows` draw for a part of this replica's batch what it draws for the whole.
+
+    Args:
+        rows: of this replica's batch.
+        before: how many of them come before the part.
+    """
+    token = _part.set((rows, before))
+    try:
+        yield
+    finally:
+        _part.reset(token)
 
 
 def own_rows(draw: Callable[[KerasTensor], KerasTensor], count: KerasTensor) -> KerasTensor:
@@ -43,17 +75,20 @@ def own_rows(draw: Callable[[KerasTensor], KerasTensor], count: KerasTensor) -> 
 
     Args:
         draw: makes `(rows, ...)` from a number of rows, the same on every replica.
-        count: rows of this replica.
+        count: rows of this replica, or of the part of its batch at hand.
     """
-    context = _replica_context()
-    if context is None:
+    context, part = _replica_context(), _part.get()
+    if context is None and part is None:
         return draw(count)
+    rows, start = part or (count, 0)
+    if context is None:
+        return draw(rows)[start : start + count]
     import tensorflow as tf
 
     replica = context.replica_id_in_sync_group
-    counts = tf.one_hot(replica, context.num_replicas_in_sync, count, 0, dtype=tf.int32)  # (R,)
+    counts = tf.one_hot(replica, context.num_replicas_in_sync, rows, 0, dtype=tf.int32)  # (R,)
     counts = context.all_reduce("sum", counts)
-    start = tf.reduce_sum(counts[:replica])
+    start += tf.reduce_sum(counts[:replica])
     return draw(tf.reduce_sum(counts))[start : start + count]
 
 

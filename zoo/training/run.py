@@ -80,7 +80,7 @@ def train(
         raise UsageError("overrides and quick go with a recipe's name or path, not with a Recipe")
     strategy = device_requests.strategy(devices)
     task = recipe.task()
-    _check_shares(task, strategy.num_replicas_in_sync)
+    _check_shares(task, strategy.num_replicas_in_sync, recipe.train.accumulate)
     directory = WorkDir(workdir)
     directory.check(recipe, resume=resume)
     keras.config.set_dtype_policy(recipe.train.precision)
@@ -105,6 +105,7 @@ class _Run:
             if config.initial_weights:
                 start_from(self.model, config.initial_weights)
             task.compile(self.model, self.total)
+        self.model.divide_steps(config.accumulate)
         shipped = recipe.build()
         self.shipping = Shipping(shipped, task.validation(shipped), directory)
         self.state = State(directory, self.shipping, task.source.name)
@@ -182,15 +183,16 @@ class _Run:
         )
 
 
-def _check_shares(task: Task, replicas: int) -> None:
-    """Refuse batches that leave a device without an example.
+def _check_shares(task: Task, replicas: int, parts: int) -> None:
+    """Refuse batches that leave a device without an example, in one of their parts.
 
     TensorFlow's convolutions return the wrong shape for none on some processors.
     """
-    if task.smallest_batch < replicas:
+    if task.smallest_batch < replicas * parts:
+        divided = f" in {parts} parts each" if parts > 1 else ""
         raise UsageError(
-            f"the smallest batch has {task.smallest_batch} examples for {replicas} devices; "
-            "change train.batch_size, or take fewer devices"
+            f"the smallest batch has {task.smallest_batch} examples for {replicas} devices"
+            f"{divided}; change train.batch_size, or take fewer devices{' or parts' * (parts > 1)}"
         )
 
 

@@ -59,9 +59,8 @@ class Attention(layers.Layer):
         heads, kv_heads, size = self.heads, self.kv_heads, self.head_size
         projected = ops.reshape(self.project(x), (-1, length, heads + 2 * kv_heads, size))
         projected = ops.transpose(projected, (0, 2, 1, 3))  # (B, heads + 2 kv_heads, T, D)
-        query = projected[:, :heads]
-        key = projected[:, heads : heads + kv_heads]
-        value = projected[:, heads + kv_heads :]
+        # Split and not sliced: the gradient of three slices is three tensors of the size of all.
+        query, key, value = ops.split(projected, (heads, heads + kv_heads), axis=1)
         if turn is not None:
             query, key = turned(query, turn), turned(key, turn)
         if past is not None:

@@ -7,7 +7,7 @@ import keras
 from keras import KerasTensor, initializers, layers, ops
 
 from zoo.training import replicas
-from zoo.training.built import BuiltModel
+from zoo.training.accumulation import Accumulating
 from zoo.transformer.block import Block, Dropout, normalisation
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.rotary import Rotary
@@ -20,7 +20,7 @@ HIDDEN = -3e4
 Past = list[tuple[KerasTensor, KerasTensor]]
 
 
-class GPT(BuiltModel):
+class GPT(Accumulating):
     """Language model that predicts each token from those before it.
 
     One `call` serves training, reading a prompt and writing on from it. Keys and values of what
@@ -157,8 +157,17 @@ class GPT(BuiltModel):
             ops.ones_like(nats) if sample_weight is None else ops.cast(sample_weight, "float32")
         )
         # The mean over all tokens of all replicas, whose shares of the weight differ.
-        total = replicas.global_mean(ops.sum(nats * weight, axis=-1))
-        return replicas.scale_loss(total / replicas.global_mean(ops.sum(weight, axis=-1)))
+        sums = replicas.global_sum(ops.stack([ops.sum(nats * weight), ops.sum(weight)]))
+        return replicas.scale_loss(ops.divide_no_nan(sums[0], sums[1]))
+
+    def weight(self, data: tuple[KerasTensor, ...]) -> KerasTensor:
+        """Return the weight of all tokens of a batch."""
+        _, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        return ops.sum(ops.ones_like(targets, "float32") if weights is None else weights)
+
+    @property
+    def seeds(self) -> list[keras.random.SeedGenerator]:
+        return [self.dropout_seed]
 
     def validation_loss(self, batch: tuple[KerasTensor, ...]) -> KerasTensor:
         """Return the mean nats per token of a batch: inputs, targets and, optionally, weights."""

@@ -20,6 +20,7 @@ class GPTRecipe(Recipe):
     quick: ClassVar[dict[str, Any]] = {
         "train.epochs": 2,
         "train.batch_size": 4,
+        "train.accumulate": 1,
         "train.steps_per_epoch": 4,
         "data.limit": 20_000,
         "evaluate.limit": 500,
