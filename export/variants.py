@@ -50,10 +50,16 @@ def write_variants(family: Family, names: Sequence[str], directory: Path) -> dic
         if name == "fp32":
             written[name] = _save(exact, name, directory, error, reference)
             continue
-        graphs = {
-            spec.role: reduce_precision(exact[spec.role], name, partial(family.calibration, spec))
-            for spec in family.graphs
-        }
+        try:
+            graphs = {
+                spec.role: reduce_precision(
+                    exact[spec.role], name, partial(family.calibration, spec)
+                )
+                for spec in family.graphs
+            }
+        except ExportError as error:
+            log.warning("%s: left out", error)
+            continue
         runners, reduced_error = check(family, graphs, math.inf)
         quality = _compare(family.quality(runners), reference)
         if acceptable(name, quality, reference):
