@@ -33,7 +33,7 @@ class GPT(TextModel):
     Example:
         >>> import tempfile, export, serving, zoo
         >>> folder = tempfile.mkdtemp()
-        >>> _ = zoo.train("gpt-topics", f"{folder}/run", quick=True)
+        >>> _ = zoo.train("gpt-python-topics", f"{folder}/run", quick=True)
         >>> _ = export.export(f"{folder}/run", f"{folder}/gpt", formats=["onnx"])
         >>> gpt = serving.load(f"{folder}/gpt", device="cpu")
         >>> text = gpt.generate("The ", max_new_tokens=20, temperature=0.8, top_k=40, seed=7)
