@@ -1,7 +1,7 @@
-"""What each choice of the small Transformer buys: `python -m tests.bench.ablation docs/ablation.json`.
+"""What each choice of the small Transformer buys: `python -m tests.bench.ablation FILE.json`.
 
-`gpt-shakespeare-nano` is trained again with one choice undone at a time, on the same tokens, with about
-as many parameters, and measured on the same text.
+`gpt-shakespeare-nano` is trained again with one choice undone at a time, on the same tokens, with
+about as many parameters, and measured on the same text.
 """
 
 import argparse
