@@ -106,14 +106,14 @@ def test_top_k_keeps_the_k_likeliest_and_lower_ids_of_equals(logits, k):
 
 
 @FEW
-@given(some_logits, st.floats(1e-6, 1))
+@given(some_logits, st.floats(1e-6, 1, exclude_max=True))
 def test_top_p_keeps_the_fewest_that_reach_p(logits, p):
     shares = softmax(logits.astype(float))
     kept = keep_top_p(shares, np.full(3, p)) > 0
     for row in range(3):
         chosen = shares[row][kept[row]]
         assert chosen.sum() >= p - 1e-9
-        assert chosen.sum() - chosen.min() < p or len(chosen) == 1
+        assert chosen.sum() - chosen.min() < p + 1e-9 or len(chosen) == 1
 
 
 def test_min_p_is_relative_to_the_likeliest():

@@ -199,7 +199,7 @@ def keep_top_p(probabilities: np.ndarray, p: np.ndarray) -> np.ndarray:
 
     Args:
         probabilities: `(B, V)`, rows summing to 1.
-        p: `(B,)`, 0 to 1.
+        p: `(B,)`, 0 to 1; 1 keeps all.
 
     Example:
         >>> keep_top_p(np.array([[0.5, 0.3, 0.2]]), np.array([0.6])).round(3)
