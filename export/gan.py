@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from export.family import Family
 from export.graphs import Arrays, GraphSpec
+from export.images import ImageFamily
 from export.parity import Runner
 from export.ports import labels_port, port
 from export.run import Run
-from serving.bundle import Processing, Quality
+from serving.bundle import Quality
 from zoo import noise, pictures
 from zoo.data.images import Images
 from zoo.evaluation.distances import frechet_distance
@@ -21,35 +21,20 @@ from zoo.gan.evaluate import GANEvaluateConfig, evaluate
 from zoo.judge import Judge, load_judge
 from zoo.recipe import Recipe
 
-ROWS = 8  # of samples
 CALIBRATION_BATCHES, CALIBRATION_BATCH = 8, 64
 QUALITY_IMAGES = 2000
 
 
-class GANFamily(Family):
+class GANFamily(ImageFamily):
     """A trained GAN as the exporter sees it; see `export.family.Family`."""
 
     name = "gan"
-    task = "image generation"
-    pipeline_tag = "unconditional-image-generation"
     tags = ("gan", "generative-adversarial-network", "image-generation")
     metric = "fcd"
 
     def __init__(self, run: Run):
-        self.run = run
-        self.config = run.model.config
+        super().__init__(run)
         self.graphs = [generator(run.model)]
-        self.processing = Processing(
-            image_shape=list(self.config.image_shape),
-            latent_dim=self.config.latent_dim,
-            classes=self.config.classes,
-        )
-
-    def samples(self, generate: Any) -> np.ndarray:
-        """Draw rows of samples of seed 0, one column for each class of a conditional model."""
-        columns = self.config.classes or ROWS
-        labels = np.tile(np.arange(columns), ROWS) if self.config.classes else None
-        return generate.generate(ROWS * columns, labels=labels, seed=0)
 
     def calibration(self, spec: GraphSpec) -> list[Arrays]:
         """Latents as the model meets them."""
@@ -78,10 +63,8 @@ class GANFamily(Family):
     @property
     def limitations(self) -> list[str]:
         """What the card warns of."""
-        height, width, channels = self.config.image_shape
-        colour = "grey" if channels == 1 else "colour"
         return [
-            f"Draws {height}x{width} {colour} images like those of its data set, and nothing else.",
+            *super().limitations,
             "Like every GAN it may draw some kinds of images more often than the data set has "
             "them; coverage and recall say how far.",
             "It has no encoder: an image cannot be turned into a latent.",

@@ -6,48 +6,33 @@ from typing import Any
 
 import numpy as np
 
-from export.family import Family
 from export.graphs import Arrays, GraphSpec
+from export.images import ImageFamily
 from export.parity import Runner, session_runners
 from export.run import Run
 from export.vae_graphs import graphs
 from export.vae_subject import GraphVAE
-from serving.bundle import Processing, Quality
+from serving.bundle import Quality
 from zoo.data.images import Images
 from zoo.evaluation import EvaluateConfig, Metric, evaluate
 from zoo.evaluation.likelihood import likelihood
 from zoo.evaluation.posteriors import observed
 from zoo.recipe import Recipe
 
-ROWS = 8  # of samples
 CALIBRATION_IMAGES, CALIBRATION_BATCH = 512, 64
 QUALITY_IMAGES, QUALITY_SAMPLES = 500, 32
 
 
-class VAEFamily(Family):
+class VAEFamily(ImageFamily):
     """A trained VAE as the exporter sees it; see `export.family.Family`."""
 
     name = "vae"
-    task = "image generation"
-    pipeline_tag = "unconditional-image-generation"
     tags = ("vae", "variational-autoencoder", "image-generation")
     metric = "nll"
 
     def __init__(self, run: Run):
-        self.run = run
-        self.config = run.model.config
+        super().__init__(run)
         self.graphs = graphs(run.model)
-        self.processing = Processing(
-            image_shape=list(self.config.image_shape),
-            latent_dim=self.config.latent_dim,
-            classes=self.config.classes,
-        )
-
-    def samples(self, generator: Any) -> np.ndarray:
-        """Draw rows of samples of seed 0, one column for each class of a conditional model."""
-        columns = self.config.classes or ROWS
-        labels = np.tile(np.arange(columns), ROWS) if self.config.classes else None
-        return generator.generate(ROWS * columns, labels=labels, seed=0)
 
     def calibration(self, spec: GraphSpec) -> list[Arrays]:
         """Latents of the prior for the decoder; for the encoder held-out training images.
@@ -92,10 +77,8 @@ class VAEFamily(Family):
     @property
     def limitations(self) -> list[str]:
         """What the card warns of."""
-        height, width, channels = self.config.image_shape
-        colour = "grey" if channels == 1 else "colour"
         sentences = [
-            f"Draws {height}x{width} {colour} images like those of its data set, and nothing else.",
+            *super().limitations,
             "Like every VAE it returns the mean of what it considers possible, so edges are "
             "softer than in real images.",
             "Images unlike the data set are encoded to some latent too: the posterior is no test "
