@@ -14,6 +14,7 @@ from zoo.language.sampling import Sampler, SamplingConfig
 from zoo.training import devices
 from zoo.training.optimizers import SGD
 from zoo.transformer import GPT, GPTConfig
+from zoo.transformer.attention import attend
 from zoo.transformer.gpt import token_nats
 
 shared = functools.cache(tiny_gpt.model)  # for tests that change nothing
@@ -170,6 +171,25 @@ def test_every_weight_learns(kind):
         model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
     ):
         assert gradient is not None and np.any(tf.convert_to_tensor(gradient)), variable.path
+
+
+def test_the_gradient_of_attention_is_that_of_the_plain_formula():
+    generator = np.random.RandomState(0)
+    shapes = [(2, 3, 10, 4), (2, 3, 5, 4), (2, 3, 5, 4), (2, 3, 10, 4)]
+    inputs = [tf.constant(generator.normal(0, 1, shape), tf.float32) for shape in shapes]
+    hidden = tf.where(generator.random((1, 1, 10, 5)) < 0.3, -3e4, 0.0)
+
+    def plain(query, key, value, hidden):
+        return tf.nn.softmax(query @ tf.transpose(key, (0, 1, 3, 2)) + hidden) @ value
+
+    gradients = []
+    for function in (plain, attend):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs[:3])
+            result = tf.reduce_sum(function(*inputs[:3], hidden) * inputs[3])
+        gradients.append([result, *tape.gradient(result, inputs[:3])])
+    for ours, theirs in zip(*gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_the_loss_is_the_mean_over_tokens_that_count():

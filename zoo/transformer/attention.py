@@ -69,11 +69,53 @@ class Attention(layers.Layer):
         # The query heads of a group lie side by side as rows of one product with their key head.
         rows = heads // kv_heads * length  # G T
         query = ops.reshape(query * (1 / math.sqrt(size)), (-1, kv_heads, rows, size))
-        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # (B, kv_heads, G T, S + T)
-        # In float32: bfloat16 has too few digits for a sum over many tokens.
-        scores = ops.cast(scores, "float32") + ops.cast(hidden, "float32")
-        weights = ops.cast(ops.softmax(scores), value.dtype)
-        mixed = ops.matmul(weights, value)  # (B, kv_heads, G T, D)
+        mixed = attend(query, key, value, hidden)  # (B, kv_heads, G T, D)
         mixed = ops.reshape(mixed, (-1, heads, length, size))
         mixed = ops.transpose(mixed, (0, 2, 1, 3))  # (B, T, heads, D)
         return self.merge(ops.reshape(mixed, (-1, length, heads * size))), (key, value)
+
+
+def attend(
+    query: KerasTensor, key: KerasTensor, value: KerasTensor, hidden: KerasTensor
+) -> KerasTensor:
+    """Return the mean of `value` that each query takes, `(B, K, Q, D)`.
+
+    Args:
+        query: `(B, K, Q, D)`.
+        key, value: `(B, K, S, D)`.
+        hidden: added to the scores, `(B or 1, 1, Q, S)`; it has no gradient.
+
+    The gradient of the softmax needs, for each query, the sum over tokens of weight times gradient.
+    That is also the sum over D of result times gradient, of far fewer numbers (Dao et al. 2022,
+    arXiv:2205.14135, appendix B.2), and no weights in float32 have to be kept for it.
+    """
+
+    def forward(query: KerasTensor, key: KerasTensor, value: KerasTensor):
+        scores = ops.matmul(query, _transposed(key))  # (B, K, Q, S)
+        # In float32: bfloat16 has too few digits for a sum over many tokens.
+        scores = ops.cast(scores, "float32") + ops.cast(hidden, "float32")
+        weights = ops.cast(ops.softmax(scores), value.dtype)
+        mixed = ops.matmul(weights, value)  # (B, K, Q, D)
+
+        def backward(
+            *gradient: KerasTensor, upstream: KerasTensor | None = None
+        ) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
+            of_mixed = gradient[0] if upstream is None else upstream
+            product = ops.cast(of_mixed, "float32") * ops.cast(mixed, "float32")
+            mean = ops.sum(product, axis=-1, keepdims=True)  # (B, K, Q, 1)
+            of_weights = ops.matmul(of_mixed, _transposed(value))  # (B, K, Q, S)
+            of_scores = weights * ops.cast(ops.cast(of_weights, "float32") - mean, value.dtype)
+            return (
+                ops.matmul(of_scores, key),
+                _transposed(ops.matmul(_transposed(query), of_scores)),
+                _transposed(ops.matmul(_transposed(of_mixed), weights)),
+            )
+
+        return mixed, backward
+
+    return ops.custom_gradient(forward)(query, key, value)
+
+
+def _transposed(x: KerasTensor) -> KerasTensor:
+    """Transpose matrices: `(B, K, S, D)` -> `(B, K, D, S)`."""
+    return ops.transpose(x, (0, 1, 3, 2))
