@@ -5,22 +5,34 @@ import shutil
 import numpy as np
 import pytest
 
+import serving
 import zoo
 from zoo import presets
 from zoo.catalogue import models
 from zoo.errors import GenzooError
 from zoo.hub import MODELS
+from zoo.transformer.writer import writer
 
 
-@pytest.mark.parametrize("name", models())
-def test_a_preset_draws_what_its_bundle_shows(name):
-    import serving
+IMAGES = [name for name, entry in models().items() if entry.family != "transformer"]
+TEXTS = [name for name, entry in models().items() if entry.family == "transformer"]
 
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_preset_draws_what_its_bundle_draws(name):
     model = zoo.from_preset(name)
     labels = list(range(4)) if model.config.classes else None
     served = serving.load(name, device="cpu").generate(4, labels=labels, seed=3)
     ours = model.generate(4, labels=labels, seed=3)
     assert np.abs(ours.astype(int) - served.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_preset_writes_what_its_bundle_writes(name):
+    model = writer(zoo.from_preset(name), (MODELS / name / "tokenizer.json").read_bytes())
+    served = serving.load(name, device="cpu")
+    for seed in (3, 4):
+        assert model.generate("The ", 20, seed=seed) == served.generate("The ", 20, seed=seed)
 
 
 def test_altered_weights_are_not_even_parsed(tmp_path, monkeypatch):
