@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write the rows here as well")
     arguments = parser.parse_args()
-    names = [name for name, entry in models().items() if entry.family == "vae"]
+    names = [name for name, entry in models().items() if entry.family != "transformer"]
     rows = [row for name in names for batch in (1, 64) for row in measure(name, batch)]
     print(f"{'model':<18}{'batch':>6}  {'call':<16}{'images/s':>10}{'ratio':>7}{'spread':>14}")
     for row in rows:
@@ -63,7 +63,7 @@ def _calls(name: str, batch: int) -> dict[str, Callable[[], object]]:
     model = serving.load(name, device="cpu")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = model.threads, 1
-    file = find(name).directory / model.manifest.variants[model.variant].graphs["decoder"]
+    file = find(name).directory / model.manifest.variants[model.variant].graphs[model.painter]
     bare = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     z = np.random.RandomState(0).standard_normal((batch, model.latent_dim)).astype("float32")
     labels = np.arange(batch) % model.classes if model.classes else None

@@ -13,7 +13,6 @@ from zoo.errors import GenzooError
 from zoo.hub import MODELS
 from zoo.transformer.writer import writer
 
-
 IMAGES = [name for name, entry in models().items() if entry.family != "transformer"]
 TEXTS = [name for name, entry in models().items() if entry.family == "transformer"]
 
