@@ -8,6 +8,7 @@ import pytest
 
 import zoo
 from export.evaluation import evaluate
+from tests.zoo.interrupted import assert_same_run, stop_and_resume
 
 RECIPE = {
     "name": "tiny-gan",
@@ -69,27 +70,8 @@ def test_what_ships_is_the_averaged_generator(run):
 
 
 def test_resuming_is_bit_equal_to_never_stopping(run, tmp_path, monkeypatch):
-    from zoo.training.progress import Interruption
-
-    def stop_at_four(self, batch, logs=None):
-        if int(self.model.optimizer.iterations.numpy()) == 4:
-            self.received = 15
-        original(self, batch, logs)
-
-    original = Interruption.on_train_batch_end
-    monkeypatch.setattr(Interruption, "on_train_batch_end", stop_at_four)
-    stopped = zoo.train(recipe(), tmp_path / "run")
-    assert not stopped.finished and stopped.steps == 4
-    monkeypatch.undo()
-    zoo.train(recipe(), tmp_path / "run", resume=True)
-    for name in ("best.weights.h5", "state.npz"):
-        if name == "state.npz":
-            whole, resumed = (np.load(path / name) for path in (run.workdir, tmp_path / "run"))
-            for key in whole.files:
-                np.testing.assert_array_equal(whole[key], resumed[key])
-    whole, resumed = (zoo.from_workdir(path) for path in (run.workdir, tmp_path / "run"))
-    for expected, found in zip(whole.variables, resumed.variables, strict=True):
-        np.testing.assert_array_equal(expected.numpy(), found.numpy())
+    stop_and_resume(recipe(), tmp_path / "run", monkeypatch, step=4)
+    assert_same_run(run.workdir, tmp_path / "run")
 
 
 def test_the_evaluation_names_its_judge_and_its_floor(run):

@@ -7,6 +7,7 @@ import pytest
 
 import zoo
 from export.evaluation import evaluate
+from tests.zoo.interrupted import assert_same_run, stop_and_resume
 
 RECIPE = {
     "name": "tiny-gpt",
@@ -58,22 +59,8 @@ def test_the_evaluation_agrees_with_what_training_saw(run):
 
 
 def test_resuming_is_bit_equal_to_never_stopping(run, tmp_path, monkeypatch):
-    from zoo.training.progress import Interruption
-
-    def stop_at_four(self, batch, logs=None):
-        if int(self.model.optimizer.iterations.numpy()) == 4:
-            self.received = 15
-        original(self, batch, logs)
-
-    original = Interruption.on_train_batch_end
-    monkeypatch.setattr(Interruption, "on_train_batch_end", stop_at_four)
-    stopped = zoo.train(recipe(), tmp_path / "run")
-    assert not stopped.finished and stopped.steps == 4
-    monkeypatch.undo()
-    zoo.train(recipe(), tmp_path / "run", resume=True)
-    whole, resumed = (zoo.from_workdir(path) for path in (run.workdir, tmp_path / "run"))
-    for expected, found in zip(whole.variables, resumed.variables, strict=True):
-        np.testing.assert_array_equal(expected.numpy(), found.numpy())
+    stop_and_resume(recipe(), tmp_path / "run", monkeypatch, step=4)
+    assert_same_run(run.workdir, tmp_path / "run")
 
 
 def test_the_tokenizer_is_kept_and_another_text_is_refused(run, tmp_path):
