@@ -1,5 +1,6 @@
 """The README's commands and snippets run, and its numbers are those of the bundles."""
 
+import json
 import os
 import re
 import shlex
@@ -81,6 +82,13 @@ def test_the_table_shows_the_numbers_of_the_bundles(name):
         assert words.format(**metrics[metric]) in row, metric
     assert f"{manifest.parameters:,}" in row
     assert f"{round(manifest.provenance.train_seconds):,}" in row
+
+
+def test_the_ablation_shows_what_was_measured():
+    for row in json.loads((ROOT / "docs/ablation.json").read_text()):
+        line = next(line for line in TEXT.splitlines() if line.startswith(f"| {row['choice']} |"))
+        for name in ("nats_per_character_disjoint", "nats_per_character"):
+            assert f"| {row[name]:.3f} |" in line
 
 
 def test_every_picture_is_there():
