@@ -25,12 +25,13 @@ CONFIGS = {
 
 
 def after_two_steps(config, where: str) -> tuple[list[np.ndarray], dict]:
-    """All variables of the model after a batch of 5 and one of 2, and what `fit` showed."""
+    """All variables of the model after a batch of 5 and a smaller one, and what `fit` showed."""
+    count = 6 if config.architecture == "dense" else 7
     with devices.strategy(where).scope():
         # Small against the gradient's scale, so that no weight leaves its region.
         model = tiny_gan.compiled(config, rate=1e-3)
         before = [variable.numpy() for variable in model.trainable_variables]
-    data = tf.data.Dataset.from_tensor_slices(tiny_gan.batch(config, 7)).batch(5)
+    data = tf.data.Dataset.from_tensor_slices(tiny_gan.batch(config, count)).batch(5)
     shown = model.fit(data, verbose=0, shuffle=False).history
     moved = [
         np.any(variable.numpy() != old)
@@ -42,7 +43,11 @@ def after_two_steps(config, where: str) -> tuple[list[np.ndarray], dict]:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_sgd_steps_on_two_devices_equal_those_on_one(name):
-    """Shares of 3 and 2 examples, then of 1 and 1."""
+    """Shares of 3 and 2 examples, then of 1 and none, or where there are convolutions 1 and 1.
+
+    TensorFlow's convolutions of no example have a wrong shape on some processors; `zoo.train`
+    refuses such batches.
+    """
     one, shown = after_two_steps(CONFIGS[name], "cpu")
     two, also_shown = after_two_steps(CONFIGS[name], "cpu:2")
     for ours, theirs in zip(two, one, strict=True):

@@ -52,7 +52,7 @@ def drawn(generate: Generate, count: int, classes: int, seed: int) -> tuple[np.n
 
 
 def evaluate(generate: Generate, images: Images, settings: GANEvaluateConfig) -> list[Metric]:
-    """Measure generated images against the test split, by a judge that saw neither.
+    """Measure generated images against the test split, by a judge that was trained on neither.
 
     Args:
         generate: of a `zoo.gan.GAN`, or of `serving.GAN`.
