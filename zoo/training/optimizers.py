@@ -37,8 +37,10 @@ class Muon(_Exact, keras.optimizers.Muon):
 
     def zeropower_via_newtonschulz5(self, x: KerasTensor, steps: int) -> KerasTensor:
         """Make the singular values of a matrix or kernel about 1."""
-        matrix = super().zeropower_via_newtonschulz5(_as_matrix(x), steps)
-        return ops.reshape(matrix, x.shape)
+        # Only about: the iteration runs in the precision of the model, as Jordan's does.
+        matrix = ops.cast(_as_matrix(x), keras.config.dtype_policy().compute_dtype)
+        matrix = super().zeropower_via_newtonschulz5(matrix, steps)
+        return ops.cast(ops.reshape(matrix, x.shape), x.dtype)
 
     def lr_adjust(self, x: KerasTensor) -> KerasTensor:
         """Scale an update to the size that Adam's have."""
