@@ -22,10 +22,15 @@ class GANConfig(Config):
         hidden: dense only; widths of the generator's layers. The discriminator has them reversed.
         channels: `dcgan` and `residual`; width at each resolution, finest first. Each halves the
             image, so height and width must be divisible by `2 ** len(channels)`.
+        discriminator_channels: `dcgan` only; width of each of the discriminator's convolutions, if
+            not as `channels`. More of them see more of the image at once; each halves it, rounding
+            up.
         latent_dim: width D of the latent.
         classes: 0 for an unconditional model, else the number of labels of a conditional one.
         conditioning: how the discriminator of a conditional model judges the label: `projection`
             (Miyato and Koyama 2018), or `auxiliary`, a classifier (AC-GAN, Odena et al. 2017).
+        auxiliary_weight: of the classifier's cross-entropy in the generator's loss; 1 in the paper.
+            Less of it leaves more room for images that are hard to classify.
         loss: see `zoo.gan.losses`.
         label_smoothing: taken from the target of real images (Salimans et al. 2016);
             `non_saturating` and `least_squares` only.
@@ -48,9 +53,11 @@ class GANConfig(Config):
     architecture: Literal["dense", "dcgan", "residual"] = "dcgan"
     hidden: tuple[Positive, ...] = (256, 512, 1024)
     channels: tuple[Positive, ...] = (64, 128)
+    discriminator_channels: tuple[Positive, ...] | None = None
     latent_dim: Positive = 100
     classes: Annotated[int, Field(ge=0)] = 0
     conditioning: Literal["projection", "auxiliary"] = "projection"
+    auxiliary_weight: Weight = 1.0
     loss: Literal["non_saturating", "hinge", "least_squares", "wasserstein"] = "non_saturating"
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     gradient_penalty: Weight = 0.0
@@ -66,6 +73,11 @@ class GANConfig(Config):
         if channels not in (1, 3):
             raise ValueError(
                 f"image_shape has {channels} channels; expected 1 (grey) or 3 (colour)"
+            )
+        if self.discriminator_channels and self.architecture != "dcgan":
+            raise ValueError(
+                f"architecture '{self.architecture}' takes no discriminator_channels; leave them "
+                "out, or set architecture to dcgan"
             )
         if self.architecture == "dense":
             if not self.hidden:
@@ -97,6 +109,11 @@ class GANConfig(Config):
             )
         if len(set(self.augment)) < len(self.augment):
             raise ValueError(f"augment is {', '.join(self.augment)}; give each policy once")
+        if self.auxiliary_weight != 1 and not (self.classes and self.conditioning == "auxiliary"):
+            raise ValueError(
+                "auxiliary_weight goes with classes and conditioning 'auxiliary', which alone has "
+                "a classifier; leave it out"
+            )
         if "saturation" in self.augment and self.image_shape[-1] == 1:
             raise ValueError("augment has saturation, and grey images have none; leave it out")
         return self

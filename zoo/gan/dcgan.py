@@ -44,19 +44,19 @@ class DCGANGenerator(layers.Layer):
 
 
 class DCGANTrunk(layers.Layer):
-    """Maps images to features `(B, F)`, halving them once per entry of `config.channels`."""
+    """Maps images to features `(B, F)`, halving them once per convolution."""
 
     def __init__(self, config: GANConfig, **kwargs):
         super().__init__(**kwargs)
-        height, width, _ = config.image_shape
-        scale = 2 ** len(config.channels)
-        self.features = (height // scale) * (width // scale) * config.channels[-1]
+        widths = config.discriminator_channels or config.channels
+        height, width, _ = (-(-size // 2 ** len(widths)) for size in config.image_shape)
+        self.features = height * width * widths[-1]
         self.halvings = [
             spectral(
                 layers.Conv2D(width, 4, strides=2, padding="same", name=f"halve_{level}"),
                 config.spectral_normalization,
             )
-            for level, width in enumerate(config.channels)
+            for level, width in enumerate(widths)
         ]
 
     def call(self, image: KerasTensor) -> KerasTensor:

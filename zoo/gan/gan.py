@@ -219,7 +219,8 @@ class GAN(BuiltModel):
         outputs = self.discriminator(seen, condition)
         loss = losses.generator_loss(outputs["logits"], self.config.loss)
         if "class_logits" in outputs:
-            loss = loss + losses.classification_loss(outputs["class_logits"], condition)
+            of_labels = losses.classification_loss(outputs["class_logits"], condition)
+            loss = loss + self.config.auxiliary_weight * of_labels
         self.means["generator_loss"].update_state(loss)
         return replicas.scale_loss(replicas.global_mean(loss))
 
