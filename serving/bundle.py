@@ -7,7 +7,9 @@ that writes bundles and the sessions that load them.
 """
 
 import hashlib
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,12 +23,14 @@ from pydantic import (
     field_validator,
 )
 
+from zoo.catalogue import Cost
 from zoo.errors import GenzooError
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "bundle.json"
 MANIFEST_LIMIT = 4 * 2**20  # bytes; a real manifest is a few kilobytes
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
+REMEDY = "fetch or export the bundle again"
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -84,6 +88,7 @@ class Variant(Record):
     opset: int
     parity: float
     quality: Quality | None = None
+    cost: Cost | None = None
 
 
 class Processing(Record):
@@ -176,16 +181,37 @@ def read_manifest(directory: str | Path) -> Manifest:
         BundleError: there is no manifest, or it does not follow the schema.
     """
     path = Path(directory) / MANIFEST_NAME
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise BundleError(f"{directory} is not a bundle: it has no {MANIFEST_NAME}")
-    if path.stat().st_size > MANIFEST_LIMIT:
+    data = read_regular(path, MANIFEST_LIMIT)
+    if len(data) > MANIFEST_LIMIT:
         raise BundleError(f"{path} is larger than {MANIFEST_LIMIT} bytes; fetch the bundle again")
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
         raise BundleError(f"{path} is not a valid manifest: {where}: {first['msg']}") from error
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Read a file of a bundle, up to one byte more than the limit.
+
+    A file with several names (hard links) is a regular one: installers make them, and what counts
+    is that the bytes read here are the ones that are checked and used.
+
+    Raises:
+        BundleError: it is missing, a link, or not a regular file.
+    """
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise BundleError(f"{path} is a link or not a regular file; {REMEDY}")
+        # Between the look and the opening the file may have been replaced by a link or a pipe.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        with os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
+            return file.read(limit + 1)
+    except FileNotFoundError:
+        raise BundleError(f"{path} is missing; {REMEDY}") from None
 
 
 def sha256(path: str | Path) -> str:

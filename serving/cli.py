@@ -1,4 +1,4 @@
-"""The commands that need no TensorFlow: list, generate, pull, verify, card, bench."""
+"""The commands that need no TensorFlow: list, generate, pull, verify, card, bench, cache."""
 
 import json
 import sys
@@ -9,9 +9,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from serving import cli_cache
 from zoo.errors import GenzooError, UsageError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app.add_typer(cli_cache.app)
 
 Model = Annotated[str, typer.Argument(metavar="NAME_OR_DIR", help="A model's name, or a bundle.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -20,24 +22,31 @@ Threads = Annotated[int | None, typer.Option(help="CPU threads; one per core if 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-@app.command("list", epilog="Example: genzoo list --json")
-def list_models(as_json: Json = False) -> None:
-    """List every model, with its size and headline metric."""
-    from zoo.catalogue import models
+@app.command("list", epilog="Example: genzoo list --family vae --device web --size 5")
+def list_models(
+    as_json: Json = False,
+    family: Annotated[str | None, typer.Option(help="vae, gan or transformer.")] = None,
+    task: Annotated[str | None, typer.Option(help="A word of it, as in 'text'.")] = None,
+    size: Annotated[
+        float | None, typer.Option(help="Largest size in MB of the smallest variant.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Variants for it: cpu fp32, int8, int4; cuda fp32, fp16; web fp32, int8."
+        ),
+    ] = None,
+) -> None:
+    """List every model, or those that are asked for, with size and headline metric."""
+    from serving.listing import choose, rows
 
-    entries = models()
+    chosen = choose(family, task, size, device)
     if as_json:
-        print(json.dumps({name: entry.model_dump() for name, entry in entries.items()}, indent=2))
-        return
-    rows = [("name", "family", "task", "data set", "size", "metric", "variants")]
-    for name, entry in entries.items():
-        metric = (
-            entry.metric and f"{entry.metric.name} {entry.metric.value:.4g} {entry.metric.unit}"
-        )
-        size = f"{entry.size(next(iter(entry.variants))) / 1e6:.1f} MB"
-        variants = ", ".join(entry.variants)
-        rows.append((name, entry.family, entry.task, entry.dataset, size, metric or "", variants))
-    _print_table(rows)
+        print(json.dumps({name: entry.model_dump() for name, entry in chosen.items()}, indent=2))
+    elif chosen:
+        _print_table(rows(chosen))
+    else:
+        print("no model is of that kind; `genzoo list` shows every model")
 
 
 @app.command(
@@ -106,26 +115,32 @@ def _refuse(options: dict[str, Any], reason: str) -> None:
         raise UsageError(f"{reason}, and --{name.replace('_', '-')} does not apply; leave it out")
 
 
-@app.command(epilog="Example: genzoo pull vae-mnist")
+@app.command(
+    epilog="Example: genzoo pull vae-mnist; of somebody else's release: genzoo pull NAME "
+    "--index https://example.org/release --key publisher.pem"
+)
 def pull(
     name: Annotated[str, typer.Argument(help="A name from `genzoo list`.")],
     variant: Annotated[str | None, typer.Option(help="fp32, fp16, int8, ...; all if none.")] = None,
+    index: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="A release tree: a folder or an address.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Its publisher's public key, a PEM file.")
+    ] = None,
+    index_sha256: Annotated[str | None, typer.Option(help="What its index hashes to.")] = None,
 ) -> None:
-    """Check that a model's files are here, and say where."""
-    from serving.integrity import open_manifest, read_listed
-    from serving.loader import choose_variant
-    from zoo.hub import find
+    """Download what is not here of a model, check its files, and say where they are."""
+    from serving.pulling import pull as bring
+    from serving.pulling import pull_from_tree
 
-    source = find(name)
-    if source.entry is None:
-        raise UsageError(f"'{name}' is a directory; expected a name from `genzoo list`")
-    manifest = open_manifest(source)
-    wanted = manifest.files
-    if variant is not None:
-        wanted = manifest.variants[choose_variant(manifest, variant, "cpu")].graphs.values()
-    for file in wanted:
-        read_listed(source.directory, manifest, file)
-    print(f"{name} is part of this installation, and whole: {source.directory}")
+    if index is not None:
+        directory = pull_from_tree(name, index, variant, key, index_sha256)
+        print(f"{name} of {index} is whole: {directory}")
+        return
+    _refuse({"key": key, "index_sha256": index_sha256}, "the index is the installed one")
+    directory, where = bring(name, variant)
+    print(f"{name} is {where}, and whole: {directory}")
 
 
 @app.command(epilog="Example: genzoo verify vae-mnist")
@@ -146,12 +161,12 @@ def verify(model: Model, device: Annotated[str, typer.Option(help="cpu or cuda."
 def card(model: Model) -> None:
     """Print a model's card: what it is, how it was made and measured."""
     from serving.integrity import open_manifest, read_listed
-    from zoo.hub import find
+    from zoo.hub import complete, find
 
     source = find(model)
-    text = read_listed(source.directory, open_manifest(source), "README.md").decode(
-        "utf-8", "replace"
-    )
+    manifest = open_manifest(source)
+    complete(source, ["README.md"])
+    text = read_listed(source.directory, manifest, "README.md").decode("utf-8", "replace")
     # A card is somebody else's text: it may not send commands to the terminal.
     print(
         "".join(character for character in text if character.isprintable() or character in "\n\t")

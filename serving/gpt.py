@@ -13,6 +13,7 @@ from zoo.language.decoding import Past
 from zoo.language.text import TextModel
 from zoo.language.tokenizer import Tokenizer
 
+TOKENIZER_LIMIT = 64 * 2**20  # bytes; one of 200,000 tokens takes a quarter of it
 Run = Callable[[list[str], dict[str, np.ndarray]], list[np.ndarray]]
 
 
@@ -104,6 +105,11 @@ def read_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
         BundleError: it is missing, altered, unreadable, or not of the model's size.
     """
     processing, where = manifest.processing, directory / manifest.processing.tokenizer
+    listed = manifest.files.get(processing.tokenizer)
+    if listed is not None and listed.bytes > TOKENIZER_LIMIT:
+        raise BundleError(
+            f"{where} is larger than {TOKENIZER_LIMIT} bytes; it is none of the zoo's"
+        )
     data = read_listed(directory, manifest, processing.tokenizer)
     try:
         tokenizer = Tokenizer(data)

@@ -1,25 +1,32 @@
 """Reads a bundle's files so that the bytes that were checked are the bytes that are used."""
 
 import hashlib
-import os
-import stat
 from pathlib import Path
 
-from serving.bundle import MANIFEST_NAME, BundleError, FileEntry, Manifest, read_manifest
+from serving.bundle import (
+    MANIFEST_NAME,
+    REMEDY,
+    BundleError,
+    FileEntry,
+    Manifest,
+    read_manifest,
+    read_regular,
+)
 from zoo.catalogue import Pin
-from zoo.hub import Source
-
-_REMEDY = "fetch or export the bundle again"
+from zoo.hub import Source, complete
 
 
 def open_manifest(source: Source) -> Manifest:
     """Read a bundle's manifest; for a model of the catalogue it must be the pinned one.
+
+    It is downloaded first where it is not here.
 
     Raises:
         BundleError: it is missing, invalid, of another model, or not the pinned one.
     """
     if source.entry is None:
         return read_manifest(source.directory)
+    complete(source, [MANIFEST_NAME])
     pin = source.entry.files[MANIFEST_NAME]
     return Manifest.model_validate_json(read_checked(source.directory, MANIFEST_NAME, pin))
 
@@ -31,7 +38,7 @@ def read_listed(directory: Path, manifest: Manifest, name: str) -> bytes:
         BundleError: it is not listed, or not what the list says.
     """
     if name not in manifest.files:
-        raise BundleError(f"{directory} uses {name}, which its manifest does not list; {_REMEDY}")
+        raise BundleError(f"{directory} uses {name}, which its manifest does not list; {REMEDY}")
     return read_checked(directory, name, manifest.files[name])
 
 
@@ -42,18 +49,10 @@ def read_checked(directory: Path, name: str, expected: FileEntry | Pin) -> bytes
         BundleError: it is missing, not a regular file, or has another size or sha256.
     """
     path = Path(directory) / name
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise BundleError(f"{path} is a link or not a regular file; {_REMEDY}")
-        # Between the look and the opening the file may have been replaced by a link or a pipe.
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        with os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
-            data = file.read(expected.bytes + 1)
-    except FileNotFoundError:
-        raise BundleError(f"{path} is missing; {_REMEDY}") from None
+    data = read_regular(path, expected.bytes)
     if len(data) != expected.bytes:
         size = "more" if len(data) > expected.bytes else len(data)
-        raise BundleError(f"{path} has {size} bytes, expected {expected.bytes}; {_REMEDY}")
+        raise BundleError(f"{path} has {size} bytes, expected {expected.bytes}; {REMEDY}")
     if hashlib.sha256(data).hexdigest() != expected.sha256:
-        raise BundleError(f"{path} was altered: its sha256 is not the expected one; {_REMEDY}")
+        raise BundleError(f"{path} was altered: its sha256 is not the expected one; {REMEDY}")
     return data

@@ -10,7 +10,7 @@ from serving.integrity import open_manifest, read_listed
 from serving.scan import check_graph
 from serving.session import DeviceError, Session, cuda_expected
 from zoo.errors import UsageError, nearest
-from zoo.hub import find
+from zoo.hub import Source, complete, find
 
 if TYPE_CHECKING:
     from serving.gan import GAN
@@ -42,9 +42,10 @@ def load(
 ) -> "VAE | GAN | GPT":
     """Load a model.
 
-    Before ONNX Runtime is called, every file that will be used has been found to be a regular file
-    of the size and sha256 that the manifest lists, and each graph has passed
-    `serving.scan.check_graph`. The manifest of a catalogue's model is the one the catalogue pins.
+    What is not here of a catalogue's model is downloaded. Before ONNX Runtime is called, every file
+    that will be used has been found to be a regular file of the size and sha256 that the manifest
+    lists, and each graph has passed `serving.scan.check_graph`. The manifest of a catalogue's model
+    is the one the catalogue pins.
 
     Args:
         name_or_dir: a name of `genzoo list`, or a bundle directory.
@@ -60,6 +61,7 @@ def load(
     Raises:
         UsageError: no such model, variant or device, or a wrong number of threads.
         BundleError: the bundle is not whole, was altered, or holds what it must not.
+        GenzooError: a file is not here and could not be downloaded.
         DeviceError: `cuda` was asked for and cannot be had.
 
     Example:
@@ -75,7 +77,7 @@ def load(
         raise BundleError(f"this version of genzoo does not run models of family {manifest.family}")
     module, name = _RUNTIMES[manifest.family].split(":")
     runtime = getattr(import_module(module), name)
-    return runtime(_on_first_device(source.directory, manifest, _devices(device), variant, threads))
+    return runtime(_on_first_device(source, manifest, _devices(device), variant, threads))
 
 
 def _devices(device: str) -> list[str]:
@@ -88,10 +90,13 @@ def _devices(device: str) -> list[str]:
 
 
 def _on_first_device(
-    directory: Path, manifest: Manifest, devices: list[str], variant: str, threads: int | None
+    source: Source, manifest: Manifest, devices: list[str], variant: str, threads: int | None
 ) -> Loaded:
+    directory = source.directory
     for device in devices:
         chosen = choose_variant(manifest, variant, device)
+        if source.entry is not None:
+            complete(source, source.entry.needed(chosen))
         graphs = checked_graphs(directory, manifest, chosen)
         try:
             sessions = {

@@ -9,10 +9,12 @@ without having to be foreseen.
 The field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from serving.bundle import BundleError, Interface, Port
+from serving.operators import IMPORTS, OPERATORS
 
 MAX_DEPTH = 24  # messages within messages; a loop within a loop within a branch needs 14
 
@@ -113,43 +115,11 @@ _WELL_KNOWN = {  # absent from the table on purpose; here for the error message 
     ("attribute", 23): "sparse_tensors",
     ("tensor", 13): "external_data",
 }
+_TYPED = ("float_data", "int32_data", "int64_data", "uint64_data", "double_data", "string_data")
+# Bits of an element by data type, as raw data; 0 for strings, which are never raw.
+_BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 8: 0, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64}
+_BITS |= {16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4}
 _DTYPES = {1: "float32", 2: "uint8", 6: "int32", 7: "int64"}
-
-# Operators outside the ONNX standard which an exported graph may hold. ONNX Runtime has more in the
-# domain, and some of them read other files (EPContext).
-OPERATORS = {
-    "com.microsoft": {
-        "BiasGelu",
-        "DequantizeLinear",
-        "DynamicQuantizeMatMul",
-        "FastGelu",
-        "FusedConv",
-        "FusedGemm",
-        "FusedMatMul",
-        "GatherBlockQuantized",
-        "Gelu",
-        "GroupQueryAttention",
-        "MatMulIntegerToFloat",
-        "MatMulNBits",
-        "MultiHeadAttention",
-        "QGemm",
-        "QLinearAdd",
-        "QLinearAveragePool",
-        "QLinearConcat",
-        "QLinearGlobalAveragePool",
-        "QLinearLeakyRelu",
-        "QLinearMul",
-        "QLinearSigmoid",
-        "QLinearSoftmax",
-        "QuantizeLinear",
-        "QuickGelu",
-        "RotaryEmbedding",
-        "SkipLayerNormalization",
-        "SkipSimplifiedLayerNormalization",
-    }
-}
-# tf2onnx and the quantizer import these in every model, used or not.
-_IMPORTS = {"", "ai.onnx.ml", *OPERATORS}
 
 
 def check_graph(data: bytes, name: str, interface: Interface, opset: int) -> None:
@@ -208,14 +178,17 @@ class _Reader:
                 message[field.name] = values[0]
         if kind == "node":
             self.nodes.append(message)
+        elif kind == "tensor":
+            _check_size(message)
         return message
 
-    def _values(self, kind: str, field: _Field, wire_type: int, value: Any, depth: int) -> list:
+    def _values(
+        self, kind: str, field: _Field, wire_type: int, value: Any, depth: int
+    ) -> Sequence[Any]:
         expected = _WIRE_TYPES.get(field.kind, _SIZED)
         if wire_type != expected:
             if wire_type == _SIZED and field.repeated:
-                _check_packed(value, expected)
-                return []  # no check below reads packed numbers
+                return _packed(value, expected)
             raise _RefusedError(f"{kind} {field.name} is not written as {field.kind}")
         if field.kind in _FIELDS:
             return [self.read(field.kind, value, depth + 1)]
@@ -263,15 +236,17 @@ def _varint(data: memoryview, position: int) -> tuple[int, int]:
     raise _RefusedError("an integer in it is longer than ten bytes")
 
 
-def _check_packed(data: memoryview, wire_type: int) -> None:
-    """Refuse bytes that are not whole numbers of the wire type, one after the other."""
+def _packed(data: memoryview, wire_type: int) -> Sequence[Any]:
+    """Return numbers that are written one after the other without keys."""
     if wire_type in _WIDTHS:
         if len(data) % _WIDTHS[wire_type]:
             raise _RefusedError("it is cut short")
-        return
-    position = 0
+        return range(len(data) // _WIDTHS[wire_type])  # how many there are is all that is read
+    numbers, position = [], 0
     while position < len(data):
-        _, position = _varint(data, position)
+        number, position = _varint(data, position)
+        numbers.append(number)
+    return numbers
 
 
 def _text(value: memoryview, what: str) -> str:
@@ -281,20 +256,35 @@ def _text(value: memoryview, what: str) -> str:
         raise _RefusedError(f"{what} is not UTF-8 text") from None
 
 
+def _check_size(tensor: dict[str, Any]) -> None:
+    """Refuse a tensor that has not exactly the data for its shape."""
+    kind, name = tensor.get("data_type", 0), tensor.get("name", "")
+    bits = _BITS.get(kind)
+    if bits is None:
+        raise _RefusedError(f"tensor {name} is of type {kind}, which is not allowed")
+    elements = math.prod(tensor.get("dims", []))  # a negative one reads as a huge one
+    raw, typed = tensor.get("raw_data"), sum(len(tensor.get(field, [])) for field in _TYPED)
+    if raw is not None:
+        fits = not typed and bits and len(raw) == -(-elements * bits // 8)
+    else:
+        fits = typed == (-(-elements // 2) if bits == 4 else elements)
+    if not fits:
+        raise _RefusedError(f"tensor {name} has not the data for {elements} elements")
+
+
 def _check_operators(nodes: list[dict[str, Any]]) -> None:
     for node in nodes:
         domain, operator = node.get("domain", ""), node.get("op_type", "")
-        if domain and operator not in OPERATORS.get(domain, ()):
-            raise _RefusedError(
-                f"operator '{domain}.{operator}' is not on the list of allowed ones"
-            )
+        if operator not in OPERATORS.get(domain, ()):
+            name = f"{domain}.{operator}" if domain else operator
+            raise _RefusedError(f"operator '{name}' is not on the list of allowed ones")
 
 
 def _check_opsets(opsets: list[dict[str, Any]], expected: int) -> None:
     versions: dict[str, int] = {}
     for opset in opsets:
         domain = opset.get("domain", "")
-        if domain not in _IMPORTS or domain in versions:
+        if domain not in IMPORTS or domain in versions:
             raise _RefusedError(f"it imports operator domain '{domain}', unknown or twice")
         versions[domain] = opset.get("version", 0)
     if versions.get("") != expected:

@@ -1,21 +1,24 @@
 """Proves that a bundle is whole, harmless, and gives the results it was published with."""
 
 import io
+import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from serving.bundle import BundleError, Manifest, TextProcessing
+from serving.bundle import MANIFEST_NAME, BundleError, Manifest, TextProcessing
 from serving.gpt import read_tokenizer
 from serving.integrity import open_manifest, read_listed
 from serving.loader import checked_graphs
 from serving.session import Session
-from zoo.errors import GenzooError
-from zoo.hub import find
+from zoo.errors import GenzooError, first_line
+from zoo.hub import cache, find
 
+SAVED_MODEL = "saved_model"
 VECTORS = "test_vectors.npz"
 VECTORS_LIMIT = 256 * 2**20  # bytes when unpacked
 TOLERANCE = 1e-4
@@ -31,6 +34,8 @@ class Check(NamedTuple):
 
 def verify(name_or_dir: str | Path, device: str = "cpu") -> Iterator[Check]:
     """Check a bundle: its manifest, every file, every graph, and every graph's results.
+
+    Of a model in the cache, what was not pulled is left out.
 
     The results are those of the Keras model at the inputs in `test_vectors.npz`. A variant may
     differ from them by twice what was measured when it was exported (another processor adds up
@@ -50,11 +55,21 @@ def verify(name_or_dir: str | Path, device: str = "cpu") -> Iterator[Check]:
         yield Check("manifest", False, str(error))
         return
     yield Check("manifest", True, "is the catalogue's" if entry else f"describes {manifest.name}")
-    for name in sorted(manifest.files):
+    absent = _absent(directory, manifest)
+    variants = [
+        name
+        for name, variant in manifest.variants.items()
+        if not absent.intersection(variant.graphs.values())
+    ]
+    if absent:
+        left_out = f"{', '.join(variants) or 'no variant'}, without {', '.join(sorted(absent))}"
+        yield Check("pulled", bool(variants), left_out)
+    yield _check("folder", lambda: _folder(directory, manifest))
+    for name in sorted(manifest.files.keys() - absent):
         yield _check(f"file {name}", lambda name=name: _file(directory, manifest, name))
     if isinstance(manifest.processing, TextProcessing):
         yield _check("tokenizer", lambda: _tokenizer(directory, manifest))
-    for variant in manifest.variants:
+    for variant in variants:
         yield _check(f"graphs {variant}", lambda name=variant: _graphs(directory, manifest, name))
         yield _check(
             f"results {variant}", lambda name=variant: _results(directory, manifest, name, device)
@@ -66,6 +81,24 @@ def _check(name: str, action: Callable[[], str]) -> Check:
         return Check(name, True, action())
     except (GenzooError, OSError) as error:
         return Check(name, False, str(error))
+
+
+def _absent(directory: Path, manifest: Manifest) -> set[str]:
+    """Return the files that were not pulled into the cache; elsewhere a missing file is wrong."""
+    if not cache.contains(directory):
+        return set()
+    return {name for name in manifest.files if not os.path.lexists(directory / name)}
+
+
+def _folder(directory: Path, manifest: Manifest) -> str:
+    """Refuse what the manifest does not list; TensorFlow's form of the model is not listed."""
+    found = {path.name for path in directory.iterdir()}
+    if not (directory / SAVED_MODEL).is_symlink():
+        found.discard(SAVED_MODEL)
+    found = {name for name in found if not (name.startswith(".") and name.endswith(".part"))}
+    if unlisted := sorted(found - {MANIFEST_NAME, *manifest.files}):
+        raise BundleError(f"the manifest does not list {', '.join(map(repr, unlisted))}; delete it")
+    return "nothing but what the manifest lists"
 
 
 def _file(directory: Path, manifest: Manifest, name: str) -> str:
@@ -114,5 +147,13 @@ def _vectors(directory: Path, manifest: Manifest) -> dict[str, np.ndarray]:
             raise BundleError(f"{VECTORS} unpacks to {unpacked} bytes, over {VECTORS_LIMIT}")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return dict(arrays)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{VECTORS} cannot be read: {error}") from error
+    # RuntimeError: an archive with a password, or packed in an unknown way.
+    except (
+        ValueError,
+        EOFError,
+        MemoryError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise BundleError(f"{VECTORS} cannot be read: {first_line(error)}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from zoo.errors import GenzooError, first_line
-from zoo.hub import Source, find
+from zoo.hub import Source, complete, find
 from zoo.recipe import Recipe
 
 MANIFEST, WEIGHTS = "bundle.json", "model.weights.h5"
@@ -33,6 +33,7 @@ def from_preset(name_or_dir: str | Path) -> keras.Model:
         (2, 28, 28, 1)
     """
     source = find(name_or_dir)
+    complete(source, [MANIFEST, WEIGHTS])
     try:
         manifest = json.loads(_whole(source, MANIFEST, None))
         recipe = Recipe.parse(manifest["provenance"]["recipe"], f"recipe of {name_or_dir}")

@@ -22,7 +22,8 @@ def write_bundle(folder, **changes):
         "task": "image generation",
         "summary": "A model.",
         "parameters": 10,
-        "provenance": {"dataset": "mnist"},
+        "provenance": {"dataset": "mnist", "dataset_license": "CC BY-SA 3.0"},
+        "license": "Apache-2.0",
         "metrics": [{"name": "nll", "value": 86, "unit": "nats/image", "samples": 3}],
         "variants": {"fp32": {"graphs": {"decoder": "decoder.onnx"}}},
         "files": {"decoder.onnx": {"sha256": sha256, "bytes": 5}},
@@ -54,12 +55,12 @@ def test_index_survives_its_file(tmp_path, monkeypatch):
     path = tmp_path / "index.json"
     path.write_text(to_json(index))
     monkeypatch.setattr(catalogue, "INDEX", path)
-    catalogue.models.cache_clear()
+    catalogue.index.cache_clear()
     try:
         assert catalogue.models() == index.models
         assert list(catalogue.models()) == ["another", "one"]
     finally:
-        catalogue.models.cache_clear()
+        catalogue.index.cache_clear()
 
 
 def test_no_bundles_no_models(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from zoo import hub
-from zoo.catalogue import Entry
+from zoo.catalogue import Entry, Pin
 from zoo.errors import GenzooError, UsageError
 
 ENTRY = Entry(
@@ -11,6 +11,8 @@ ENTRY = Entry(
     task="",
     summary="",
     dataset="",
+    dataset_license="",
+    license="",
     parameters=1,
     metric=None,
     variants={},
@@ -51,7 +53,18 @@ def test_a_file_is_not_a_bundle(tmp_path):
         hub.find("decoder.onnx")
 
 
-def test_a_model_that_is_not_installed(tmp_path):
+def test_a_model_that_is_not_installed_is_of_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENZOO_HOME", str(tmp_path / "home"))
     (tmp_path / "models" / "vae-mnist").rmdir()
-    with pytest.raises(GenzooError, match="reinstall"):
-        hub.find("vae-mnist")
+    source = hub.find("vae-mnist")
+    assert source.entry is ENTRY and source.directory.parent == tmp_path / "home/models/vae-mnist"
+    hub.complete(source, [])
+    assert not (tmp_path / "home").exists()
+
+
+def test_without_a_mirror_one_is_told_what_to_do(tmp_path, monkeypatch):
+    entry = ENTRY.model_copy(update={"files": {"a": Pin(sha256="0" * 64, bytes=1)}})
+    monkeypatch.setenv("GENZOO_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(hub, "models", lambda: {"other": entry})
+    with pytest.raises(GenzooError, match="reinstall genzoo, or set GENZOO_MIRROR"):
+        hub.complete(hub.find("other"), ["a"])

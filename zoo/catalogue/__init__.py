@@ -7,11 +7,17 @@ not by whoever serves the files. It is made from the bundles in `zoo/models` by
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from zoo.errors import UsageError, nearest
 
 INDEX = Path(__file__).with_name("index.json")
+MANIFEST_NAME = "bundle.json"
+# Names become parts of paths and addresses, so neither can leave its folder.
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
 class Record(BaseModel):
@@ -35,6 +41,23 @@ class Headline(Record):
     unit: str
 
 
+class Speed(Record):
+    """How fast a variant ran where it was measured."""
+
+    value: float
+    unit: str
+    batch: Annotated[int, Field(ge=1)]
+    device: str
+    hardware: str
+
+
+class Cost(Record):
+    """What a variant costs to run, as far as it was measured; `memory` is bytes at the peak."""
+
+    speed: Speed | None = None
+    memory: Annotated[int, Field(ge=0)] | None = None
+
+
 class Entry(Record):
     """One model. `files` pins every file of its bundle, `bundle.json` included."""
 
@@ -42,24 +65,70 @@ class Entry(Record):
     task: str
     summary: str
     dataset: str
+    dataset_license: str
+    license: str
     parameters: int
     metric: Headline | None
-    variants: dict[str, list[str]]
-    files: dict[str, Pin]
+    variants: dict[str, list[FileName]]
+    costs: dict[str, Cost] = {}
+    files: dict[FileName, Pin]
+
+    @model_validator(mode="after")
+    def _every_graph_is_pinned(self) -> Self:
+        for name in (name for graphs in self.variants.values() for name in graphs):
+            if name not in self.files:
+                raise ValueError(f"graph {name} is not among the files")
+        return self
 
     def size(self, variant: str) -> int:
         """Return the bytes of one variant's graphs."""
         return sum(self.files[name].bytes for name in self.variants[variant])
 
+    def needed(self, variant: str | None = None) -> list[str]:
+        """Return the files that running and verifying a variant takes; all if none is named.
+
+        Raises:
+            UsageError: the model has no such variant.
+        """
+        if variant is None:
+            return sorted(self.files)
+        if variant not in self.variants:
+            known = ", ".join(self.variants)
+            hint = nearest(variant, self.variants)
+            raise UsageError(f"there is no variant '{variant}'; the model has {known}{hint}")
+        graphs = {name for graphs in self.variants.values() for name in graphs}
+        left_out = graphs - set(self.variants[variant])
+        return [
+            name
+            for name in sorted(self.files)
+            if name not in left_out and not name.startswith("samples.") and name[-3:] != ".h5"
+        ]
+
 
 class Index(Record):
-    """The contents of `index.json`."""
+    """The contents of `index.json`.
+
+    `mirrors` are places where `NAME/FILE` of every model can be found, the preferred one first.
+    """
 
     schema_version: Literal[1] = 1
-    models: dict[str, Entry]
+    mirrors: list[str] = []
+    models: dict[ModelName, Entry]
+
+    @model_validator(mode="after")
+    def _every_manifest_is_pinned(self) -> Self:
+        for name, entry in self.models.items():
+            if MANIFEST_NAME not in entry.files:
+                raise ValueError(f"{MANIFEST_NAME} of {name} is not among the files")
+        return self
 
 
 @cache
+def index() -> Index:
+    """Return the index that ships with the package."""
+    return Index.model_validate_json(INDEX.read_bytes())
+
+
 def models() -> dict[str, Entry]:
     """Return every model of the catalogue by name, in alphabetical order.
 
@@ -67,4 +136,4 @@ def models() -> dict[str, Entry]:
         >>> all(entry.family for entry in models().values())
         True
     """
-    return Index.model_validate_json(INDEX.read_bytes()).models
+    return index().models

@@ -5,10 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from zoo.catalogue import Entry, Headline, Index, Pin
+from zoo.catalogue import MANIFEST_NAME, Cost, Entry, Headline, Index, Pin
 from zoo.errors import GenzooError
-
-MANIFEST_NAME = "bundle.json"
 
 
 def build(models: str | Path) -> Index:
@@ -45,11 +43,18 @@ def _entry(folder: Path) -> Entry:
             task=manifest["task"],
             summary=manifest["summary"],
             dataset=manifest["provenance"]["dataset"],
+            dataset_license=manifest["provenance"]["dataset_license"],
+            license=manifest["license"],
             parameters=manifest["parameters"],
             metric=_headline(manifest["metrics"]),
             variants={
                 name: sorted(variant["graphs"].values())
                 for name, variant in manifest["variants"].items()
+            },
+            costs={
+                name: Cost.model_validate(variant["cost"])
+                for name, variant in manifest["variants"].items()
+                if variant.get("cost")
             },
             files=files,
         )

@@ -1,0 +1,75 @@
+"""What `genzoo list` shows: the models of some kind, as rows of a table."""
+
+from zoo import catalogue
+from zoo.catalogue import Entry
+from zoo.errors import UsageError, nearest
+
+# int8 and int4 are made for CPUs, where fp16 is slower than fp32; on CUDA it is the other way
+# round. In a browser fp16 needs WebGPU, and int4's operator is slow.
+SUITABLE = {
+    "cpu": ("fp32", "int8", "int4"),
+    "cuda": ("fp32", "fp16"),
+    "web": ("fp32", "int8"),
+}
+
+
+def choose(
+    family: str | None = None,
+    task: str | None = None,
+    size: float | None = None,
+    device: str | None = None,
+) -> dict[str, Entry]:
+    """Return the models of the catalogue that are asked for, by name.
+
+    Args:
+        family: none of another family.
+        task: a part of the task's description.
+        size: the most megabytes that the smallest variant may have.
+        device: `cpu`, `cuda` or `web`; other variants than those that suit it are left out.
+
+    Raises:
+        UsageError: there is no such family or device.
+
+    Example:
+        >>> sorted(choose(family="vae", device="cpu"))
+        ['cvae-mnist', 'vae-mnist', 'vae-mnist-dense']
+    """
+    models = catalogue.models()
+    families = {entry.family for entry in models.values()}
+    for given, known in ((family, families), (device, SUITABLE)):
+        if given is not None and given not in known:
+            expected = ", ".join(sorted(known))
+            raise UsageError(f"'{given}' is none of {expected}{nearest(given, known)}")
+    chosen = {}
+    for name, entry in models.items():
+        entry = _for_device(entry, device)
+        smallest = min(map(entry.size, entry.variants), default=None)
+        if (
+            smallest is not None
+            and family in (None, entry.family)
+            and (task is None or task.lower() in entry.task.lower())
+            and (size is None or smallest <= size * 1e6)
+        ):
+            chosen[name] = entry
+    return chosen
+
+
+def _for_device(entry: Entry, device: str | None) -> Entry:
+    if device is None:
+        return entry
+    variants = {name: entry.variants[name] for name in SUITABLE[device] if name in entry.variants}
+    return entry.model_copy(update={"variants": variants})
+
+
+def rows(entries: dict[str, Entry]) -> list[tuple[str, ...]]:
+    """Return a heading and one row for each model."""
+    table = [("name", "family", "task", "data set", "size", "metric", "variants", "licence")]
+    for name, entry in entries.items():
+        metric = entry.metric
+        shown = f"{metric.name} {metric.value:.4g} {metric.unit}".strip() if metric else ""
+        size = f"{entry.size(next(iter(entry.variants))) / 1e6:.1f} MB"
+        variants = ", ".join(entry.variants)
+        table.append(
+            (name, entry.family, entry.task, entry.dataset, size, shown, variants, entry.license)
+        )
+    return table
