@@ -90,7 +90,7 @@ def is_whole(path: Path, pin: Pin, hashed: bool = True) -> bool:
             return True
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == pin.sha256
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

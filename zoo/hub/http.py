@@ -150,7 +150,7 @@ class _Pace:
 
 def _session() -> requests.Session:
     session = requests.Session()
-    session.headers |= {"User-Agent": "genzoo", "Accept-Encoding": "identity"}
+    session.headers.update({"User-Agent": "genzoo", "Accept-Encoding": "identity"})
     return session
 
 
