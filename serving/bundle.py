@@ -209,7 +209,8 @@ def read_regular(path: Path, limit: int) -> bytes:
         # Between the look and the opening the file may have been replaced by a link or a pipe.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         with os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
-            return file.read(limit + 1)
+            # Python sets memory aside for all that may be read, so a limit that lies is costly.
+            return file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     except FileNotFoundError:
         raise BundleError(f"{path} is missing; {REMEDY}") from None
 

@@ -1,19 +1,14 @@
 """A Transformer at run time: writes on from prompts, streams, searches and scores text."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from serving.bundle import BundleError, Interface, Manifest, TextProcessing
-from serving.integrity import read_listed
 from serving.loader import Loaded
-from zoo.errors import GenzooError
 from zoo.language.decoding import Past
 from zoo.language.text import TextModel
-from zoo.language.tokenizer import Tokenizer
 
-TOKENIZER_LIMIT = 64 * 2**20  # bytes; one of 200,000 tokens takes a quarter of it
 Run = Callable[[list[str], dict[str, np.ndarray]], list[np.ndarray]]
 
 
@@ -55,8 +50,7 @@ class GPT(TextModel):
         self.threads = session.threads
         self.vocabulary_size = processing.vocabulary_size
         step = GraphStep(loaded.manifest.interface["model"], session.run)
-        tokenizer = read_tokenizer(loaded.directory, loaded.manifest)
-        super().__init__(step, tokenizer, processing.context)
+        super().__init__(step, loaded.tokenizer, processing.context)
 
 
 class GraphStep:
@@ -96,31 +90,6 @@ class GraphStep:
         """Return keys and values of nothing read yet: float32 `(B, heads, 0, head_size)`."""
         shapes = [(batch, port.axes[1], 0, port.axes[3]) for port in self._past]
         return [np.zeros(shape, np.float32) for shape in shapes]
-
-
-def read_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
-    """Read a bundle's tokenizer.
-
-    Raises:
-        BundleError: it is missing, altered, unreadable, or not of the model's size.
-    """
-    processing, where = manifest.processing, directory / manifest.processing.tokenizer
-    listed = manifest.files.get(processing.tokenizer)
-    if listed is not None and listed.bytes > TOKENIZER_LIMIT:
-        raise BundleError(
-            f"{where} is larger than {TOKENIZER_LIMIT} bytes; it is none of the zoo's"
-        )
-    data = read_listed(directory, manifest, processing.tokenizer)
-    try:
-        tokenizer = Tokenizer(data)
-    except GenzooError as error:
-        raise BundleError(f"{where}: {error}; fetch or export the bundle again") from None
-    if tokenizer.size != processing.vocabulary_size:
-        raise BundleError(
-            f"{where} has {tokenizer.size} tokens and the model {processing.vocabulary_size}; "
-            "fetch or export the bundle again"
-        )
-    return tokenizer
 
 
 def _check_interface(manifest: Manifest) -> None:

@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from serving.bundle import BundleError, Manifest
+from serving.bundle import BundleError, Manifest, TextProcessing
 from serving.integrity import open_manifest, read_listed
 from serving.scan import check_graph
 from serving.session import DeviceError, Session, cuda_expected
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from serving.gan import GAN
     from serving.gpt import GPT
     from serving.vae import VAE
+    from zoo.language.tokenizer import Tokenizer
 
 _RUNTIMES = {
     "vae": "serving.vae:VAE",
@@ -31,6 +32,7 @@ class Loaded(NamedTuple):
     directory: Path
     variant: str
     sessions: dict[str, Session]
+    tokenizer: "Tokenizer | None" = None
 
 
 def load(
@@ -98,17 +100,26 @@ def _on_first_device(
         if source.entry is not None:
             complete(source, source.entry.needed(chosen))
         graphs = checked_graphs(directory, manifest, chosen)
+        tokenizer = _checked_tokenizer(directory, manifest)
         try:
             sessions = {
                 role: Session(data, manifest.variants[chosen].graphs[role], device, threads)
                 for role, data in graphs.items()
             }
-            return Loaded(manifest, directory, chosen, sessions)
+            return Loaded(manifest, directory, chosen, sessions, tokenizer)
         except DeviceError as error:
             if device == devices[-1]:
                 raise
             warnings.warn(f"running on the CPU: {error}", RuntimeWarning, stacklevel=3)
     raise AssertionError("there is always a device to try")
+
+
+def _checked_tokenizer(directory: Path, manifest: Manifest) -> "Tokenizer | None":
+    if not isinstance(manifest.processing, TextProcessing):
+        return None
+    from serving.tokenizer import read_tokenizer
+
+    return read_tokenizer(directory, manifest)
 
 
 def checked_graphs(directory: Path, manifest: Manifest, variant: str) -> dict[str, bytes]:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from serving.bundle import MANIFEST_NAME, BundleError, Manifest, TextProcessing
-from serving.gpt import read_tokenizer
 from serving.integrity import open_manifest, read_listed
 from serving.loader import checked_graphs
 from serving.session import Session
+from serving.tokenizer import read_tokenizer
 from zoo.errors import GenzooError, first_line
 from zoo.hub import cache, find
 

@@ -170,7 +170,7 @@ def test_a_tokenizer_that_is_missing(own):
 @pytest.mark.parametrize(
     ("processing", "complaint"),
     [
-        ({"kind": "text", "vocabulary_size": SIZE + 1, "context": CONTEXT}, "not of the sizes"),
+        ({"kind": "text", "vocabulary_size": SIZE + 1, "context": CONTEXT}, "tokens and the model"),
         ({"image_shape": [4, 4, 1], "latent_dim": 2}, "no graph 'model' for text"),
     ],
 )
