@@ -218,7 +218,11 @@ def test_a_server_that_says_nothing(server, monkeypatch):
 def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    assert "after 5 attempts" in refusal(f"http://127.0.0.1:{port}")
+    place = f"http://127.0.0.1:{port}"
+    assert (
+        f"({place}: [Errno {errno.ECONNREFUSED}] Connection refused, after 5 attempts)"
+        in refusal(place)
+    )
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "https://127.0.0.1/x", "ftp://h/x"])
@@ -442,7 +446,14 @@ def test_a_file_that_may_not_grow(server, in_process):
 
 @pytest.mark.parametrize(
     "place",
-    ["http://example.org/x", "http://127.example.org", "ftp://h", "https://", "file://host/x"],
+    [
+        "http://example.org/x",
+        "http://127.example.org",
+        "ftp://h",
+        "https://",
+        "file://host/x",
+        "hf://owner",
+    ],
 )
 def test_places_that_are_none(place):
     with pytest.raises(UsageError, match="cannot be used; expected a folder"):
@@ -467,6 +478,11 @@ def test_the_hugging_face_hub(server, mirror, monkeypatch):
         lambda *names, **rest: address(*names, endpoint=server.url, **rest),
     )
     assert (fetch("hf://owner/zoo@v1") / "decoder.onnx").read_bytes() == DATA
+
+
+def test_a_repository_that_cannot_be():
+    with pytest.raises(UsageError, match="names no repository"):
+        fetch("hf://owner/-")
 
 
 def test_the_missing_package_of_the_hub_is_named(monkeypatch):

@@ -117,11 +117,17 @@ def _persist(url: str, attempt: Callable[[], _Result], progress: Callable[[], in
             try:
                 retry = retry.increment("GET", url, error=error)
             except MaxRetryError:
-                reason = f"{first_line(error)}, after {RETRIES + 1} attempts"
-                raise TransferError(reason) from error
+                raise TransferError(f"{_why(error)}, after {RETRIES + 1} attempts") from error
             retry.sleep(getattr(error, "response", None))
         except requests.RequestException as error:
-            raise TransferError(first_line(error)) from error
+            raise TransferError(_why(error)) from error
+
+
+def _why(error: Exception) -> str:
+    """Return what went wrong, without the layers of libraries that it came through."""
+    inner = error.args[0] if error.args else error
+    reason = getattr(inner, "reason", None) or inner
+    return first_line(reason if isinstance(reason, Exception) else error).rpartition(": ")[2]
 
 
 class _Pace:
@@ -191,7 +197,7 @@ def _continues(response: requests.Response, have: int, size: int | None) -> bool
 
 def _open(session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
     """Ask for a document, and go where the server sends us if that is no worse a place."""
-    inside = is_private(urlsplit(url).hostname)
+    first = urlsplit(url).hostname
     for _ in range(REDIRECTS + 1):
         response: Any = session.get(
             url, headers=headers, stream=True, allow_redirects=False, timeout=TIMEOUTS
@@ -203,7 +209,7 @@ def _open(session: requests.Session, url: str, headers: dict[str, str]) -> reque
         old, new = urlsplit(url), urlsplit(target)
         if new.scheme != old.scheme or not new.hostname:
             raise TransferError(f"it redirects from {old.scheme}:// to {target[:200]}")
-        if not inside and is_private(new.hostname):
+        if is_private(new.hostname) and not is_private(first):
             raise TransferError(f"it redirects to {new.hostname}, an address inside your network")
         if new.netloc != old.netloc:
             headers = {name: headers[name] for name in headers if name == "Range"}

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from zoo import catalogue
-from zoo.errors import GenzooError, UsageError
+from zoo.errors import GenzooError, UsageError, first_line
 from zoo.hub.http import TransferError, read, receive
 
 EXPECTED = "expected a folder, file://, https://, hf://owner/repository, or http:// of this machine"
@@ -32,8 +32,13 @@ def in_order(places: list[str]) -> list[str]:
     """
     for place in places:
         url = urlsplit(place)
-        known = is_local(place) or (url.scheme in ("https", "hf") and url.hostname)
-        if not known and not (url.scheme == "http" and is_this_machine(url.hostname)):
+        known = (
+            is_local(place)
+            or (url.scheme == "https" and url.hostname)
+            or (url.scheme == "http" and is_this_machine(url.hostname))
+            or (url.scheme == "hf" and url.netloc and url.path.strip("/"))
+        )
+        if not known:
             raise UsageError(f"the mirror '{place}' cannot be used; {EXPECTED}")
     return sorted(dict.fromkeys(places), key=is_remote)
 
@@ -134,7 +139,10 @@ def _address(place: str, path: str) -> tuple[str, dict[str, str]]:
         ) from None
     repository, *inner = url.path.strip("/").split("/")
     repository, _, revision = repository.partition("@")
-    address = hf_hub_url(
-        f"{url.netloc}/{repository}", "/".join([*inner, path]), revision=revision or None
-    )
+    try:
+        address = hf_hub_url(
+            f"{url.netloc}/{repository}", "/".join([*inner, path]), revision=revision or None
+        )
+    except ValueError as error:
+        raise UsageError(f"{place} names no repository ({first_line(error)})") from None
     return address, build_hf_headers(library_name="genzoo")
