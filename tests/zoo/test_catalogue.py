@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import pytest
+from pydantic import ValidationError
 
 from zoo import catalogue
 from zoo.catalogue.build import build, to_json
@@ -89,3 +90,38 @@ def test_a_bundle_that_is_not_whole_is_refused(tmp_path, spoil):
     spoil(write_bundle(tmp_path / "one"))
     with pytest.raises(GenzooError, match="export it again"):
         build(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "a\\b", "", ".", "..", ".x", "x\n", "x" * 129])
+def test_names_in_an_index_cannot_leave_their_folder(tmp_path, name):
+    write_bundle(tmp_path / "one")
+    index = build(tmp_path).model_dump()
+    entry = index["models"]["one"]
+    pin = entry["files"]["decoder.onnx"]
+    for models in (
+        {name: entry},
+        {"one": entry | {"files": entry["files"] | {name: pin}}},
+        {"one": entry | {"variants": {"fp32": [name]}}},
+    ):
+        with pytest.raises(ValidationError):
+            catalogue.Index.model_validate(index | {"models": models})
+
+
+def test_an_index_pins_every_graph_and_manifest(tmp_path):
+    write_bundle(tmp_path / "one")
+    index = build(tmp_path).model_dump()
+    for missing in ("decoder.onnx", "bundle.json"):
+        files = {k: v for k, v in index["models"]["one"]["files"].items() if k != missing}
+        models = {"one": index["models"]["one"] | {"files": files}}
+        with pytest.raises(ValidationError, match="is not among the files"):
+            catalogue.Index.model_validate(index | {"models": models})
+
+
+def test_costs_come_from_the_manifest_where_it_has_them(tmp_path):
+    speed = {"value": 100.0, "unit": "images/s", "batch": 1, "device": "cpu", "hardware": "a CPU"}
+    graphs = {"graphs": {"decoder": "decoder.onnx"}}
+    write_bundle(tmp_path / "one", variants={"fp32": graphs | {"cost": {"speed": speed}}})
+    write_bundle(tmp_path / "two", variants={"fp32": graphs})
+    models = build(tmp_path).models
+    assert models["one"].costs["fp32"].speed.unit == "images/s"
+    assert models["one"].costs["fp32"].memory is None and models["two"].costs == {}
