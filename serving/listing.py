@@ -7,7 +7,7 @@ from zoo.errors import UsageError, nearest
 # int8 and int4 are made for CPUs, where fp16 is slower than fp32; on CUDA it is the other way
 # round. In a browser fp16 needs WebGPU, and int4's operator is slow.
 SUITABLE = {
-    "cpu": ("fp32", "int8", "int4"),
+    "cpu": ("fused", "fp32", "int8", "int4"),
     "cuda": ("fp32", "fp16"),
     "web": ("fp32", "int8"),
 }
