@@ -9,7 +9,7 @@ from serving.bundle import BundleError, Interface, Manifest, TextProcessing
 from serving.integrity import read_listed
 from serving.loader import Loaded
 from zoo.errors import GenzooError
-from zoo.language.decoding import Past
+from zoo.language.memory import Past
 from zoo.language.text import TextModel
 from zoo.language.tokenizer import Tokenizer
 

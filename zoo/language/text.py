@@ -1,7 +1,7 @@
 """A language model for people: text in, text out, whatever runs the network."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from zoo.errors import UsageError, nearest
 from zoo.language.beams import beam_search
-from zoo.language.decoding import Cache, Decoding, Step, Token
+from zoo.language.decoding import Decoding, Token
+from zoo.language.memory import Memory, PaddedMemory, Step
 from zoo.language.sampling import Sampler, SamplingConfig
 from zoo.language.scoring import Score, score
 from zoo.language.tokenizer import StopStrings, Tokenizer, Utf8Stream
@@ -44,15 +45,23 @@ class TextModel:
         step: the network.
         tokenizer: of the model.
         context: most tokens that the network sees at once.
+        memory: makes the memory of so many texts; a `PaddedMemory` of `step` unless given.
 
     Attributes:
         last_seed: the seed of the last call, or a list of them, to get the same text again.
     """
 
-    def __init__(self, step: Step, tokenizer: Tokenizer, context: int):
+    def __init__(
+        self,
+        step: Step,
+        tokenizer: Tokenizer,
+        context: int,
+        memory: Callable[[int], Memory] | None = None,
+    ):
         self.step, self.tokenizer, self.context = step, tokenizer, context
         self.last_seed: int | list[int] | None = None
-        self._cache: Cache | None = None
+        self._new_memory = memory or (lambda count: PaddedMemory(self.step, count, context))
+        self._last: tuple[Memory, list[int]] | None = None  # of one text, and what it has read
 
     def generate(
         self, prompt: str | Sequence[str], max_new_tokens: int = 200, **options: Any
@@ -151,14 +160,17 @@ class TextModel:
         ids = [self._prompt_tokens(prompt) for prompt in prompts]
         stop = stop if isinstance(stop, list | tuple) else [stop]
         texts = [_Text(self.tokenizer, stop) for _ in prompts]
+        # Taken for the time of the call: texts that are written at the same time share nothing.
+        last, self._last = (self._last, None) if count == 1 else (None, self._last)
+        memory, known = last or (self._new_memory(count), [])
         decoding = Decoding(
-            self.step,
+            memory,
             ids,
             Sampler(configs, seeds, ids, self.tokenizer.size),
             max_new_tokens=checked_count(max_new_tokens, "max_new_tokens"),
             context=self.context,
             overflow=overflow,
-            cache=self._cache,
+            known=known,
         )
         self.last_seed = seeds[0] if count == 1 else seeds
         return decoding, texts
@@ -176,7 +188,8 @@ class TextModel:
                         yield piece
             yield from filter(None, [text.end() for text in texts])
         finally:  # also when somebody has read enough of a stream
-            self._cache = decoding.cache or self._cache
+            if len(texts) == 1:
+                self._last = decoding.memory, decoding.known
 
 
 class _Text:
