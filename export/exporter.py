@@ -13,10 +13,9 @@ import serving
 from export import card, parity, samples, saved_model
 from export.errors import ExportError
 from export.family import Family, family_of
-from export.precision import VARIANTS
 from export.run import Run, open_run
 from export.staging import replacing_bundle
-from export.variants import write_variants
+from export.variants import VARIANTS, write_variants
 from serving.bundle import MANIFEST_NAME, NAME_PATTERN, FileEntry, Manifest, Variant, sha256
 from serving.verify import verify
 from zoo.errors import UsageError, nearest
@@ -46,7 +45,8 @@ def export(
         workdir: of `zoo.train`; the weights that validated best are exported.
         out: the bundle's directory. A bundle that is there is replaced, anything else refused.
         formats: `onnx`, `saved_model`, or both.
-        variants: of the ONNX graphs: `fp32`, `fp16`, `int8`.
+        variants: of the ONNX graphs: `fp32`, `fp16`, `int8`; of a Transformer also `fused`,
+            `fused-int8` and `fused-int4`, for ONNX Runtime alone.
         name: of the model; that of the recipe unless given.
 
     Returns:

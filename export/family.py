@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import onnx
 
 from export.errors import ExportError
 from export.graphs import Arrays, GraphSpec
@@ -34,6 +35,7 @@ class Family(Protocol):
         graphs: what is exported; the first is what serves by default.
         processing: how pixels and latents, or text, enter and leave the graphs.
         unit: what is counted when speed and samples are told.
+        losses: by precision, how much of the metric a variant may lose; a hundredth unless given.
         limitations: one sentence each, for the card.
         snippet: Python for the card: samples from the files alone, without this package.
     """
@@ -46,6 +48,7 @@ class Family(Protocol):
     graphs: Sequence[GraphSpec]
     processing: Processing | TextProcessing
     unit: str = "images"
+    losses: Mapping[str, float] = {}
     limitations: Sequence[str]
     snippet: str
 
@@ -61,6 +64,14 @@ class Family(Protocol):
     @staticmethod
     def evaluate(recipe: Recipe, served: Any, settings: Config) -> list[Metric]:
         """Measure a bundle, loaded by `serving.load`, as its training run was measured."""
+
+    def fuse(self, spec: GraphSpec, model: onnx.ModelProto) -> tuple[GraphSpec, onnx.ModelProto]:
+        """Return a graph in ONNX Runtime's own operators, and what holds of it.
+
+        Raises:
+            ExportError: there is nothing to be gained, or the graph does not fit them.
+        """
+        raise ExportError("a fused form is for Transformers alone")
 
     def prove(self, runners: Mapping[str, Runner]) -> None:
         """Prove of the float32 graphs, by role, what no single call of one shows: here nothing.

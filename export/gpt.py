@@ -4,13 +4,15 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import onnx
 
 from export.errors import ExportError
 from export.family import Family
-from export.gpt_graphs import feeds, graphs
+from export.fusion import fuse
+from export.gpt_graphs import feeds, fused, graphs
 from export.graphs import Arrays, GraphSpec
 from export.parity import LIMIT, Runner
 from export.run import Run
@@ -41,6 +43,7 @@ class GPTFamily(Family):
     tags = ("gpt", "transformer", "text-generation", "onnxruntime-genai")
     metric = "nats_per_character"
     unit = "tokens"
+    losses: ClassVar[dict[str, float]] = {"fp16": 0.01, "int8": 0.01, "int4": 0.03}
 
     def __init__(self, run: Run):
         self.run = run
@@ -96,6 +99,10 @@ class GPTFamily(Family):
         tokens = text.tokens("test")
         ratio = text.characters["test"] / len(tokens)
         return list(evaluate(served.step, tokens, ratio, recipe.model.context, settings))
+
+    def fuse(self, spec: GraphSpec, model: onnx.ModelProto) -> tuple[GraphSpec, onnx.ModelProto]:
+        """Return the graph with one operator for each attention layer."""
+        return fused(spec, self.run.model), fuse(model, self.config)
 
     def prove(self, runners: Mapping[str, Runner]) -> None:
         """Prove that writing on token by token gives the logits of reading all at once."""

@@ -1,6 +1,7 @@
 """A Transformer at run time: writes on from prompts, streams, searches and scores text."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from serving.bundle import BundleError, Interface, Manifest, TextProcessing
 from serving.integrity import read_listed
 from serving.loader import Loaded
+from serving.memory import SharedMemory
 from zoo.errors import GenzooError
 from zoo.language.memory import Past
 from zoo.language.text import TextModel
@@ -53,9 +55,13 @@ class GPT(TextModel):
         self.providers = session.providers
         self.threads = session.threads
         self.vocabulary_size = processing.vocabulary_size
-        step = GraphStep(loaded.manifest.interface["model"], session.run)
+        interface, context = loaded.manifest.interface["model"], processing.context
+        step = GraphStep(interface, session.run)
         tokenizer = read_tokenizer(loaded.directory, loaded.manifest)
-        super().__init__(step, tokenizer, processing.context)
+        memory = None
+        if loaded.manifest.variants[loaded.variant].flavour == "fused":
+            memory = partial(SharedMemory, session, interface, context=context)
+        super().__init__(step, tokenizer, context, memory)
 
 
 class GraphStep:

@@ -22,6 +22,14 @@ from tests.zoo.test_gpt_training import recipe
 from zoo.language.text import TextModel
 from zoo.transformer.writer import writer
 
+VARIANTS = {
+    "fp32": "",
+    "fp16": ".fp16",
+    "int8": ".int8",
+    "fused": ".fused",
+    "fused-int8": ".fused-int8",
+    "fused-int4": ".fused-int4",
+}
 CONTEXT = 112  # 100 tokens of greedy decoding, and a prompt
 
 
@@ -31,7 +39,11 @@ def workdir(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "text"
     made = recipe()
     made = made.model_copy(
-        update={"model": made.model.model_copy(update={"context": CONTEXT, "kv_heads": 1})}
+        update={
+            "model": made.model.model_copy(
+                update={"context": CONTEXT, "width": 32, "kv_heads": 1}  # heads of 16
+            )
+        }
     )
     zoo.train(made, path)
     return path
@@ -42,12 +54,12 @@ def bundle(workdir, tmp_path_factory):
     """Everything there is, exported once; read only."""
     out = tmp_path_factory.mktemp("bundles") / "text"
     evaluate(workdir)
-    return export.export(workdir, out, variants=["fp32", "fp16", "int8"])
+    return export.export(workdir, out, variants=list(VARIANTS))
 
 
 def test_the_bundle_is_whole(bundle, workdir):
     names = {path.name for path in bundle.iterdir()}
-    graph_files = {f"model{kind}.onnx" for kind in ("", ".fp16", ".int8")}
+    graph_files = {f"model{kind}.onnx" for kind in VARIANTS.values()}
     text_files = {"tokenizer.json", "tokenizer_config.json", "genai_config.json", "samples.txt"}
     others = {"README.md", "test_vectors.npz", "model.weights.h5", "bundle.json", "saved_model"}
     assert names == graph_files | text_files | others

@@ -1,7 +1,6 @@
 """Decoding with a toy network: batches, windows, caches, streams, beams and scores."""
 
 import itertools
-from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -140,7 +139,7 @@ def test_texts_that_are_written_at_the_same_time_do_not_meet():
     model, fresh = language_model(context=60), language_model(context=60)
     model.generate("abcd", 10, seed=1)  # leaves a memory behind, which only one of two may take
     streams = [model.stream(prompt, 12, seed=seed) for seed, prompt in enumerate(["abcde", "abch"])]
-    pieces = list(zip_longest(*streams, fillvalue=""))
+    pieces = list(itertools.zip_longest(*streams, fillvalue=""))
     for seed, prompt in enumerate(["abcde", "abch"]):
         assert "".join(piece[seed] for piece in pieces) == fresh.generate(prompt, 12, seed=seed)
 
