@@ -60,10 +60,18 @@ def evaluate(
 
 @app.command(epilog="Example: genzoo export runs/v1 --out bundles/v1 --variants fp32,fp16,int8")
 def export(
-    workdir: Annotated[Path, typer.Argument(metavar="WORKDIR", help="What `genzoo train` made.")],
+    workdir: Annotated[
+        str,
+        typer.Argument(
+            metavar="WORKDIR_OR_NAME",
+            help="What `genzoo train` made; or a bundle or its name, to export it again.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The bundle's directory; an older bundle is replaced.")],
     formats: Annotated[str, typer.Option(help="saved_model, onnx or both.")] = "saved_model,onnx",
-    variants: Annotated[str, typer.Option(help="Of fp32, fp16 and int8.")] = "fp32",
+    variants: Annotated[
+        str, typer.Option(help="Of fp32, fp16, int8, fused, fused-int8, fused-int4.")
+    ] = "fp32",
     name: Annotated[str | None, typer.Option(help="Of the model; the recipe's if none.")] = None,
 ) -> None:
     """Export a trained model to a bundle, and prove that it does what the model does."""

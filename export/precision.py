@@ -13,7 +13,6 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
-from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxscript import ir
 
@@ -75,7 +74,9 @@ def quantize_weights(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
         bits: 4 or 8.
     """
     reduced = onnx.ModelProto.FromString(model.SerializeToString())
-    with quiet():
+    with quiet():  # the module sets up the root logger when it is loaded
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
         quantizer = MatMulNBitsQuantizer(
             reduced, bits=bits, block_size=BLOCK, is_symmetric=True, accuracy_level=ROUNDED_ROWS
         )

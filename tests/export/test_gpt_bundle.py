@@ -182,3 +182,14 @@ def test_a_run_whose_text_has_changed(workdir, tmp_path):
         zoo.UsageError, match="is not the tokenizer of 'python_topics' as it is now"
     ):
         evaluate(own)
+
+
+def test_a_bundle_is_exported_again_from_its_weights(bundle, tmp_path):
+    again = export.export(bundle, tmp_path / "again", formats=["onnx"], variants=["fp32", "fused"])
+    before, after = read_manifest(bundle), read_manifest(again)
+    assert list(after.variants) == ["fp32", "fused"]
+    for name in ("model.weights.h5", "tokenizer.json", "samples.txt"):
+        assert after.files[name] == before.files[name]
+    assert (after.metrics, after.provenance) == (before.metrics, before.provenance)
+    nodes = [after.variants[name].nodes["model"] for name in ("fp32", "fused")]
+    assert 0 < nodes[1] < nodes[0]

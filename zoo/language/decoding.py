@@ -7,6 +7,7 @@ the text goes on as if it had begun there. Each token then sees at least half a 
 anew costs each token about as much again as one step.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import NamedTuple
@@ -25,7 +26,7 @@ class Token(NamedTuple):
 
     row: int
     id: int
-    log_prob: float
+    log_prob: float = math.nan
 
 
 class Decoding:
@@ -41,6 +42,7 @@ class Decoding:
             `refuse`.
         known: what the memory of a single text has read; what a prompt has in common with it at
             the beginning is not read again.
+        log_probs: whether tokens carry their log-probability, which costs time; NaN if not.
 
     Raises:
         UsageError: an empty prompt, or with `refuse` more tokens than the window holds.
@@ -56,13 +58,14 @@ class Decoding:
         context: int,
         overflow: str = "slide",
         known: Sequence[int] = (),
+        log_probs: bool = False,
     ):
         if overflow not in OVERFLOW:
             raise UsageError(f"overflow is '{overflow}'; expected slide or refuse")
         for prompt in prompts:
             check_prompt(prompt, max_new_tokens if overflow == "refuse" else 0, context)
         self.memory, self._sampler, self._context = memory, sampler, context
-        self._max_new_tokens = max_new_tokens
+        self._max_new_tokens, self._log_probs = max_new_tokens, log_probs
         self._windows = [list(prompt[-context:]) for prompt in prompts]
         self._rows = np.arange(len(prompts))  # of the texts that go on
         self._finished: set[int] = set()
@@ -90,9 +93,11 @@ class Decoding:
                 unread = self._slide() if full else [[windows[row][-1]] for row in self._rows]
             logits = self.memory.read(unread)
             self._read = len(windows[0])
-            ids, log_probs = self._sampler(logits, self._rows)
-            drawn = zip(self._rows.tolist(), ids.tolist(), log_probs.tolist(), strict=True)
-            tokens = [Token(*each) for each in drawn]
+            drawn = self._sampler(logits, self._rows)
+            columns = [self._rows.tolist(), drawn.ids.tolist()]
+            if self._log_probs:
+                columns.append(drawn.log_probs.tolist())
+            tokens = [Token(*each) for each in zip(*columns, strict=True)]
             for token in tokens:
                 windows[token.row].append(token.id)
             yield tokens

@@ -8,7 +8,6 @@ whose stream NumPy has frozen for good, and picks from the probabilities in the 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +23,17 @@ _RANGES = {
     "frequency_penalty": (lambda value: abs(value) <= 100, "-100 to 100"),
     "presence_penalty": (lambda value: abs(value) <= 100, "-100 to 100"),
 }
+
+
+_NEUTRAL = {
+    "temperature": 1,
+    "top_p": 1,
+    "min_p": 0,
+    "repetition_penalty": 1,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+}
+_PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
 
 
 @dataclass(frozen=True)
@@ -80,14 +90,20 @@ class SamplingConfig:
             _require(token in range(size), "a token of logit_bias", token, f"0 to {size - 1}")
 
 
-class Drawn(NamedTuple):
-    """One token for each text: `ids`, int64 `(B,)`, and `log_probs`, float64 `(B,)`, in nats.
+class Drawn:
+    """One token for each text.
 
-    The log-probability is the model's own, before penalties, temperature and filters.
+    Attributes:
+        ids: int64 `(B,)`.
     """
 
-    ids: np.ndarray
-    log_probs: np.ndarray
+    def __init__(self, ids: np.ndarray, logits: np.ndarray):
+        self.ids, self._logits = ids, logits
+
+    @property
+    def log_probs(self) -> np.ndarray:
+        """The model's own log-probability of each, in nats: before penalties and filters. `(B,)`"""
+        return log_softmax(self._logits)[np.arange(len(self.ids)), self.ids]
 
 
 class Sampler:
@@ -123,15 +139,27 @@ class Sampler:
             name: np.array([getattr(config, name) for config in configs], np.float64)[:, None]
             for name in _RANGES
         }
+        self._temperature = np.maximum(self._settings["temperature"], 1e-12)  # (B, 1)
+        self._greedy = bool((self._settings["temperature"] == 0).all())
         self._top_k = np.array([config.top_k or vocabulary_size for config in configs])
+        self._top_k[self._settings["temperature"][:, 0] == 0] = 1
+        # What no text asks for costs nothing; what one asks for changes no number of the others.
+        self._used = {
+            name: bool((self._settings[name] != neutral).any())
+            for name, neutral in _NEUTRAL.items()
+        }
+        self._used["top_k"] = bool((self._top_k < vocabulary_size).any())
         shape = len(configs), vocabulary_size
-        self._bias = np.zeros(shape)
-        self._counts = np.zeros(shape, np.int64)  # of each token in the new text
-        self._met = np.zeros(shape, bool)  # in the prompt or the new text
+        self._bias = np.zeros(shape) if any(config.logit_bias for config in configs) else None
+        self._penalised = any(self._used[name] for name in _PENALTIES)
+        if self._penalised:
+            self._counts = np.zeros(shape, np.int64)  # of each token in the new text
+            self._met = np.zeros(shape, bool)  # in the prompt or the new text
         for row, (config, prompt) in enumerate(zip(configs, prompts, strict=True)):
             for token, bias in config.logit_bias.items():
                 self._bias[row, token] = bias
-            self._met[row, list(prompt)] = True
+            if self._penalised:
+                self._met[row, list(prompt)] = True
 
     def __call__(self, logits: np.ndarray, rows: np.ndarray | None = None) -> Drawn:
         """Draw one token for each row.
@@ -142,95 +170,113 @@ class Sampler:
         """
         rows = np.arange(len(logits)) if rows is None else rows
         logits = logits.astype(np.float64)
-        probabilities = self.probabilities(logits, rows)
-        uniform = np.array([self._random[row].random_sample() for row in rows])
-        ids = pick(probabilities, uniform)
-        self._counts[rows, ids] += 1
-        self._met[rows, ids] = True
-        return Drawn(ids, np.take_along_axis(log_softmax(logits), ids[:, None], axis=1)[:, 0])
+        if self._greedy:
+            ids = self._changed(logits, rows).argmax(-1)  # of equals the lowest id
+        else:
+            uniform = [self._random[row].random_sample() for row in rows]
+            ids = pick(self._weights(logits, rows), uniform)
+        if self._penalised:
+            self._counts[rows, ids] += 1
+            self._met[rows, ids] = True
+        return Drawn(ids, logits)
 
     def probabilities(self, logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return what tokens are drawn with, `(B, V)`; each row sums to 1."""
-        settings = {name: values[rows] for name, values in self._settings.items()}  # (B, 1) each
-        logits = logits + self._bias[rows]
+        weights = self._weights(logits.astype(np.float64), rows)
+        return weights / weights.sum(-1, keepdims=True)
+
+    def _changed(self, logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return logits with bias and penalties."""
+        if self._bias is not None:
+            logits = logits + self._bias[rows]
+        if not self._penalised:
+            return logits
+        settings = {name: self._settings[name][rows] for name in _PENALTIES}  # (B, 1) each
         penalty = settings["repetition_penalty"]
         penalised = np.where(logits > 0, logits / penalty, logits * penalty)
         logits = np.where(self._met[rows], penalised, logits)
         counts = self._counts[rows]
         logits = logits - settings["frequency_penalty"] * counts
-        logits = logits - settings["presence_penalty"] * (counts > 0)
-        temperature = settings["temperature"]
+        return logits - settings["presence_penalty"] * (counts > 0)
+
+    def _weights(self, logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return what tokens are drawn with, up to a factor; the likeliest of each row has 1."""
+        logits = self._changed(logits, rows)
         # The likeliest becomes 0, so that no temperature, however low, makes a number overflow.
-        logits = logits - logits.max(-1, keepdims=True)
-        probabilities = softmax(logits / np.maximum(temperature, 1e-12))
-        probabilities = keep_top_k(
-            probabilities, np.where(temperature[:, 0] == 0, 1, self._top_k[rows])
-        )
-        probabilities = keep_top_p(probabilities, settings["top_p"][:, 0])
-        likely = settings["min_p"] * probabilities.max(-1, keepdims=True)
-        return _normalised(np.where(probabilities >= likely, probabilities, 0))
+        logits = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+        if self._used["temperature"]:
+            logits /= self._temperature[rows]
+        weights = np.exp(logits, out=logits)
+        if self._used["top_k"]:
+            weights = keep_top_k(weights, self._top_k[rows])
+        if self._used["top_p"]:
+            weights = keep_top_p(weights, self._settings["top_p"][rows, 0])
+        if self._used["min_p"]:
+            weights = np.where(weights >= self._settings["min_p"][rows], weights, 0)
+        return weights
 
 
-def keep_top_k(probabilities: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Keep exactly the `k` likeliest tokens of each row; of equals, those with lower ids.
+def keep_top_k(weights: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Keep exactly the `k` heaviest tokens of each row; of equals, those with lower ids.
 
     Args:
-        probabilities: `(B, V)`.
+        weights: `(B, V)`.
         k: `(B,)`, 1 to V.
 
     Example:
-        >>> keep_top_k(np.array([[0.2, 0.3, 0.3, 0.2]]), np.array([3])).round(3)
-        array([[0.25 , 0.375, 0.375, 0.   ]])
+        >>> keep_top_k(np.array([[0.2, 0.3, 0.3, 0.2]]), np.array([3]))
+        array([[0.2, 0.3, 0.3, 0. ]])
     """
-    size = probabilities.shape[-1]
-    if np.all(k == size):
-        return probabilities
-    places = size - k
-    ordered = np.partition(probabilities, np.unique(places), axis=-1)
-    least = np.take_along_axis(ordered, places[:, None], axis=-1)  # (B, 1): the k-th likeliest
-    above, equal = probabilities > least, probabilities == least
-    room = k[:, None] - above.sum(-1, keepdims=True)
-    kept = above | (equal & (np.cumsum(equal, axis=-1) <= room))
-    return _normalised(np.where(kept, probabilities, 0))
+    places = weights.shape[-1] - k
+    ordered = np.partition(weights, sorted(set(places.tolist())), axis=-1)
+    least = ordered[np.arange(len(k)), places][:, None]  # (B, 1): the k-th heaviest
+    kept = weights >= least
+    if (np.add.reduce(kept, axis=-1) != k).any():
+        above, equal = weights > least, weights == least
+        room = k[:, None] - above.sum(-1, keepdims=True)
+        kept = above | (equal & (np.cumsum(equal, axis=-1) <= room))
+    return weights * kept
 
 
-def keep_top_p(probabilities: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Keep the fewest likeliest tokens of each row that together reach `p`.
+def keep_top_p(weights: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Keep the fewest heaviest tokens of each row that together have a share `p` of its weight.
 
     Args:
-        probabilities: `(B, V)`, rows summing to 1.
+        weights: `(B, V)`.
         p: `(B,)`, 0 to 1; 1 keeps all.
 
     Example:
-        >>> keep_top_p(np.array([[0.5, 0.3, 0.2]]), np.array([0.6])).round(3)
-        array([[0.625, 0.375, 0.   ]])
+        >>> keep_top_p(np.array([[5.0, 3.0, 2.0]]), np.array([0.6]))
+        array([[5., 3., 0.]])
     """
-    rows = np.flatnonzero(p < 1)
-    if not len(rows):
-        return probabilities
-    some = probabilities[rows]
-    order = np.argsort(-some, axis=-1, kind="stable")
-    ordered = np.take_along_axis(some, order, axis=-1)
-    before = np.cumsum(ordered, axis=-1) - ordered  # what the likelier ones sum to
-    kept = np.empty(some.shape, bool)
-    np.put_along_axis(kept, order, before < p[rows, None], axis=-1)
-    kept[np.arange(len(rows)), order[:, 0]] = True
-    probabilities = probabilities.copy()
-    probabilities[rows] = _normalised(np.where(kept, some, 0))
-    return probabilities
+    kept = weights.copy()
+    for row in np.flatnonzero(p < 1):
+        total = np.add.reduce(weights[row])
+        # Those below this weigh less than 1 - p of the total together: none of them is needed.
+        some = np.flatnonzero(weights[row] >= (1 - p[row]) * total / weights.shape[-1])
+        heavy = weights[row, some]
+        order = np.argsort(-heavy, kind="stable")
+        before = np.add.accumulate(heavy[order]) - heavy[order]  # what the heavier ones weigh
+        chosen = some[order[before < p[row] * total]]
+        kept[row] = 0
+        kept[row, chosen] = weights[row, chosen]
+    return kept
 
 
-def pick(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Turn uniform numbers `(B,)` in [0, 1) into tokens `(B,)` drawn with `probabilities` `(B, V)`.
+def pick(weights: np.ndarray, uniform: Sequence[float]) -> np.ndarray:
+    """Turn uniform numbers, B of them in [0, 1), into tokens `(B,)` drawn with `weights` `(B, V)`.
 
     Example:
-        >>> pick(np.array([[0.5, 0.0, 0.5]] * 2), np.array([0.49, 0.5])).tolist()
+        >>> pick(np.array([[2.0, 0.0, 2.0]] * 2), [0.49, 0.5]).tolist()
         [0, 2]
     """
-    reached = np.cumsum(probabilities, axis=-1)
-    total = reached[:, -1:]  # 1, but for rounding, which must not point beyond the last token
-    wanted = np.minimum(uniform[:, None] * total, np.nextafter(total, 0))
-    return np.sum(reached <= wanted, axis=-1)
+    ids = np.empty(len(weights), np.int64)
+    for row, reached in enumerate(np.add.accumulate(weights, axis=-1)):
+        total = float(reached[-1])
+        # Rounding must not point beyond the last token.
+        wanted = min(uniform[row] * total, math.nextafter(total, 0))
+        ids[row] = reached.searchsorted(wanted, side="right")
+    return ids
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -238,15 +284,6 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     logits = logits.astype(np.float64)
     logits = logits - logits.max(-1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities of logits `(..., V)`."""
-    return _normalised(np.exp(logits - logits.max(-1, keepdims=True)))
-
-
-def _normalised(weights: np.ndarray) -> np.ndarray:
-    return weights / weights.sum(-1, keepdims=True)
 
 
 def _is_number(value: object) -> bool:

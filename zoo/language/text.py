@@ -83,16 +83,18 @@ class TextModel:
         Raises:
             UsageError: an empty prompt, unknown characters, or an option out of range.
         """
-        completions = self.complete(prompt, max_new_tokens, **options)
-        texts = [completion.text for completion in completions]
-        return texts if isinstance(prompt, list | tuple) else texts[0]
+        several = isinstance(prompt, list | tuple)
+        decoding, texts = self._begin(prompt if several else [prompt], max_new_tokens, **options)
+        for _ in self._pieces(decoding, texts):
+            pass
+        return [text.text for text in texts] if several else texts[0].text
 
     def complete(
         self, prompt: str | Sequence[str], max_new_tokens: int = 200, **options: Any
     ) -> list[Completion]:
         """Write on as `generate` does, and return tokens, log-probabilities and why each ended."""
         prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
-        decoding, texts = self._begin(prompts, max_new_tokens, **options)
+        decoding, texts = self._begin(prompts, max_new_tokens, log_probs=True, **options)
         for _ in self._pieces(decoding, texts):
             pass
         return [text.completion() for text in texts]
@@ -152,6 +154,7 @@ class TextModel:
         seed: int | Sequence[int] | None = None,
         stop: str | Sequence[str] = (),
         overflow: str = "slide",
+        log_probs: bool = False,
         **settings: Any,
     ) -> tuple[Decoding, list["_Text"]]:
         count = checked_count(len(prompts), "the number of prompts")
@@ -171,6 +174,7 @@ class TextModel:
             context=self.context,
             overflow=overflow,
             known=known,
+            log_probs=log_probs,
         )
         self.last_seed = seeds[0] if count == 1 else seeds
         return decoding, texts
@@ -220,10 +224,15 @@ class _Text:
         self.reason = self.reason or "length"
         return piece
 
+    @property
+    def text(self) -> str:
+        """What is sure by now."""
+        return "".join(self._pieces)
+
     def completion(self) -> Completion:
         """Return the finished text."""
         return Completion(
-            "".join(self._pieces),
+            self.text,
             tuple(token.id for token in self._tokens),
             tuple(token.log_prob for token in self._tokens),
             self.reason,
