@@ -35,7 +35,6 @@ class Family(Protocol):
         graphs: what is exported; the first is what serves by default.
         processing: how pixels and latents, or text, enter and leave the graphs.
         unit: what is counted when speed and samples are told.
-        losses: by precision, how much of the metric a variant may lose; a hundredth unless given.
         limitations: one sentence each, for the card.
         snippet: Python for the card: samples from the files alone, without this package.
     """
@@ -48,7 +47,6 @@ class Family(Protocol):
     graphs: Sequence[GraphSpec]
     processing: Processing | TextProcessing
     unit: str = "images"
-    losses: Mapping[str, float] = {}
     limitations: Sequence[str]
     snippet: str
 
@@ -64,6 +62,10 @@ class Family(Protocol):
     @staticmethod
     def evaluate(recipe: Recipe, served: Any, settings: Config) -> list[Metric]:
         """Measure a bundle, loaded by `serving.load`, as its training run was measured."""
+
+    def tolerance(self, precision: str, reference: Quality) -> float:
+        """Return how far the metric of a variant may be from float32's; here a hundredth of it."""
+        return 0.01 * abs(reference.value)
 
     def fuse(self, spec: GraphSpec, model: onnx.ModelProto) -> tuple[GraphSpec, onnx.ModelProto]:
         """Return a graph in ONNX Runtime's own operators, and what holds of it.

@@ -19,13 +19,14 @@ from onnxscript import ir
 from export.errors import ExportError
 from export.graphs import Arrays
 from export.parity import runner
+from export.phases import split_phases
 from export.quiet import quiet
 from zoo.errors import first_line
 
 BLOCK = 32  # weights that share a scale in block-wise quantization
 FLOAT16_MAX = float(np.finfo(np.float16).max)
-# What ONNX Runtime has 8-bit CPU kernels for. It has none for ConvTranspose: quantizing that one
-# costs accuracy and time (measured: 10.7 against 6.3 ms a batch) and saves a few kilobytes.
+# What ONNX Runtime has 8-bit CPU kernels for. It has none for ConvTranspose, which is therefore
+# split into convolutions first.
 QUANTIZED = ["Conv", "Gemm", "MatMul"]
 ROUNDED_ROWS = 4  # `accuracy_level` of products whose activations are int8: several times faster
 # A product may give float32 at no cost. With 256 levels for the logits, the likelihood of the dense
@@ -52,7 +53,7 @@ def reduce_precision(
             _check_range(reduced, calibration())
             reduced = convert_float_to_float16(reduced, keep_io_types=True)
         else:
-            reduced = _quantize(reduced, calibration())
+            reduced = _quantize(split_phases(reduced), calibration())
     except (ValueError, RuntimeError, TypeError) as error:
         raise ExportError(
             f"{model.graph.name}: no {variant} variant can be made: {first_line(error)}"

@@ -26,8 +26,6 @@ VARIANTS = {
     "fused-int8": ("fused", "int8"),
     "fused-int4": ("fused", "int4"),
 }
-# How far the model's own metric may move, as a fraction of it, before a variant is left out.
-QUALITY_LIMIT = 0.01
 
 log = logging.getLogger(__name__)
 Graphs = dict[str, onnx.ModelProto]
@@ -146,7 +144,7 @@ def check(
 
 def acceptable(family: Family, name: str, quality: Quality, reference: Quality) -> bool:
     """Tell whether a variant is as good as float32, within what it may lose; log the verdict."""
-    allowed = family.losses.get(VARIANTS[name][1], QUALITY_LIMIT * abs(reference.value))
+    allowed = family.tolerance(VARIANTS[name][1], reference)
     change = f"{name}: {quality.metric} {quality.value:.4f}, {quality.change:+.4f} against fp32"
     if abs(quality.change) <= allowed:
         log.info(change)
