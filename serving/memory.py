@@ -35,6 +35,7 @@ class SharedMemory:
         """Take a cache `(B, heads, context, head_size)` for each input, so far filled."""
         count = len(lengths)
         self._cache, self._lengths, self._rows = cache, lengths, np.arange(count)
+        self._longest = int(lengths.max())
         self._ids, self._places = np.zeros((2, count, 1), np.int64)
         # As wide as the cache at every step, so that its shape need never be told again.
         self._mask = (np.arange(self._context) < lengths[:, None]).astype(np.int64)
@@ -49,16 +50,17 @@ class SharedMemory:
 
     @property
     def full(self) -> bool:
-        return int(self._lengths.max()) >= self._context
+        return self._longest >= self._context
 
     def read(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
-        if max(map(len, texts)) > 1 or not self._lengths.any():
+        if not self._longest or max(map(len, texts)) > 1:
             return self._read_many(texts)
-        self._ids[:, 0] = [text[0] for text in texts]
+        self._ids[:] = texts
         self._places[:, 0] = self._lengths
         self._mask[self._rows, self._lengths] = 1
         self._step.run()
         self._lengths += 1
+        self._longest += 1
         return self._logits[:, 0]
 
     def _read_many(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
@@ -72,7 +74,7 @@ class SharedMemory:
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         logits = np.empty((*ids.shape, self._vocabulary), np.float32)
         self._bound(ids, mask, places, logits).run()
-        self._lengths[:] = lengths
+        self._lengths[:], self._longest = lengths, int(lengths.max())
         self._mask[:, : mask.shape[1]] = mask
         return logits[self._rows, new - 1]
 
@@ -80,7 +82,7 @@ class SharedMemory:
         self._begin([each[rows] for each in self._cache], self._lengths[rows])
 
     def truncate(self, length: int) -> None:
-        self._lengths[:] = length
+        self._lengths[:] = self._longest = length
         self._mask[:, length:] = 0
 
     def forget(self) -> None:

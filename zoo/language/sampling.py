@@ -137,29 +137,36 @@ class Sampler:
         self._random = [np.random.RandomState(checked_seed(seed)) for seed in seeds]
         self._settings = {
             name: np.array([getattr(config, name) for config in configs], np.float64)[:, None]
-            for name in _RANGES
+            for name in _NEUTRAL
         }
-        self._temperature = np.maximum(self._settings["temperature"], 1e-12)  # (B, 1)
-        self._greedy = bool((self._settings["temperature"] == 0).all())
-        self._top_k = np.array([config.top_k or vocabulary_size for config in configs])
-        self._top_k[self._settings["temperature"][:, 0] == 0] = 1
         # What no text asks for costs nothing; what one asks for changes no number of the others.
         self._used = {
-            name: bool((self._settings[name] != neutral).any())
-            for name, neutral in _NEUTRAL.items()
+            name for name, values in self._settings.items() if (values != _NEUTRAL[name]).any()
         }
-        self._used["top_k"] = bool((self._top_k < vocabulary_size).any())
+        greedy = self._settings["temperature"] == 0
+        self._greedy = bool(greedy.all())
+        self._settings["temperature"] = np.maximum(self._settings["temperature"], 1e-12)
+        top_k = np.array([config.top_k or vocabulary_size for config in configs])[:, None]
+        self._settings["top_k"] = np.where(greedy, 1, top_k)
+        if (self._settings["top_k"] < vocabulary_size).any():
+            self._used.add("top_k")
+        self._penalised = not self._used.isdisjoint(_PENALTIES)
         shape = len(configs), vocabulary_size
-        self._bias = np.zeros(shape) if any(config.logit_bias for config in configs) else None
-        self._penalised = any(self._used[name] for name in _PENALTIES)
-        if self._penalised:
-            self._counts = np.zeros(shape, np.int64)  # of each token in the new text
-            self._met = np.zeros(shape, bool)  # in the prompt or the new text
+        if any(config.logit_bias for config in configs):
+            self._used.add("logit_bias")
+            self._settings["logit_bias"] = np.zeros(shape)
+        self._counts = np.zeros(shape, np.int64)  # of each token in the new text
+        self._met = np.zeros(shape, bool)  # in the prompt or the new text
         for row, (config, prompt) in enumerate(zip(configs, prompts, strict=True)):
             for token, bias in config.logit_bias.items():
-                self._bias[row, token] = bias
-            if self._penalised:
-                self._met[row, list(prompt)] = True
+                self._settings["logit_bias"][row, token] = bias
+            self._met[row, list(prompt)] = True
+        self._take(np.arange(len(configs)))
+
+    def _take(self, rows: np.ndarray) -> None:
+        """Go on with these texts."""
+        self._rows = rows
+        self._now = {name: values[rows] for name, values in self._settings.items()}  # (B, 1) each
 
     def __call__(self, logits: np.ndarray, rows: np.ndarray | None = None) -> Drawn:
         """Draw one token for each row.
@@ -168,52 +175,60 @@ class Sampler:
             logits: `(B, V)`.
             rows: which texts they are of, `(B,)`; all by default.
         """
-        rows = np.arange(len(logits)) if rows is None else rows
         logits = logits.astype(np.float64)
+        weights = self._weights(logits, rows)
         if self._greedy:
-            ids = self._changed(logits, rows).argmax(-1)  # of equals the lowest id
+            ids = weights.argmax(-1)  # of equals the lowest id
         else:
-            uniform = [self._random[row].random_sample() for row in rows]
-            ids = pick(self._weights(logits, rows), uniform)
+            ids = pick(weights, [self._random[row].random_sample() for row in self._rows.tolist()])
         if self._penalised:
-            self._counts[rows, ids] += 1
-            self._met[rows, ids] = True
+            self._counts[self._rows, ids] += 1
+            self._met[self._rows, ids] = True
         return Drawn(ids, logits)
 
-    def probabilities(self, logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def probabilities(self, logits: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Return what tokens are drawn with, `(B, V)`; each row sums to 1."""
         weights = self._weights(logits.astype(np.float64), rows)
+        if self._greedy:
+            return np.eye(weights.shape[-1])[weights.argmax(-1)]
         return weights / weights.sum(-1, keepdims=True)
 
-    def _changed(self, logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return logits with bias and penalties."""
-        if self._bias is not None:
-            logits = logits + self._bias[rows]
-        if not self._penalised:
-            return logits
-        settings = {name: self._settings[name][rows] for name in _PENALTIES}  # (B, 1) each
-        penalty = settings["repetition_penalty"]
-        penalised = np.where(logits > 0, logits / penalty, logits * penalty)
-        logits = np.where(self._met[rows], penalised, logits)
-        counts = self._counts[rows]
-        logits = logits - settings["frequency_penalty"] * counts
-        return logits - settings["presence_penalty"] * (counts > 0)
+    def _weights(self, logits: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+        """Return what tokens are drawn with, up to a factor; where all is greedy, what to maximise.
 
-    def _weights(self, logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return what tokens are drawn with, up to a factor; the likeliest of each row has 1."""
-        logits = self._changed(logits, rows)
+        The heaviest of each row weighs 1.
+        """
+        if rows is None:
+            rows = np.arange(len(logits))
+        if rows is not self._rows:
+            self._take(rows)
+        used, now = self._used, self._now
+        if "logit_bias" in used:
+            logits = logits + now["logit_bias"]
+        if self._penalised:
+            logits = self._with_penalties(logits)
+        if self._greedy:
+            return logits
         # The likeliest becomes 0, so that no temperature, however low, makes a number overflow.
-        logits = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
-        if self._used["temperature"]:
-            logits /= self._temperature[rows]
-        weights = np.exp(logits, out=logits)
-        if self._used["top_k"]:
-            weights = keep_top_k(weights, self._top_k[rows])
-        if self._used["top_p"]:
-            weights = keep_top_p(weights, self._settings["top_p"][rows, 0])
-        if self._used["min_p"]:
-            weights = np.where(weights >= self._settings["min_p"][rows], weights, 0)
+        weights = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+        if "temperature" in used:
+            weights /= now["temperature"]
+        np.exp(weights, out=weights)
+        if "top_k" in used:
+            weights = keep_top_k(weights, now["top_k"])
+        if "top_p" in used:
+            weights = keep_top_p(weights, now["top_p"])
+        if "min_p" in used:
+            weights *= weights >= now["min_p"]
         return weights
+
+    def _with_penalties(self, logits: np.ndarray) -> np.ndarray:
+        now, counts = self._now, self._counts[self._rows]
+        penalty = now["repetition_penalty"]
+        penalised = np.where(logits > 0, logits / penalty, logits * penalty)
+        logits = np.where(self._met[self._rows], penalised, logits)
+        logits = logits - now["frequency_penalty"] * counts
+        return logits - now["presence_penalty"] * (counts > 0)
 
 
 def keep_top_k(weights: np.ndarray, k: np.ndarray) -> np.ndarray:
@@ -221,19 +236,25 @@ def keep_top_k(weights: np.ndarray, k: np.ndarray) -> np.ndarray:
 
     Args:
         weights: `(B, V)`.
-        k: `(B,)`, 1 to V.
+        k: `(B, 1)`, 1 to V.
 
     Example:
-        >>> keep_top_k(np.array([[0.2, 0.3, 0.3, 0.2]]), np.array([3]))
+        >>> keep_top_k(np.array([[0.2, 0.3, 0.3, 0.2]]), np.array([[3]]))
         array([[0.2, 0.3, 0.3, 0. ]])
     """
     places = weights.shape[-1] - k
-    ordered = np.partition(weights, sorted(set(places.tolist())), axis=-1)
-    least = ordered[np.arange(len(k)), places][:, None]  # (B, 1): the k-th heaviest
+    ordered = weights.copy()
+    if len(k) == 1:
+        place = int(places[0, 0])
+        ordered.partition(place)
+        least = ordered[:, place : place + 1]  # (B, 1): the k-th heaviest
+    else:
+        ordered.partition(sorted(set(places[:, 0].tolist())))
+        least = np.take_along_axis(ordered, places, axis=-1)
     kept = weights >= least
-    if (np.add.reduce(kept, axis=-1) != k).any():
+    if np.count_nonzero(kept) != k.sum():  # more than k of some row, since equals
         above, equal = weights > least, weights == least
-        room = k[:, None] - above.sum(-1, keepdims=True)
+        room = k - above.sum(-1, keepdims=True)
         kept = above | (equal & (np.cumsum(equal, axis=-1) <= room))
     return weights * kept
 
@@ -243,21 +264,24 @@ def keep_top_p(weights: np.ndarray, p: np.ndarray) -> np.ndarray:
 
     Args:
         weights: `(B, V)`.
-        p: `(B,)`, 0 to 1; 1 keeps all.
+        p: `(B, 1)`, 0 to 1; 1 keeps all.
 
     Example:
-        >>> keep_top_p(np.array([[5.0, 3.0, 2.0]]), np.array([0.6]))
+        >>> keep_top_p(np.array([[5.0, 3.0, 2.0]]), np.array([[0.6]]))
         array([[5., 3., 0.]])
     """
     kept = weights.copy()
-    for row in np.flatnonzero(p < 1):
+    for row, share in enumerate(p[:, 0].tolist()):
+        if share == 1:
+            continue
         total = np.add.reduce(weights[row])
         # Those below this weigh less than 1 - p of the total together: none of them is needed.
-        some = np.flatnonzero(weights[row] >= (1 - p[row]) * total / weights.shape[-1])
+        (some,) = (weights[row] >= (1 - share) * total / weights.shape[-1]).nonzero()
         heavy = weights[row, some]
-        order = np.argsort(-heavy, kind="stable")
-        before = np.add.accumulate(heavy[order]) - heavy[order]  # what the heavier ones weigh
-        chosen = some[order[before < p[row] * total]]
+        order = (-heavy).argsort(kind="stable")
+        heavy = heavy[order]
+        before = np.add.accumulate(heavy) - heavy  # what the heavier ones weigh
+        chosen = some[order[before < share * total]]
         kept[row] = 0
         kept[row, chosen] = weights[row, chosen]
     return kept
