@@ -1,9 +1,9 @@
 """How fast a Transformer writes, beside other ways to run it: `python -m tests.bench.text`.
 
-Random weights of any shape are exported as they would be shipped. Every way writes the same number of
-tokens from a prompt of one token, sampling included where it samples, and all take turns, round by
-round; the ratio of each round is taken, ours over theirs, and the medians are printed. Above 1.00
-ours is faster. `bare loop` is the fused graph, run again and again on one token, and nothing else.
+Random weights of any shape are exported as they would be shipped. Every way writes the same number
+of tokens from a prompt of one token, sampling included where it samples, and all take turns, round
+by round; the ratio of each round is taken, ours over theirs, and the medians are printed. Above
+1.00 ours is faster. `bare loop` runs the fused graph again and again on one token, and no more.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -126,11 +127,8 @@ def _ways(
 
     def model(file: str, shared: bool) -> TextModel:
         loaded = session(file)
-        memory = (
-            (lambda count: SharedMemory(loaded, interface, count, config.context))
-            if shared
-            else None
-        )
+        memory = partial(SharedMemory, loaded, interface, context=config.context)
+        memory = memory if shared else None
         return TextModel(GraphStep(interface, loaded.run), tokenizer, config.context, memory)
 
     def written(text: TextModel) -> Write:
