@@ -3,7 +3,8 @@
 The converted graph keeps the path of the Keras layer that each node comes from, so whole layers are
 found by their scope: what lies between the matrices `attention/project` and `attention/merge` is
 one `GroupQueryAttention`, which turns queries and keys, writes into the cache in place, and
-attends. That it does what the layer did is not argued here but proved by parity afterwards.
+attends. Each sum with the residual stream is one operator with the normalisation that reads it.
+That they do what the layers did is not argued here but proved by parity afterwards.
 
 Such a graph runs on ONNX Runtime alone. Rows are padded on the right, and the cache may have room
 for more than was read, in which case the graph fills it in place.
@@ -14,9 +15,12 @@ import re
 import numpy as np
 import onnx
 from onnxscript import ir
+from onnxscript.rewriter import rewrite
+from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
 
 from export.errors import ExportError
 from export.gpt_graphs import cache_names
+from zoo.transformer.block import EPSILON
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.rotary import Rotary
 
@@ -48,6 +52,7 @@ def fuse(model: onnx.ModelProto, config: GPTConfig) -> onnx.ModelProto:
     for layer, (project, merge) in enumerate(layers):
         _fuse_attention(fused.graph, layer, project, merge, [*lengths, *tables], config)
     ir.passes.common.RemoveUnusedNodesPass()(fused)
+    fused = rewrite(fused, RESIDUAL_NORMALISATIONS)
     proto = ir.serde.serialize_model(fused)
     del proto.graph.value_info[:]  # shapes that any reader can infer
     return proto
@@ -145,3 +150,55 @@ def _constant(graph: ir.Graph, name: str, value: np.ndarray) -> ir.Value:
     )
     graph.register_initializer(made)
     return made
+
+
+# --- a sum and the normalisation that reads it ---
+
+
+def _rms(op, x, y, two, axes, epsilon, scale):
+    total = op.Add(x, y)
+    mean = op.ReduceMean(op.Pow(total, two), axes, _allow_other_attributes=True)
+    return total, op.Mul(op.Div(total, op.Sqrt(op.Add(mean, epsilon))), scale)
+
+
+def _skip_rms(op, x, y, two, axes, epsilon, scale):
+    normalised, _, _, total = op.SkipSimplifiedLayerNormalization(
+        x, y, scale, epsilon=_number(epsilon), _domain=DOMAIN, _outputs=4
+    )
+    return total, normalised
+
+
+def _layer(op, x, y, scale):
+    total = op.Add(x, y)
+    return total, op.LayerNormalization(total, scale, axis=-1, _allow_other_attributes=True)
+
+
+def _layer_shifted(op, x, y, scale, shift):
+    total = op.Add(x, y)
+    return total, op.LayerNormalization(total, scale, shift, axis=-1, _allow_other_attributes=True)
+
+
+def _skip_layer(op, x, y, scale, shift=None):
+    normalised, _, _, total = op.SkipLayerNormalization(
+        x,
+        y,
+        scale,
+        *([] if shift is None else [shift]),
+        epsilon=EPSILON,
+        _domain=DOMAIN,
+        _outputs=4,
+    )
+    return total, normalised
+
+
+def _number(value: ir.Value) -> float:
+    return float(value.const_value.numpy())
+
+
+RESIDUAL_NORMALISATIONS = RewriteRuleSet(
+    [
+        RewriteRule(_rms, _skip_rms),
+        RewriteRule(_layer, _skip_layer),
+        RewriteRule(_layer_shifted, _skip_layer),
+    ]
+)
