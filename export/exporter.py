@@ -15,7 +15,7 @@ from export.errors import ExportError
 from export.family import Family, family_of
 from export.precision import VARIANTS
 from export.run import Run, open_run
-from export.staging import replacing_bundle
+from export.staging import replacing_directory
 from export.variants import write_variants
 from serving.bundle import MANIFEST_NAME, NAME_PATTERN, FileEntry, Manifest, Variant, sha256
 from serving.verify import verify
@@ -69,7 +69,7 @@ def export(
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(f"name '{name}' will not do; expected a-z, 0-9 and -, 64 at most")
     run = open_run(workdir)
-    with replacing_bundle(Path(out)) as directory:
+    with replacing_directory(Path(out)) as directory:
         _Exporter(run, family_of(run), directory).write(formats, variants, name or run.recipe.name)
     return Path(out)
 
