@@ -171,7 +171,7 @@ def _dataset(manifest: Manifest) -> str:
 
 def _formats(manifest: Manifest, kind: str) -> list[str]:
     return [
-        f"{role}.{port.name}: {port.dtype} {port.axes}"
+        f"{role}.{port.name}: {port.dtype}, {' x '.join(map(str, port.axes))}"
         for role, interface in manifest.interface.items()
         for port in getattr(interface, kind)
     ]
