@@ -29,7 +29,6 @@ EXTRAS = {
     "cyclonedx": "publish",
     "jinja2": "publish",
     "markdown_it": "publish",
-    "model_signing": "signing",
 }
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from export.errors import ExportError
 from export.release import bill, gallery, onnx_hub
 from export.release.models import Model, check, take
 from export.staging import RELEASE, check_free, replacing_directory
@@ -15,6 +14,7 @@ from zoo.catalogue import INDEX
 from zoo.catalogue.build import build, to_json
 from zoo.errors import UsageError
 from zoo.hub import Source, find
+from zoo.hub.signature import sign
 from zoo.training.workdir import WorkDir
 
 SUMS = "SHA256SUMS"
@@ -102,7 +102,7 @@ def _describe(tree: Path, key: Path | None) -> None:
     path = tree / INDEX.name
     path.write_text(to_json(index), encoding="utf-8")
     if key is not None:
-        _sign(path, key, tree / SIGNATURE)
+        sign(path, key, tree / SIGNATURE)
     models = [
         Model(read_manifest(folder / name), entry, folder / name)
         for name, entry in index.models.items()
@@ -127,14 +127,4 @@ def _try(key: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="genzoo-") as place:
         trial = Path(place) / INDEX.name
         trial.write_text("{}\n", encoding="utf-8")
-        _sign(trial, key, trial.with_name(SIGNATURE))
-
-
-def _sign(index: Path, key: Path, signature: Path) -> None:
-    try:
-        from zoo.hub.signature import sign
-    except ModuleNotFoundError as error:
-        if error.name != "zoo.hub.signature":
-            raise
-        raise ExportError("this version of genzoo cannot sign; publish without a key") from error
-    sign(index, key, signature)
+        sign(trial, key, trial.with_name(SIGNATURE))

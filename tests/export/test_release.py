@@ -189,3 +189,38 @@ def test_publishing_bundles_needs_no_tensorflow(bundles, tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (tmp_path / "release" / "index.html").is_file()
+
+
+def test_the_index_is_signed(bundles, tmp_path):
+    pytest.importorskip("model_signing")
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from zoo.hub.signature import check_signature
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    public.write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    release = publish(bundles[:1], tmp_path / "release", private)
+    index, signature = release / "index.json", release / "index.json.sig"
+    check_signature(index, signature, public)
+    assert "  index.json.sig\n" in (release / "SHA256SUMS").read_text()
+    assert "index.json.sig" in (release / "index.html").read_text()
+    index.write_text(index.read_text() + "\n")
+    with pytest.raises(GenzooError, match=r"is not what the owner of .*public\.pem signed"):
+        check_signature(index, signature, public)
+    private.write_text("no key")
+    with pytest.raises(UsageError, match=r"private\.pem is not a private key that can be used"):
+        publish(bundles[1:], release, private)
+    assert (release / "models" / "tiny").is_dir()
