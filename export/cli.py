@@ -104,13 +104,13 @@ def publish(
         Path | None, typer.Option(help="Sign the index with this elliptic-curve private key (PEM).")
     ] = None,
     variants: Annotated[
-        str, typer.Option(help="Of work directories: fp32, fp16 and int8.")
-    ] = "fp32",
+        str | None, typer.Option(help="Of work directories: fp32, fp16 and int8; fp32 if none.")
+    ] = None,
 ) -> None:
     """Make a release of models: a folder that any file server can host."""
     from export.release.publish import publish as write
 
-    release = write(sources, to, key, variants=_words(variants))
+    release = write(sources, to, key, variants=None if variants is None else _words(variants))
     print(f"{release} is whole; its gallery: {release / 'index.html'}")
 
 

@@ -1,6 +1,6 @@
 """Model cards as HTML: what a bundle says is shown, and nothing of it is obeyed."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +12,9 @@ from markupsafe import Markup
 HEAD = "---\n"  # before and after the part of a card that Hugging Face reads
 
 
-def to_html(card: str, files: Container[str], base: str) -> Markup:
+def to_html(
+    card: str, files: Container[str], base: str, widths: Mapping[str, int] | None = None
+) -> Markup:
     """Turn a model card into HTML that is safe whatever the card holds.
 
     HTML in the card is shown as text. An image is shown if it is a file of the bundle, or else the
@@ -22,12 +24,14 @@ def to_html(card: str, files: Container[str], base: str) -> Markup:
         card: Markdown, with or without a YAML head, which is left out.
         files: names of the bundle's files.
         base: where they are, from the page: `../models/NAME/`.
+        widths: at which images are shown where there is room, by their names.
 
     Example:
         >>> to_html("# A <b>card</b>", [], "")
         Markup('<h1>A &lt;b&gt;card&lt;/b&gt;</h1>\\n')
     """
-    return Markup(_MARKDOWN.render(_without_head(card), {"files": files, "base": base}))
+    environment = {"files": files, "base": base, "widths": widths or {}}
+    return Markup(_MARKDOWN.render(_without_head(card), environment))
 
 
 def _without_head(card: str) -> str:
@@ -44,7 +48,8 @@ def _image(renderer: Any, tokens: Sequence[Token], at: int, options: Any, env: A
     if file not in env["files"]:
         return escapeHtml(words)
     source = escapeHtml(env["base"] + quote(file))
-    return f'<img class="sample" src="{source}" alt="{escapeHtml(words)}">'
+    width = f' width="{env["widths"][file]}"' if file in env["widths"] else ""
+    return f'<img class="sample" src="{source}"{width} alt="{escapeHtml(words)}">'
 
 
 def _link_open(renderer: Any, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:

@@ -64,7 +64,8 @@ def write(tree: Path, models: Sequence[Model], signed: bool) -> None:
     for model, values in zip(models, shown, strict=True):
         base = f"../models/{model.name}/"
         card = (model.folder / CARD).read_text(encoding="utf-8", errors="replace")
-        html = to_html(card, model.entry.files, base)
+        widths = {PICTURE: values["picture"]["width"]} if values["picture"] else {}
+        html = to_html(card, model.entry.files, base, widths)
         downloads = [(name, _size(pin.bytes)) for name, pin in model.entry.files.items()]
         page = template.render(model=values, card=html, base=base, downloads=downloads)
         (tree / PAGES / f"{model.name}.html").write_text(page, encoding="utf-8")
@@ -77,8 +78,8 @@ def _policy(style: str, script: str) -> str:
         for text in (style, script)
     ]
     return (
-        f"default-src 'none'; img-src 'self'; style-src {allowed[0]}; script-src {allowed[1]}; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src 'self' file:; style-src {allowed[0]}; "
+        f"script-src {allowed[1]}; base-uri 'none'; form-action 'none'"
     )
 
 

@@ -28,7 +28,7 @@ def publish(
     to: str | Path,
     key: str | Path | None = None,
     *,
-    variants: Sequence[str] = ("fp32",),
+    variants: Sequence[str] | None = None,
 ) -> Path:
     """Publish models.
 
@@ -40,7 +40,7 @@ def publish(
             or a name of the catalogue.
         to: the release's directory. A release that is there is replaced, anything else refused.
         key: a file with an elliptic-curve private key in PEM, to sign the index with.
-        variants: of the work directories: `fp32`, `fp16`, `int8`.
+        variants: of the work directories: `fp32`, `fp16`, `int8`; `fp32` alone if None.
 
     Returns:
         `to`, which now holds a release; see `export.release`.
@@ -48,7 +48,7 @@ def publish(
     Raises:
         ExportError: a model cannot be exported or fails its proof; nothing is written.
         BundleError: a bundle is not whole; nothing is written.
-        UsageError: no such source or key, or one model twice.
+        UsageError: no such source, key or variant, or one model twice.
 
     Example:
         >>> release = publish(["vae-mnist-dense"], "release")
@@ -72,10 +72,14 @@ def publish(
 
 
 def _bundles(
-    sources: Sequence[str | Path], variants: Sequence[str], stack: ExitStack
+    sources: Sequence[str | Path], variants: Sequence[str] | None, stack: ExitStack
 ) -> list[Source]:
     """Find every bundle, exporting work directories once all the others are known to be good."""
     runs = [source for source in sources if WorkDir(source).recipe.is_file()]
+    if variants is not None and not runs:
+        raise UsageError(
+            "variants are for work directories, and none is given: a bundle has those it has"
+        )
     found = {source: find(source) for source in sources if source not in runs}
     names: dict[str, str | Path] = {}
     for source in sources:
@@ -90,8 +94,8 @@ def _bundles(
 
         exported = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="genzoo-")))
         for number, run in enumerate(runs):
-            bundle = export(run, exported / str(number), formats=["onnx"], variants=variants)
-            found[run] = Source(bundle)
+            out = exported / str(number)
+            found[run] = Source(export(run, out, formats=["onnx"], variants=variants or ["fp32"]))
     return [found[source] for source in sources]
 
 

@@ -148,6 +148,7 @@ def genzoo(capsys, monkeypatch, *arguments):
         (["ONE", "--to", "ONE"], 1, "is there and is not a release; give another directory"),
         (["ONE", "--key", "nowhere"], 2, "nowhere is not a file; expected an elliptic-curve"),
         (["RUN", "--variants", "int9"], 2, "did you mean 'int8'"),
+        (["ONE", "--variants", "int8"], 2, "variants are for work directories, and none is given"),
     ],
 )
 def test_a_mistake_is_one_line(
