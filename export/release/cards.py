@@ -55,7 +55,8 @@ def _image(renderer: Any, tokens: Sequence[Token], at: int, options: Any, env: A
 def _link_open(renderer: Any, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
     target = str(tokens[at].attrs["href"])
     if target in env["files"]:
-        return f'<a href="{escapeHtml(env["base"] + quote(target))}">'
+        # Downloaded and not opened: a bundle may list a page, which would be one of this site.
+        return f'<a href="{escapeHtml(env["base"] + quote(target))}" download>'
     if target.startswith(("https://", "http://")):
         return f'<a href="{escapeHtml(target)}" rel="noopener noreferrer nofollow">'
     return "<a>"

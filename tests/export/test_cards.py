@@ -48,6 +48,7 @@ def test_links_lead_to_files_and_to_the_web():
     card = "[a](model.onnx) [b](https://host/?x=1&y=2) [c](other.html) [d](javascript:alert(1))"
     targets = [attributes.get("href") for tag, attributes in tags(card) if tag == "a"]
     assert targets == ["../models/tiny/model.onnx", "https://host/?x=1&y=2", None]
+    assert "download" in next(attributes for tag, attributes in tags(card) if tag == "a")
 
 
 @pytest.mark.parametrize(
