@@ -57,6 +57,6 @@ def check_free(out: Path, kind: Kind = BUNDLE) -> None:
     """Refuse a place that holds anything but a directory of this kind, or an empty one."""
     if not out.exists() and not out.is_symlink():
         return
-    known = out.is_dir() and all((out / mark).exists() for mark in kind.marks)
-    if not known and not (out.is_dir() and not any(out.iterdir())):
+    known = all((out / mark).exists() for mark in kind.marks)
+    if not out.is_dir() or (any(out.iterdir()) and not known):
         raise ExportError(f"{out} is there and is not {kind.words}; give another directory")

@@ -45,8 +45,11 @@ def check(source: Source) -> Manifest:
     return manifest
 
 
-def take(source: Source, models: Path) -> None:
+def take(source: Source, models: Path) -> str:
     """Copy the files that a bundle lists to `models/NAME`, and prove that they work from there.
+
+    Returns:
+        The name of the model.
 
     Raises:
         BundleError: a file is not what the manifest says.
@@ -64,6 +67,7 @@ def take(source: Source, models: Path) -> None:
         if not result.passed:
             detail = result.detail.replace(str(folder), str(source.directory))
             raise ExportError(f"{source.directory} is not published: {result.name}: {detail}")
+    return manifest.name
 
 
 def _pin(path: Path) -> FileEntry:

@@ -15,6 +15,7 @@ from zoo.catalogue.build import build, to_json
 from zoo.errors import UsageError
 from zoo.hub import Source, find
 from zoo.hub.signature import sign
+from zoo.startup import load_tensorflow
 from zoo.training.workdir import WorkDir
 
 SUMS = "SHA256SUMS"
@@ -65,8 +66,7 @@ def publish(
         bundles = _bundles(sources, variants, stack)
         with replacing_directory(to, RELEASE) as tree:
             for source in bundles:
-                take(source, tree / "models")
-                log.info("%s is whole and gives its results", source.directory.name)
+                log.info("%s is whole and gives its results", take(source, tree / "models"))
             _describe(tree, None if key is None else Path(key))
     return to
 
@@ -81,6 +81,8 @@ def _bundles(
             "variants are for work directories, and none is given: a bundle has those it has"
         )
     found = {source: find(source) for source in sources if source not in runs}
+    if runs:
+        load_tensorflow()
     names: dict[str, str | Path] = {}
     for source in sources:
         name = WorkDir(source).read_recipe().name if source in runs else check(found[source]).name
