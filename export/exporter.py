@@ -14,7 +14,7 @@ from export import card, parity, samples, saved_model
 from export.errors import ExportError
 from export.family import Family, family_of
 from export.run import Run, opened
-from export.staging import replacing_bundle
+from export.staging import replacing_directory
 from export.variants import VARIANTS, write_variants
 from serving.bundle import MANIFEST_NAME, NAME_PATTERN, FileEntry, Manifest, Variant, sha256
 from serving.verify import verify
@@ -69,7 +69,7 @@ def export(
     variants = _choose("variant", variants, VARIANTS)
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(f"name '{name}' will not do; expected a-z, 0-9 and -, 64 at most")
-    with opened(workdir) as run, replacing_bundle(Path(out)) as directory:
+    with opened(workdir) as run, replacing_directory(Path(out)) as directory:
         _Exporter(run, family_of(run), directory).write(formats, variants, name or run.recipe.name)
     return Path(out)
 
