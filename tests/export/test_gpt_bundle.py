@@ -76,6 +76,7 @@ def test_the_card_speaks_of_text(bundle):
     assert 'pipeline_tag: "text-generation"' in card and "samples.png" not in card
     assert "tokens, the same for all variants" in card and "| tokens |" in card
     assert "at most 112; `past` may be 0" in card
+    assert "The `fused` ones are for ONNX Runtime alone" in card
 
 
 def test_the_same_seed_gives_the_same_text_everywhere(bundle, workdir):
