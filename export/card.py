@@ -128,7 +128,7 @@ def _variants(manifest: Manifest, unit: str) -> str:
                 files,
                 f"{size:,}",
                 str(variant.opset),
-                str(sum(variant.nodes.values()) or "–"),
+                str(sum(variant.nodes.values()) or ""),
                 f"{variant.parity:.1e}",
                 quality,
                 change,
@@ -142,9 +142,9 @@ def _variants(manifest: Manifest, unit: str) -> str:
     )
     if any(variant.flavour == "fused" for variant in manifest.variants.values()):
         text += (
-            "The `fused` ones are for ONNX Runtime alone, with one operator for each attention layer: "
-            "they take padding on the right, and fill a cache that has room in place. The others are "
-            "standard ONNX.\n"
+            "The `fused` ones are for ONNX Runtime alone, with one operator for each attention "
+            "layer: they take padding on the right, and fill a cache that has room in place. The "
+            "others are standard ONNX.\n"
         )
     if metrics:
         measured = escape("; ".join(sorted(metrics)))
