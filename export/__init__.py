@@ -2,15 +2,20 @@
 
 `export.export("runs/v1", "bundles/vae-mnist")` converts every graph of a trained model, refuses
 what ONNX Runtime could not load, compares it with Keras, measures it and writes one bundle, or
-raises `export.ExportError` and writes nothing.
+raises `export.ExportError` and writes nothing. `export.publish(["bundles/vae-mnist"], "release")`
+makes of bundles what any file server can host.
 """
 
 from importlib import import_module
 from typing import Any
 
-_HOMES = {"export": "export.exporter", "ExportError": "export.errors"}
+_HOMES = {
+    "export": "export.exporter",
+    "ExportError": "export.errors",
+    "publish": "export.release.publish",
+}
 
-__all__ = ["ExportError", "export"]
+__all__ = ["ExportError", "export", "publish"]
 
 
 def __getattr__(name: str) -> Any:

@@ -123,14 +123,29 @@ def _variants(manifest: Manifest, unit: str) -> str:
             quality, change = f"{variant.quality.value:.4f}", f"{variant.quality.change:+.4f}"
             metrics.add(f"{variant.quality.metric}: {variant.quality.definition}")
         rows.append(
-            (name, files, f"{size:,}", str(variant.opset), f"{variant.parity:.1e}", quality, change)
+            (
+                name,
+                files,
+                f"{size:,}",
+                str(variant.opset),
+                str(sum(variant.nodes.values()) or ""),
+                f"{variant.parity:.1e}",
+                quality,
+                change,
+            )
         )
-    head = ("variant", "files", "bytes", "opset", "parity", "quality", "change")
+    head = ("variant", "files", "bytes", "opset", "nodes", "parity", "quality", "change")
     text = (
         "## Variants\n\n"
         "Parity is the largest absolute difference from the Keras model, over all outputs, several "
         "batch sizes and seeds.\n"
     )
+    if any(variant.flavour == "fused" for variant in manifest.variants.values()):
+        text += (
+            "The `fused` ones are for ONNX Runtime alone, with one operator for each attention "
+            "layer: they take padding on the right, and fill a cache that has room in place. The "
+            "others are standard ONNX.\n"
+        )
     if metrics:
         measured = escape("; ".join(sorted(metrics)))
         samples = next(v.quality.samples for v in manifest.variants.values() if v.quality)

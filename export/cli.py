@@ -26,6 +26,9 @@ EXTRAS = {
     "onnx": "export",
     "onnxscript": "export",
     "tf2onnx": "export",
+    "cyclonedx": "publish",
+    "jinja2": "publish",
+    "markdown_it": "publish",
 }
 
 
@@ -60,10 +63,18 @@ def evaluate(
 
 @app.command(epilog="Example: genzoo export runs/v1 --out bundles/v1 --variants fp32,fp16,int8")
 def export(
-    workdir: Annotated[Path, typer.Argument(metavar="WORKDIR", help="What `genzoo train` made.")],
+    workdir: Annotated[
+        str,
+        typer.Argument(
+            metavar="WORKDIR_OR_NAME",
+            help="What `genzoo train` made; or a bundle or its name, to export it again.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The bundle's directory; an older bundle is replaced.")],
     formats: Annotated[str, typer.Option(help="saved_model, onnx or both.")] = "saved_model,onnx",
-    variants: Annotated[str, typer.Option(help="Of fp32, fp16 and int8.")] = "fp32",
+    variants: Annotated[
+        str, typer.Option(help="Of fp32, fp16, int8, fused, fused-int8, fused-int4.")
+    ] = "fp32",
     name: Annotated[str | None, typer.Option(help="Of the model; the recipe's if none.")] = None,
 ) -> None:
     """Export a trained model to a bundle, and prove that it does what the model does."""
@@ -88,6 +99,27 @@ def compare(
     print(f"{'form':<20}{'max error':>12}{table[0].unit + '/s':>12}   (batch {BATCH})")
     for row in table:
         print(f"{row.form:<20}{row.error:>12.1e}{row.per_second:>12,.0f}")
+
+
+@app.command(epilog="Example: genzoo publish bundles/v1 vae-mnist --to release --key private.pem")
+def publish(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="Work directories, bundles or names of models."),
+    ],
+    to: Annotated[Path, typer.Option(help="The release's directory; an older one is replaced.")],
+    key: Annotated[
+        Path | None, typer.Option(help="Sign the index with this elliptic-curve private key (PEM).")
+    ] = None,
+    variants: Annotated[
+        str | None, typer.Option(help="Of work directories: fp32, fp16 and int8; fp32 if none.")
+    ] = None,
+) -> None:
+    """Make a release of models: a folder that any file server can host."""
+    from export.release.publish import publish as write
+
+    release = write(sources, to, key, variants=None if variants is None else _words(variants))
+    print(f"{release} is whole; its gallery: {release / 'index.html'}")
 
 
 def _words(text: str) -> list[str]:

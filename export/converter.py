@@ -11,6 +11,7 @@ from onnxscript.rewriter import rewrite
 from onnxscript.rewriter.rules.common import matmul_add_to_gemm_rule
 
 from export.errors import ExportError
+from export.folding import CHANNELS
 from export.graphs import GraphSpec
 from export.quiet import quiet
 from export.tidy import tidy_layers
@@ -55,6 +56,8 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     ir.passes.common.ShapeInferencePass(check_type=False, strict_mode=False)(graph)
     graph = optimize(rewrite(graph))
     graph = rewrite(graph, [matmul_add_to_gemm_rule])  # a dense layer is one operator
+    graph = rewrite(graph, CHANNELS)  # once for the scale
+    graph = rewrite(graph, CHANNELS)  # and once for the shift that followed it
     ir.passes.common.CommonSubexpressionEliminationPass()(graph)
     ir.passes.common.ClearMetadataAndDocStringPass()(graph)
     ir.passes.common.RemoveUnusedOpsetsPass()(graph)

@@ -13,10 +13,9 @@ import serving
 from export import card, parity, samples, saved_model
 from export.errors import ExportError
 from export.family import Family, family_of
-from export.precision import VARIANTS
-from export.run import Run, open_run
-from export.staging import replacing_bundle
-from export.variants import write_variants
+from export.run import Run, opened
+from export.staging import replacing_directory
+from export.variants import VARIANTS, write_variants
 from serving.bundle import MANIFEST_NAME, NAME_PATTERN, FileEntry, Manifest, Variant, sha256
 from serving.verify import verify
 from zoo.errors import UsageError, nearest
@@ -43,10 +42,12 @@ def export(
     is left out, with a warning.
 
     Args:
-        workdir: of `zoo.train`; the weights that validated best are exported.
+        workdir: of `zoo.train`, of which the weights that validated best are exported; or a bundle
+            or a name of `genzoo list`, which is exported again from its weights.
         out: the bundle's directory. A bundle that is there is replaced, anything else refused.
         formats: `onnx`, `saved_model`, or both.
-        variants: of the ONNX graphs: `fp32`, `fp16`, `int8`.
+        variants: of the ONNX graphs: `fp32`, `fp16`, `int8`; of a Transformer also `fused`,
+            `fused-int8` and `fused-int4`, for ONNX Runtime alone.
         name: of the model; that of the recipe unless given.
 
     Returns:
@@ -68,8 +69,7 @@ def export(
     variants = _choose("variant", variants, VARIANTS)
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(f"name '{name}' will not do; expected a-z, 0-9 and -, 64 at most")
-    run = open_run(workdir)
-    with replacing_bundle(Path(out)) as directory:
+    with opened(workdir) as run, replacing_directory(Path(out)) as directory:
         _Exporter(run, family_of(run), directory).write(formats, variants, name or run.recipe.name)
     return Path(out)
 

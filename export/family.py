@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import onnx
 
 from export.errors import ExportError
 from export.graphs import Arrays, GraphSpec
@@ -61,6 +62,18 @@ class Family(Protocol):
     @staticmethod
     def evaluate(recipe: Recipe, served: Any, settings: Config) -> list[Metric]:
         """Measure a bundle, loaded by `serving.load`, as its training run was measured."""
+
+    def tolerance(self, precision: str, reference: Quality) -> float:
+        """Return how far the metric of a variant may be from float32's; here a hundredth of it."""
+        return 0.01 * abs(reference.value)
+
+    def fuse(self, spec: GraphSpec, model: onnx.ModelProto) -> tuple[GraphSpec, onnx.ModelProto]:
+        """Return a graph in ONNX Runtime's own operators, and what holds of it.
+
+        Raises:
+            ExportError: there is nothing to be gained, or the graph does not fit them.
+        """
+        raise ExportError("a fused form is for Transformers alone")
 
     def prove(self, runners: Mapping[str, Runner]) -> None:
         """Prove of the float32 graphs, by role, what no single call of one shows: here nothing.

@@ -55,6 +55,10 @@ class GANFamily(ImageFamily):
             samples=len(features),
         )
 
+    def tolerance(self, precision: str, reference: Quality) -> float:
+        """Return how far the Frechet distance may move: a fiftieth of it."""
+        return 0.02 * abs(reference.value)
+
     @staticmethod
     def evaluate(recipe: Recipe, served: Any, settings: GANEvaluateConfig) -> list[Metric]:
         """Measure generated images against the test split."""

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from export.errors import ExportError
 from export.family import Family
-from export.gpt_graphs import feeds, graphs
+from export.fusion import fuse
+from export.gpt_graphs import feeds, fused, graphs
 from export.graphs import Arrays, GraphSpec
 from export.parity import LIMIT, Runner
 from export.run import Run
@@ -96,6 +98,14 @@ class GPTFamily(Family):
         tokens = text.tokens("test")
         ratio = text.characters["test"] / len(tokens)
         return list(evaluate(served.step, tokens, ratio, recipe.model.context, settings))
+
+    def tolerance(self, precision: str, reference: Quality) -> float:
+        """Return how many nats per character a variant may lose."""
+        return 0.03 if precision == "int4" else 0.01
+
+    def fuse(self, spec: GraphSpec, model: onnx.ModelProto) -> tuple[GraphSpec, onnx.ModelProto]:
+        """Return the graph with one operator for each attention layer."""
+        return fused(spec, self.run.model), fuse(model, self.config)
 
     def prove(self, runners: Mapping[str, Runner]) -> None:
         """Prove that writing on token by token gives the logits of reading all at once."""

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from zoo.transformer import GPT
 from zoo.transformer.config import GPTConfig
 
 SEEDS = (0, 1)
-SAMPLE = (4, 3)  # tokens read in the call and before it, where nothing else is said
+SAMPLE = (1, 6)  # tokens read in the call and before it, where nothing else is said
 
 
 def graphs(model: GPT) -> list[GraphSpec]:
@@ -33,13 +34,24 @@ def graphs(model: GPT) -> list[GraphSpec]:
                 ),
                 *_cache(model.config, "present", "total", "so far"),
             ),
-            # What is padded was read before: the outputs of padding itself mean nothing.
-            sample=lambda count, seed: draw(model, count, *SAMPLE, seed, padding=SAMPLE[1]),
+            sample=lambda count, seed: draw(model, count, *SAMPLE, seed, padding=0),
             sensitivity=("input_ids", "logits"),
             trials=lambda: _trials(model),
             meaningful=partial(_no_padding, model.config.layers),
         )
     ]
+
+
+def fused(spec: GraphSpec, model: GPT) -> GraphSpec:
+    """Describe the same graph in ONNX Runtime's own operators, which takes less: no padding on the
+    left, and more than one token after others only of one text.
+    """
+    return replace(
+        spec,
+        trials=lambda: _trials(model, padded=False),
+        meaningful=lambda inputs: {},
+        fused=True,
+    )
 
 
 def cache_names(kind: str, layers: int) -> list[tuple[str, str]]:
@@ -96,7 +108,7 @@ def feeds(model: GPT, ids: np.ndarray, past: int, padding: np.ndarray | int = 0)
     return tokens | dict(zip(names, cache, strict=True))
 
 
-def _trials(model: GPT) -> Iterator[tuple[str, Arrays]]:
+def _trials(model: GPT, padded: bool = True) -> Iterator[tuple[str, Arrays]]:
     """Yield batches of tokens to read, to write on from, and both at once, up to a full window."""
     context = model.config.context
     half = max(1, context // 2)
@@ -104,14 +116,15 @@ def _trials(model: GPT) -> Iterator[tuple[str, Arrays]]:
         (1, 1, 0),
         (1, context, 0),
         (1, 1, context - 1),
-        (3, half, context - half),
+        (3 if padded else 1, half, context - half),
         (3, min(2, context), 0),
         (64, 1, half - 1),
         (257, min(3, context), 0),
     ):
         for seed in SEEDS:
             words = f"batch {count}, {length} tokens after {past}, seed {seed}"
-            yield words, draw(model, count, length, past, seed, padding=length + past - 1)
+            most = length + past - 1 if padded else 0
+            yield words, draw(model, count, length, past, seed, padding=most)
 
 
 def _no_padding(layers: int, inputs: Arrays) -> Arrays:

@@ -32,6 +32,7 @@ class GraphSpec:
             says it in; samples of several batch sizes and seeds unless given.
         meaningful: inputs -> by output, 1 for what is compared and 0 for what means nothing, as
             results for padding; outputs that it does not name are compared whole.
+        fused: whether it may hold ONNX Runtime's own operators, those that `serving.scan` allows.
     """
 
     role: str
@@ -43,6 +44,7 @@ class GraphSpec:
     sensitivity: tuple[str, str] | None = None
     trials: Callable[[], Iterable[tuple[str, Arrays]]] | None = None
     meaningful: Callable[[Arrays], Arrays] = lambda inputs: {}
+    fused: bool = False
 
     @property
     def interface(self) -> Interface:

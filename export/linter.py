@@ -4,7 +4,7 @@ tf2onnx does not raise on what it cannot convert: it copies the TensorFlow opera
 file, which is then written and does not load. So every operator is looked up in the opset.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 import onnx
 from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
@@ -12,6 +12,7 @@ from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
 from export.errors import ExportError
 from export.graphs import GraphSpec
 from serving.bundle import Port
+from serving.scan import OPERATORS
 from zoo.errors import first_line
 
 # TensorFlow operators that reach ONNX files, what in Keras makes them, and what to write instead.
@@ -40,9 +41,11 @@ def lint(model: onnx.ModelProto, spec: GraphSpec) -> None:
         ExportError: naming the first operator, input, output or tensor that is wrong.
     """
     where = spec.role
-    opset = check_opset(model, where)
+    own = OPERATORS if spec.fused else {}
+    opset = check_opset(model, where, own)
     for node in nodes(model):
-        check_operator(node, opset, where)
+        if node.op_type not in own.get(node.domain, ()):
+            check_operator(node, opset, where)
     for tensor in tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL:
             raise ExportError(f"{where}: tensor {tensor.name!r} lies outside the file")
@@ -54,9 +57,10 @@ def lint(model: onnx.ModelProto, spec: GraphSpec) -> None:
         raise ExportError(f"{where}: not valid ONNX: {first_line(error)}") from error
 
 
-def check_opset(model: onnx.ModelProto, where: str) -> int:
-    """Return the version of the standard operators; there must be no other operators."""
-    versions = {entry.domain: entry.version for entry in model.opset_import}
+def check_opset(model: onnx.ModelProto, where: str, own: Container[str] = ()) -> int:
+    """Return the version of the standard operators; others must be of a domain in `own`."""
+    imports = [entry for entry in model.opset_import if entry.domain not in own]
+    versions = {entry.domain: entry.version for entry in imports}
     foreign = sorted(set(versions) - set(STANDARD))
     if foreign:
         raise ExportError(f"{where}: operator domain {foreign[0]!r}; only standard ONNX may ship")

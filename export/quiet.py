@@ -9,13 +9,14 @@ from contextlib import contextmanager
 def quiet() -> Iterator[None]:
     """Drop log messages within the block: here what is wrong is found by looking, and raised.
 
-    The root logger's handlers stay what they were: whoever calls `logging.warning` without any, as
-    ONNX Runtime's quantizer does, adds one for the whole process.
+    The root logger's handlers and level stay what they were: ONNX Runtime's quantizers change them
+    for the whole process.
     """
-    handlers = logging.root.handlers[:]
+    handlers, level = logging.root.handlers[:], logging.root.level
     logging.disable(logging.ERROR)
     try:
         yield
     finally:
         logging.disable(logging.NOTSET)
         logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)

@@ -1,16 +1,23 @@
 """A training run, opened for export: recipe, model with the weights that ship, record."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
 
 import zoo
 from export.errors import ExportError
-from serving.bundle import Provenance, sha256
+from serving.bundle import MANIFEST_NAME, Provenance, TextProcessing, sha256
+from serving.integrity import open_manifest, read_listed
+from zoo.catalogue import models
 from zoo.errors import first_line
+from zoo.hub import find
+from zoo.presets import WEIGHTS
 from zoo.recipe import Recipe
 from zoo.training.workdir import WorkDir
 
@@ -70,6 +77,43 @@ class Run:
             train_seconds=float(record["train_seconds"]),
             hardware=record["hardware"],
         )
+
+
+@contextmanager
+def opened(source: str | Path) -> Iterator[Run]:
+    """Open a work directory, or what a bundle or a published model keeps of one.
+
+    Raises:
+        UsageError: it is neither.
+        BundleError: the bundle is not whole.
+        ExportError: its files do not belong together.
+    """
+    if WorkDir(source).recipe.is_file() or not _is_bundle(source):
+        yield open_run(source)
+        return
+    with TemporaryDirectory() as place:
+        _restore(source, WorkDir(place))
+        yield open_run(place)
+
+
+def _is_bundle(source: str | Path) -> bool:
+    return source in models() or (Path(source) / MANIFEST_NAME).is_file()
+
+
+def _restore(source: str | Path, directory: WorkDir) -> None:
+    """Lay out a work directory from what a bundle keeps of the run that it is of."""
+    found = find(source)
+    manifest = open_manifest(found)
+    provenance = manifest.provenance
+    recipe = Recipe.parse(provenance.recipe, f"recipe of {source}")
+    directory.claim(recipe.model_copy(update={"name": manifest.name}))
+    directory.best_weights.write_bytes(read_listed(found.directory, manifest, WEIGHTS))
+    if isinstance(manifest.processing, TextProcessing):
+        name = manifest.processing.tokenizer
+        directory.tokenizer.write_bytes(read_listed(found.directory, manifest, name))
+    directory.write_record(provenance.model_dump(exclude={"recipe"}))
+    metrics = {"weights_sha256": sha256(directory.best_weights), "metrics": manifest.metrics}
+    directory.metrics.write_text(json.dumps(metrics), encoding="utf-8")
 
 
 def open_run(workdir: str | Path) -> Run:

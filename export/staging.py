@@ -1,27 +1,39 @@
-"""A bundle directory that appears whole or not at all."""
+"""A directory that appears whole or not at all: a bundle, or a release of many."""
 
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from export.errors import ExportError
 from serving.bundle import MANIFEST_NAME
 from zoo.errors import first_line
 
 
+class Kind(NamedTuple):
+    """What a directory is, in words, and the files by which an older one is known."""
+
+    words: str
+    marks: tuple[str, ...]
+
+
+BUNDLE = Kind("a bundle", (MANIFEST_NAME,))
+RELEASE = Kind("a release", ("index.json", "SHA256SUMS", "models"))
+
+
 @contextmanager
-def replacing_bundle(out: Path) -> Iterator[Path]:
+def replacing_directory(out: Path, kind: Kind = BUNDLE) -> Iterator[Path]:
     """Give an empty directory to fill, which becomes `out` when the block ends without error.
 
-    It lies beside `out`, so that it can be renamed, and is removed when the block fails. A bundle
-    that was at `out` is replaced; until then it stays as it was.
+    It lies beside `out`, so that it can be renamed, and is removed when the block fails. What was
+    at `out` is replaced if it is of the same kind; until then it stays as it was.
 
     Raises:
-        ExportError: there is something at `out` that is not a bundle, or the disk does not take it.
+        ExportError: there is something else at `out`, or the disk does not take it.
     """
-    check_free(out)
+    check_free(out, kind)
     out = out.absolute()
     mark = secrets.token_hex(4)
     staging, old = (out.with_name(f".{out.name}-{mark}{end}") for end in ("", "-old"))
@@ -41,9 +53,10 @@ def replacing_bundle(out: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def check_free(out: Path) -> None:
-    """Refuse a place that holds anything but a bundle."""
+def check_free(out: Path, kind: Kind = BUNDLE) -> None:
+    """Refuse a place that holds anything but a directory of this kind, or an empty one."""
     if not out.exists() and not out.is_symlink():
         return
-    if not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST_NAME).is_file()):
-        raise ExportError(f"{out} is there and is not a bundle; give another directory")
+    known = all((out / mark).exists() for mark in kind.marks)
+    if not out.is_dir() or (any(out.iterdir()) and not known):
+        raise ExportError(f"{out} is there and is not {kind.words}; give another directory")

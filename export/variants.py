@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,13 +11,21 @@ import onnx
 from export import converter
 from export.errors import ExportError
 from export.family import Family
+from export.graphs import GraphSpec
 from export.linter import lint
 from export.parity import LIMIT, Runner, prove, prove_sensitive, runner
-from export.precision import reduce_precision
+from export.precision import quantize_weights, reduce_precision
 from serving.bundle import Quality, Variant
 
-# How far the model's own metric may move, as a fraction of it, before a variant is left out.
-QUALITY_LIMIT = 0.01
+# What a variant is called: its flavour, and its precision.
+VARIANTS = {
+    "fp32": ("portable", "fp32"),
+    "fp16": ("portable", "fp16"),
+    "int8": ("portable", "int8"),
+    "fused": ("fused", "fp32"),
+    "fused-int8": ("fused", "int8"),
+    "fused-int4": ("fused", "int4"),
+}
 
 log = logging.getLogger(__name__)
 Graphs = dict[str, onnx.ModelProto]
@@ -31,7 +39,7 @@ def write_variants(family: Family, names: Sequence[str], directory: Path) -> dic
 
     Args:
         family: the model.
-        names: of `export.precision.VARIANTS`.
+        names: of `VARIANTS`.
         directory: receives `decoder.onnx`, `decoder.fp16.onnx` and so on.
 
     Returns:
@@ -40,43 +48,92 @@ def write_variants(family: Family, names: Sequence[str], directory: Path) -> dic
     Raises:
         ExportError: a graph is not faithful, or no variant is good enough.
     """
-    exact = {spec.role: converter.convert(spec) for spec in family.graphs}
-    runners, error = check(family, exact, LIMIT)
-    family.prove(runners)
-    log.info("fp32: within %.1e of Keras", error)
-    reference = family.quality(runners) if set(names) != {"fp32"} else None
+    graphs = {spec.role: converter.convert(spec) for spec in family.graphs}
+    exact = _Form({spec.role: spec for spec in family.graphs}, graphs)
+    exact.prove(LIMIT)
+    family.prove(exact.runners)
+    log.info("fp32: within %.1e of Keras", exact.error)
+    reference = family.quality(exact.runners) if set(names) != {"fp32"} else None
     written = {}
     for name in names:
-        if name == "fp32":
-            written[name] = _save(exact, name, directory, error, reference)
-            continue
         try:
-            graphs = {
-                spec.role: reduce_precision(
-                    exact[spec.role], name, partial(family.calibration, spec)
-                )
-                for spec in family.graphs
-            }
+            form = exact if name == "fp32" else _reduced(family, exact, *VARIANTS[name])
         except ExportError as error:
             log.warning("%s: left out", error)
             continue
-        runners, reduced_error = check(family, graphs, math.inf)
-        quality = _compare(family.quality(runners), reference)
-        if acceptable(name, quality, reference):
-            written[name] = _save(graphs, name, directory, reduced_error, quality)
+        quality = reference
+        if form is not exact:
+            quality = _compare(family.quality(form.runners), reference)
+            if not acceptable(family, name, quality, reference):
+                continue
+        written[name] = form.save(name, directory, quality)
     if not written:
         raise ExportError(f"{', '.join(names)}: not good enough to be written; export fp32 too")
     return written
 
 
-def check(family: Family, graphs: Graphs, limit: float) -> tuple[dict[str, Runner], float]:
+class _Form:
+    """The graphs of a model in one form: what holds of each, and how far they are from Keras."""
+
+    def __init__(self, specs: dict[str, GraphSpec], graphs: Graphs):
+        self.specs, self.graphs = specs, graphs
+        self.runners: dict[str, Runner] = {}
+        self.error = 0.0
+
+    def prove(self, limit: float) -> None:
+        """Lint, load and compare the graphs."""
+        self.runners, self.error = check(self.specs.values(), self.graphs, limit)
+
+    def save(self, name: str, directory: Path, quality: Quality | None) -> Variant:
+        """Write the graphs, and return what the manifest says of them."""
+        suffix = "" if name == "fp32" else f".{name}"
+        files = {role: f"{role}{suffix}.onnx" for role in self.graphs}
+        for role, graph in self.graphs.items():
+            onnx.save(graph, directory / files[role])
+        return Variant(
+            graphs=files,
+            flavour=VARIANTS[name][0],
+            nodes={role: len(graph.graph.node) for role, graph in self.graphs.items()},
+            opset=converter.OPSET,
+            parity=self.error,
+            quality=quality,
+        )
+
+
+def _reduced(family: Family, exact: _Form, flavour: str, precision: str) -> _Form:
+    """Make the graphs of a variant from those in float32, and check them.
+
+    Raises:
+        ExportError: the model has no such form, or it does not run.
+    """
+    specs, graphs = {}, {}
+    for role, graph in exact.graphs.items():
+        spec = exact.specs[role]
+        if flavour == "fused":
+            spec, graph = family.fuse(spec, graph)
+        if precision != "fp32":
+            bits = int(precision.removeprefix("int")) if flavour == "fused" else 0
+            graph = (
+                quantize_weights(graph, bits)
+                if bits
+                else reduce_precision(graph, precision, partial(family.calibration, spec))
+            )
+        specs[role], graphs[role] = spec, graph
+    form = _Form(specs, graphs)
+    form.prove(LIMIT if precision == "fp32" else math.inf)
+    return form
+
+
+def check(
+    specs: Iterable[GraphSpec], graphs: Graphs, limit: float
+) -> tuple[dict[str, Runner], float]:
     """Lint, load and compare graphs; return what runs them, and their largest error.
 
     Raises:
         ExportError: a graph is not valid ONNX, not faithful, or deaf to its input.
     """
     runners, worst = {}, 0.0
-    for spec in family.graphs:
+    for spec in specs:
         lint(graphs[spec.role], spec)
         run = runner(graphs[spec.role])
         worst = max(worst, prove(run, spec, limit=limit))
@@ -85,25 +142,16 @@ def check(family: Family, graphs: Graphs, limit: float) -> tuple[dict[str, Runne
     return runners, worst
 
 
-def acceptable(name: str, quality: Quality, reference: Quality) -> bool:
-    """Tell whether a variant is as good as float32, within `QUALITY_LIMIT`; log the verdict."""
+def acceptable(family: Family, name: str, quality: Quality, reference: Quality) -> bool:
+    """Tell whether a variant is as good as float32, within what it may lose; log the verdict."""
+    allowed = family.tolerance(VARIANTS[name][1], reference)
     change = f"{name}: {quality.metric} {quality.value:.4f}, {quality.change:+.4f} against fp32"
-    if abs(quality.change) <= QUALITY_LIMIT * abs(reference.value):
+    if abs(quality.change) <= allowed:
         log.info(change)
         return True
-    log.warning("%s, over %.0f%%: left out", change, 100 * QUALITY_LIMIT)
+    log.warning("%s, over %.2g: left out", change, allowed)
     return False
 
 
 def _compare(quality: Quality, reference: Quality) -> Quality:
     return quality.model_copy(update={"change": quality.value - reference.value})
-
-
-def _save(
-    graphs: Graphs, name: str, directory: Path, error: float, quality: Quality | None
-) -> Variant:
-    suffix = "" if name == "fp32" else f".{name}"
-    files = {role: f"{role}{suffix}.onnx" for role in graphs}
-    for role, graph in graphs.items():
-        onnx.save(graph, directory / files[role])
-    return Variant(graphs=files, opset=converter.OPSET, parity=error, quality=quality)

@@ -81,10 +81,14 @@ class Variant(Record):
     """One precision of the model.
 
     `graphs` maps a graph's role (`encoder`, `decoder`) to its file; `parity` is the largest
-    absolute difference from the Keras model over every output, batch size and seed tried.
+    absolute difference from the Keras model over every output, batch size and seed tried; `nodes`
+    counts the operators of each graph. `portable` graphs are standard ONNX; `fused` ones are for
+    ONNX Runtime alone, take padding on the right, and fill a cache that has room in place.
     """
 
     graphs: dict[str, str]
+    flavour: Literal["portable", "fused"] = "portable"
+    nodes: dict[str, int] = {}
     opset: int
     parity: float
     quality: Quality | None = None

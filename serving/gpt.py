@@ -1,12 +1,14 @@
 """A Transformer at run time: writes on from prompts, streams, searches and scores text."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from serving.bundle import BundleError, Interface, Manifest, TextProcessing
 from serving.loader import Loaded
-from zoo.language.decoding import Past
+from serving.memory import SharedMemory
+from zoo.language.memory import Past
 from zoo.language.text import TextModel
 
 Run = Callable[[list[str], dict[str, np.ndarray]], list[np.ndarray]]
@@ -49,8 +51,12 @@ class GPT(TextModel):
         self.providers = session.providers
         self.threads = session.threads
         self.vocabulary_size = processing.vocabulary_size
-        step = GraphStep(loaded.manifest.interface["model"], session.run)
-        super().__init__(step, loaded.tokenizer, processing.context)
+        interface, context = loaded.manifest.interface["model"], processing.context
+        step = GraphStep(interface, session.run)
+        memory = None
+        if loaded.manifest.variants[loaded.variant].flavour == "fused":
+            memory = partial(SharedMemory, session, interface, context=context)
+        super().__init__(step, loaded.tokenizer, context, memory)
 
 
 class GraphStep:

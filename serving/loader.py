@@ -53,8 +53,8 @@ def load(
         name_or_dir: a name of `genzoo list`, or a bundle directory.
         device: `cuda`, `cpu`, or `auto` for CUDA where it works and the CPU elsewhere. `auto` warns
             when there is a GPU and it cannot be used.
-        variant: `fp32`, `fp16`, `int8`..., or `auto` for fp16 on CUDA, where the bundle has it, and
-            fp32 elsewhere.
+        variant: `fp32`, `fp16`, `int8`..., or `auto` for the fastest that loses nothing: on the CPU
+            `fused`, on CUDA `fp16`, and `fp32` where the bundle does not have it.
         threads: CPU threads; None for one per physical core that this process may use.
 
     Returns:
@@ -148,11 +148,13 @@ def choose_variant(manifest: Manifest, variant: str, device: str) -> str:
     if not known:
         raise UsageError(f"{manifest.name} has no ONNX graphs; export it with --formats onnx")
     if variant == "auto":
-        wanted = ["fp16", "fp32"] if device == "cuda" else ["fp32"]
+        wanted = ["fp16", "fp32"] if device == "cuda" else ["fused", "fp32"]
         variant = next((name for name in wanted if name in known), known[0])
     if variant not in known:
         raise UsageError(
             f"{manifest.name} has no variant '{variant}'; it has {', '.join(known)}"
             f"{nearest(variant, known)}"
         )
+    if device == "cuda" and manifest.variants[variant].flavour == "fused":
+        raise UsageError(f"variant '{variant}' is for the CPU; use another, or device='cpu'")
     return variant

@@ -82,6 +82,43 @@ class Session:
         except Exception as error:  # as above
             raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
 
+    def bind(self, inputs: dict[str, np.ndarray], outputs: dict[str, np.ndarray]) -> "Bound":
+        """Tie the graph to arrays once, to run it many times on what they hold by then.
+
+        Args:
+            inputs: all of them by name, C-contiguous.
+            outputs: arrays that results are written into. One that is an input too is updated in
+                place, which the graph must be made for.
+        """
+        return Bound(self._session, inputs, outputs)
+
+
+class Bound:
+    """A graph on the CPU that reads and writes the same arrays at every run.
+
+    Handing the arrays over costs more than running a small graph does.
+    """
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        inputs: dict[str, np.ndarray],
+        outputs: dict[str, np.ndarray],
+    ) -> None:
+        self._session, self._arrays = session, (inputs, outputs)  # which must stay alive
+        self._binding = session.io_binding()
+        for name, array in inputs.items():
+            self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        for name, array in outputs.items():
+            self._binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+
+    def run(self) -> None:
+        """Run the graph once."""
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except Exception as error:  # ONNX Runtime's errors have no base class of their own
+            raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
+
 
 def cuda_expected() -> bool:
     """Tell whether this ONNX Runtime has CUDA and this machine a GPU, so that CUDA should work."""

@@ -22,6 +22,7 @@ _HOMES = {
     "VAE": "zoo.vae",
     "VAEConfig": "zoo.vae",
     "Recipe": "zoo.recipe",
+    "fine_tuning": "zoo.training",
     "from_workdir": "zoo.training",
     "from_preset": "zoo.presets",
     "train": "zoo.training",

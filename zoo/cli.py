@@ -2,27 +2,46 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zoo.errors import UsageError
 from zoo.startup import load_tensorflow
 
+if TYPE_CHECKING:
+    from zoo.recipe import Recipe
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
-@app.command(epilog="Example: genzoo train vae-mnist --set train.epochs=5 --workdir runs/v1")
+@app.command(
+    epilog="Example: genzoo train vae-mnist --set train.epochs=5 --workdir runs/v1; to go on from "
+    "a model: genzoo train --from dcgan-mnist --set data.name=./photos --set data.resize=true"
+)
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe of the zoo by name, or the path of a .toml file.")
-    ],
+        str | None,
+        typer.Argument(
+            help="A recipe of the zoo by name, or the path of a .toml file; with --from that of "
+            "the model if not given."
+        ),
+    ] = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key; may be repeated."),
     ] = None,
     workdir: Annotated[
         Path | None, typer.Option(help="Where everything goes; runs/RECIPE if not given.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME_OR_DIR",
+            help="Fine-tune a model of `genzoo list`, a bundle or a finished run: its recipe, at a "
+            "tenth of the learning rate.",
+        ),
     ] = None,
     devices: Annotated[str, typer.Option(help="auto, cpu, cpu:2, gpu or gpu:0,1.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False,
@@ -33,8 +52,9 @@ def train(
     load_tensorflow()
     from zoo.training import train as run
 
-    workdir = workdir or Path("runs") / Path(recipe).stem
-    result = run(recipe, workdir, overrides=overrides, devices=devices, resume=resume, quick=quick)
+    chosen = _choose(recipe, start, overrides, quick)
+    workdir = workdir or Path("runs") / chosen.name
+    result = run(chosen, workdir, devices=devices, resume=resume)
     if result.signal:
         print(
             f"stopped after step {result.steps}; the same command with --resume goes on from there"
@@ -42,6 +62,22 @@ def train(
         raise typer.Exit(128 + result.signal)
     print(f"trained in {workdir}: validation loss {result.best_validation_loss:.4g} at best")
     print(f"next: genzoo evaluate {workdir}; genzoo export {workdir} --out bundles/{workdir.name}")
+
+
+def _choose(
+    recipe: str | None, start: str | None, overrides: dict[str, Any], quick: bool
+) -> "Recipe":
+    """Return the recipe that a command line asks for."""
+    from zoo.recipe import Recipe
+    from zoo.training import fine_tuning
+
+    if recipe is None:
+        if start is None:
+            raise UsageError("no recipe is given; name one, or a model to go on from with --from")
+        return fine_tuning(start, overrides, quick=quick)
+    if start is not None:
+        overrides = {"train.initial_weights": start} | overrides
+    return Recipe.load(recipe, overrides, quick=quick)
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -10,7 +11,7 @@ from zoo.errors import GenzooError, first_line
 from zoo.hub import Source, complete, find
 from zoo.recipe import Recipe
 
-MANIFEST, WEIGHTS = "bundle.json", "model.weights.h5"
+MANIFEST, WEIGHTS, TOKENIZER = "bundle.json", "model.weights.h5", "tokenizer.json"
 
 
 def from_preset(name_or_dir: str | Path) -> keras.Model:
@@ -32,24 +33,53 @@ def from_preset(name_or_dir: str | Path) -> keras.Model:
         >>> model.generate(2, seed=7).shape
         (2, 28, 28, 1)
     """
-    source = find(name_or_dir)
-    complete(source, [MANIFEST, WEIGHTS])
+    source, manifest, recipe = _read(name_or_dir)
     try:
-        manifest = json.loads(_whole(source, MANIFEST, None))
-        recipe = Recipe.parse(manifest["provenance"]["recipe"], f"recipe of {name_or_dir}")
         _whole(source, WEIGHTS, manifest["files"][WEIGHTS]["sha256"])
         model = recipe.build()
         model.load_weights(source.directory / WEIGHTS)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = first_line(error)
-        raise GenzooError(
-            f"{source.directory} is no bundle with weights ({reason}); export it again"
-        ) from error
+        raise _unusable(source, error) from error
     return model
+
+
+def recipe_of(name_or_dir: str | Path) -> Recipe:
+    """Return the recipe that a bundle was made by; raises as `from_preset` does.
+
+    Example:
+        >>> recipe_of("cgan-mnist").data.name
+        'mnist'
+    """
+    return _read(name_or_dir)[2]
+
+
+def tokenizer_of(name_or_dir: str | Path) -> bytes:
+    """Return the content of a bundle's `tokenizer.json`; raises as `from_preset` does."""
+    source, manifest, _ = _read(name_or_dir)
+    try:
+        return _whole(source, TOKENIZER, manifest["files"][TOKENIZER]["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unusable(source, error) from error
+
+
+def _read(name_or_dir: str | Path) -> tuple[Source, dict[str, Any], Recipe]:
+    source = find(name_or_dir)
+    try:
+        manifest = json.loads(_whole(source, MANIFEST, None))
+        recipe = Recipe.parse(manifest["provenance"]["recipe"], f"recipe of {name_or_dir}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unusable(source, error) from error
+    return source, manifest, recipe
+
+
+def _unusable(source: Source, error: Exception) -> GenzooError:
+    reason = first_line(error)
+    return GenzooError(f"{source.directory} is no bundle with weights ({reason}); export it again")
 
 
 def _whole(source: Source, name: str, listed: str | None) -> bytes:
     """Return a file's bytes, if they are those that the catalogue or the manifest names."""
+    complete(source, [name])
     data = (source.directory / name).read_bytes()
     expected = source.entry.files[name].sha256 if source.entry else listed
     if expected not in (None, hashlib.sha256(data).hexdigest()):

@@ -143,7 +143,18 @@ class Recipe(Config):
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"recipe {path} cannot be read: {error}") from None
         values.setdefault("name", path.stem)
-        where = f"recipe {name_or_path}"
+        return cls._parse_changed(values, f"recipe {name_or_path}", overrides, quick)
+
+    def changed(self, overrides: dict[str, Any], *, quick: bool = False) -> Self:
+        """Return the recipe with other values; see `load`."""
+        return self._parse_changed(
+            self.model_dump(mode="json", exclude_none=True), f"recipe {self.name}", overrides, quick
+        )
+
+    @classmethod
+    def _parse_changed(
+        cls, values: dict[str, Any], where: str, overrides: dict[str, Any] | None, quick: bool
+    ) -> Self:
         shrunk = _recipe_of(values, where).quick if quick else {}
         for key, value in {**shrunk, **(overrides or {})}.items():
             _set(values, key, value)

@@ -4,7 +4,9 @@ import keras
 import pytest
 
 import zoo
+from export import publish
 from tests.export.toys import SIZE
+from tests.serving import tiny_bundle, tiny_text_bundle
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +30,20 @@ def workdir(tmp_path_factory):
     }
     zoo.train("vae-digits", path, overrides=overrides, quick=True)
     return path
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory):
+    """Three bundles: of images in two variants, of images with classes, of text; read only."""
+    folder = tmp_path_factory.mktemp("bundles")
+    return [
+        tiny_bundle.write_bundle(folder / "one", variants=("fp32", "fp16")),
+        tiny_bundle.write_bundle(folder / "two", conditional=True, name="conditional"),
+        tiny_text_bundle.write_bundle(folder / "three"),
+    ]
+
+
+@pytest.fixture(scope="session")
+def release(bundles, tmp_path_factory):
+    """What publishing these bundles gives; read only."""
+    return publish(bundles, tmp_path_factory.mktemp("releases") / "release")

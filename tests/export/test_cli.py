@@ -79,6 +79,7 @@ def test_every_command_is_there_with_an_example(capsys, monkeypatch):
         "evaluate",
         "export",
         "compare",
+        "publish",
     ]:
         assert f"\n  {command} " in text
         _, help_text, _ = genzoo(capsys, monkeypatch, command, "--help")

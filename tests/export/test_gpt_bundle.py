@@ -22,6 +22,14 @@ from tests.zoo.test_gpt_training import recipe
 from zoo.language.text import TextModel
 from zoo.transformer.writer import writer
 
+VARIANTS = {
+    "fp32": "",
+    "fp16": ".fp16",
+    "int8": ".int8",
+    "fused": ".fused",
+    "fused-int8": ".fused-int8",
+    "fused-int4": ".fused-int4",
+}
 CONTEXT = 112  # 100 tokens of greedy decoding, and a prompt
 
 
@@ -31,7 +39,11 @@ def workdir(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "text"
     made = recipe()
     made = made.model_copy(
-        update={"model": made.model.model_copy(update={"context": CONTEXT, "kv_heads": 1})}
+        update={
+            "model": made.model.model_copy(
+                update={"context": CONTEXT, "width": 32, "kv_heads": 1}  # heads of 16
+            )
+        }
     )
     zoo.train(made, path)
     return path
@@ -42,12 +54,12 @@ def bundle(workdir, tmp_path_factory):
     """Everything there is, exported once; read only."""
     out = tmp_path_factory.mktemp("bundles") / "text"
     evaluate(workdir)
-    return export.export(workdir, out, variants=["fp32", "fp16", "int8"])
+    return export.export(workdir, out, variants=list(VARIANTS))
 
 
 def test_the_bundle_is_whole(bundle, workdir):
     names = {path.name for path in bundle.iterdir()}
-    graph_files = {f"model{kind}.onnx" for kind in ("", ".fp16", ".int8")}
+    graph_files = {f"model{kind}.onnx" for kind in VARIANTS.values()}
     text_files = {"tokenizer.json", "tokenizer_config.json", "genai_config.json", "samples.txt"}
     others = {"README.md", "test_vectors.npz", "model.weights.h5", "bundle.json", "saved_model"}
     assert names == graph_files | text_files | others
@@ -64,6 +76,7 @@ def test_the_card_speaks_of_text(bundle):
     assert 'pipeline_tag: "text-generation"' in card and "samples.png" not in card
     assert "tokens, the same for all variants" in card and "| tokens |" in card
     assert "at most 112; `past` may be 0" in card
+    assert "The `fused` ones are for ONNX Runtime alone" in card
 
 
 def test_the_same_seed_gives_the_same_text_everywhere(bundle, workdir):
@@ -170,3 +183,14 @@ def test_a_run_whose_text_has_changed(workdir, tmp_path):
         zoo.UsageError, match="is not the tokenizer of 'python_topics' as it is now"
     ):
         evaluate(own)
+
+
+def test_a_bundle_is_exported_again_from_its_weights(bundle, tmp_path):
+    again = export.export(bundle, tmp_path / "again", formats=["onnx"], variants=["fp32", "fused"])
+    before, after = read_manifest(bundle), read_manifest(again)
+    assert list(after.variants) == ["fp32", "fused"]
+    for name in ("model.weights.h5", "tokenizer.json", "samples.txt"):
+        assert after.files[name] == before.files[name]
+    assert (after.metrics, after.provenance) == (before.metrics, before.provenance)
+    nodes = [after.variants[name].nodes["model"] for name in ("fp32", "fused")]
+    assert 0 < nodes[1] < nodes[0]

@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from export import ExportError
-from export.staging import replacing_bundle
+from export.staging import replacing_directory
 
 
 def bundle(path, text="old"):
@@ -14,7 +14,7 @@ def bundle(path, text="old"):
 
 def test_a_bundle_appears_when_it_is_whole(tmp_path):
     out = tmp_path / "new" / "bundle"
-    with replacing_bundle(out) as directory:
+    with replacing_directory(out) as directory:
         (directory / "bundle.json").write_text("new")
         assert not out.exists()
     assert (out / "bundle.json").read_text() == "new"
@@ -24,7 +24,7 @@ def test_a_bundle_appears_when_it_is_whole(tmp_path):
 def test_an_older_bundle_is_replaced_whole(tmp_path):
     out = bundle(tmp_path / "bundle")
     (out / "decoder.fp16.onnx").touch()
-    with replacing_bundle(out) as directory:
+    with replacing_directory(out) as directory:
         (directory / "bundle.json").write_text("new")
         assert (out / "bundle.json").read_text() == "old"
     assert [path.name for path in out.iterdir()] == ["bundle.json"]
@@ -33,7 +33,7 @@ def test_an_older_bundle_is_replaced_whole(tmp_path):
 
 def test_an_empty_directory_is_taken(tmp_path):
     (tmp_path / "empty").mkdir()
-    with replacing_bundle(tmp_path / "empty") as directory:
+    with replacing_directory(tmp_path / "empty") as directory:
         (directory / "bundle.json").write_text("new")
     assert (tmp_path / "empty" / "bundle.json").is_file()
 
@@ -50,7 +50,7 @@ def test_what_is_no_bundle_is_not_touched(tmp_path, kind):
         out.symlink_to(tmp_path / "nowhere")
     with (
         pytest.raises(ExportError, match="precious is there and is not a bundle; give another"),
-        replacing_bundle(out),
+        replacing_directory(out),
     ):
         raise AssertionError("the block must not run")
     assert list(tmp_path.iterdir()) == [out]
@@ -60,7 +60,7 @@ def test_what_is_no_bundle_is_not_touched(tmp_path, kind):
 def test_a_failure_leaves_everything_as_it_was(tmp_path, failure):
     out = bundle(tmp_path / "bundle")
     expected = ExportError if isinstance(failure, OSError) else KeyError
-    with pytest.raises(expected) as raised, replacing_bundle(out) as directory:
+    with pytest.raises(expected) as raised, replacing_directory(out) as directory:
         (directory / "decoder.onnx").write_bytes(bytes(1000))
         raise failure
     assert list(tmp_path.iterdir()) == [out]
@@ -80,7 +80,7 @@ def test_a_stop_between_the_two_renames_brings_the_old_bundle_back(tmp_path, mon
         return rename(path, target)
 
     monkeypatch.setattr(type(out), "rename", stop_at_second)
-    with pytest.raises(KeyboardInterrupt), replacing_bundle(out) as directory:
+    with pytest.raises(KeyboardInterrupt), replacing_directory(out) as directory:
         (directory / "bundle.json").write_text("new")
     assert (out / "bundle.json").read_text() == "old"
     assert list(tmp_path.iterdir()) == [out]
@@ -90,6 +90,6 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with (
         pytest.raises(ExportError, match=r"cannot be written \(Not a directory\)"),
-        replacing_bundle(tmp_path / "file" / "bundle"),
+        replacing_directory(tmp_path / "file" / "bundle"),
     ):
         raise AssertionError("the block must not run")

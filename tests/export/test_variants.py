@@ -9,9 +9,9 @@ from export.converter import convert
 from export.family import Family
 from export.linter import lint
 from export.parity import prove, runner
-from export.precision import VARIANTS, reduce_precision
+from export.precision import reduce_precision
 from export.vae_graphs import graphs
-from export.variants import write_variants
+from export.variants import VARIANTS, write_variants
 from serving.bundle import Quality
 from tests.export.toys import toy
 from tests.zoo import tiny
@@ -58,14 +58,14 @@ def test_every_graph_in_fewer_bits_is_near_and_keeps_its_ports(kind, variant):
 def test_the_smaller_variants_are_smaller():
     spec = graphs(tiny.model("dense"))[0]
     exact = convert(spec)
-    for variant in VARIANTS[1:]:
+    for variant in ("fp16", "int8"):
         reduced = reduce_precision(exact, variant, lambda: [spec.sample(8, 0)])
         assert len(reduced.SerializeToString()) < 0.75 * len(exact.SerializeToString())
 
 
 def test_variants_are_measured_against_float32(tmp_path, dense):
     family = Toys(toy(lambda z: {"image": dense(z)}), values=[100.0, 100.5, 99.5])
-    written = write_variants(family, VARIANTS, tmp_path)
+    written = write_variants(family, list(VARIANTS), tmp_path)
     assert {name: variant.quality.change for name, variant in written.items()} == {
         "fp32": 0.0,
         "fp16": 0.5,
@@ -82,7 +82,7 @@ def test_a_variant_whose_quality_suffers_is_left_out(tmp_path, dense, caplog):
         written = write_variants(family, ["fp32", "int8"], tmp_path)
     assert list(written) == ["fp32"]
     assert [path.name for path in tmp_path.iterdir()] == ["decoder.onnx"]
-    assert "int8: nll 101.5000, +1.5000 against fp32, over 1%: left out" in caplog.text
+    assert "int8: nll 101.5000, +1.5000 against fp32, over 1: left out" in caplog.text
 
 
 def test_no_variant_good_enough_is_an_error(tmp_path, dense):

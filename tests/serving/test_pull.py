@@ -13,6 +13,7 @@ from serving import cli
 from tests.serving import tiny_bundle
 from tests.zoo.faulty_server import serving_folder
 from tests.zoo.test_signature import write_keys
+from zoo import presets
 from zoo.catalogue.build import build, to_json
 from zoo.errors import GenzooError, UsageError
 from zoo.hub import cache, http
@@ -266,10 +267,9 @@ def test_list_filters(genzoo, mirrored, release):
 
 
 def test_keras_weights_are_brought(mirrored):
-    """And no graph; that the recipe of this bundle is none is another matter."""
-    with pytest.raises(GenzooError, match="recipe of tiny"):
-        zoo.from_preset("tiny")
-    assert names(mirrored) == {"bundle.json", WEIGHTS}
+    """And no graph."""
+    assert presets._whole(zoo.hub.find("tiny"), WEIGHTS, None) == b"weights"
+    assert names(mirrored) == {WEIGHTS}
 
 
 def test_an_unknown_variant_of_an_entry(release):

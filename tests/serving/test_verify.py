@@ -9,6 +9,7 @@ import pytest
 
 from serving.verify import verify
 from tests.serving import tiny_bundle
+from zoo.catalogue import models
 
 
 def failures(directory):
@@ -100,3 +101,11 @@ def test_limit_follows_the_variants_own_parity(own):
     variants["fp32"]["parity"] = 0.008
     tiny_bundle.reseal(own, variants=variants)
     assert not failures(own)
+
+
+@pytest.mark.parametrize("name", models())
+def test_every_model_of_the_catalogue_gives_its_results_in_every_variant(name):
+    checks = list(verify(name))
+    assert not [check for check in checks if not check.passed]
+    results = {check.name for check in checks if check.name.startswith("results ")}
+    assert results == {f"results {variant}" for variant in models()[name].variants}

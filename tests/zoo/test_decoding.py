@@ -18,6 +18,7 @@ from zoo.data.tokenizers import bpe_tokenizer
 from zoo.errors import GenzooError, UsageError
 from zoo.language.beams import beam_search
 from zoo.language.decoding import Decoding
+from zoo.language.memory import PaddedMemory
 from zoo.language.sampling import Sampler, SamplingConfig, log_softmax
 from zoo.language.scoring import score
 from zoo.language.tokenizer import StopStrings, Tokenizer, Utf8Stream
@@ -134,6 +135,15 @@ def test_a_prompt_that_goes_on_from_the_last_is_not_read_again():
     assert model.generate("ab", 5, seed=3) == fresh.generate("ab", 5, seed=3)
 
 
+def test_texts_that_are_written_at_the_same_time_do_not_meet():
+    model, fresh = language_model(context=60), language_model(context=60)
+    model.generate("abcd", 10, seed=1)  # leaves a memory behind, which only one of two may take
+    streams = [model.stream(prompt, 12, seed=seed) for seed, prompt in enumerate(["abcde", "abch"])]
+    pieces = list(itertools.zip_longest(*streams, fillvalue=""))
+    for seed, prompt in enumerate(["abcde", "abch"]):
+        assert "".join(piece[seed] for piece in pieces) == fresh.generate(prompt, 12, seed=seed)
+
+
 def test_log_probs_are_the_models_own():
     model = language_model(context=40)
     [drawn] = model.complete("abc", 12, seed=5, temperature=2.0, top_k=5)
@@ -173,7 +183,8 @@ def test_what_is_asked_wrongly():
 def test_a_window_of_one_token_still_slides():
     step = ToyStep(5)
     sampler = Sampler([SamplingConfig()], [0], [[1]], 5)
-    decoding = Decoding(step, [[1]], sampler, max_new_tokens=4, context=1)
+    memory = PaddedMemory(step, 1, context=1)
+    decoding = Decoding(memory, [[1]], sampler, max_new_tokens=4, context=1)
     assert len(list(decoding)) == 4 and step.widest == 1
 
 

@@ -161,12 +161,40 @@ def test_a_model_without_classes_takes_no_labels(plain):
         ({"augment": ["saturation"]}, "grey images have none"),
         ({"augment": ["cutouts"]}, "augment"),
         ({"loss": "vanilla"}, "'non_saturating'"),
+        ({"architecture": "residual", "discriminator_channels": [8]}, "no discriminator_channels"),
+        ({"auxiliary_weight": 0.5}, "goes with classes and conditioning 'auxiliary'"),
     ],
 )
 def test_a_bad_configuration_is_named(values, message):
     with pytest.raises(UsageError, match=message) as caught:
         GANConfig.parse(values, "model")
     assert "\n" not in str(caught.value)
+
+
+def test_a_discriminator_may_have_more_convolutions_than_the_generator():
+    deeper = GAN(GANConfig(channels=(4, 8), discriminator_channels=(4, 8, 12, 16), latent_dim=2))
+    assert deeper.generate(2, seed=0).shape == (2, 28, 28, 1)
+    assert deeper.discriminator.realness.kernel.shape == (2 * 2 * 16, 1)  # 28, 14, 7, 4, 2
+
+
+def test_the_classifier_weighs_as_much_as_it_is_told():
+    """The generator's loss is the adversarial one plus the weight times the cross-entropy."""
+    found = []
+    for weight in (0.0, 0.5, 1.0):
+        keras.utils.set_random_seed(0)
+        model = GAN(
+            GANConfig(
+                channels=(4, 8),
+                latent_dim=2,
+                classes=3,
+                conditioning="auxiliary",
+                auxiliary_weight=weight,
+            )
+        )
+        image, labels = np.zeros((2, 28, 28, 1), "float32"), np.array([0, 2])
+        found.append(float(model._generator_loss(image, model._condition(labels))))
+    assert found[2] - found[0] > 0.1
+    assert found[1] == pytest.approx((found[0] + found[2]) / 2, rel=1e-5)
 
 
 def test_the_classic_sizes():

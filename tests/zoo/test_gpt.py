@@ -10,6 +10,7 @@ import tensorflow as tf
 from tests.zoo import tiny_gpt
 from zoo.errors import UsageError
 from zoo.language.decoding import Decoding
+from zoo.language.memory import PaddedMemory
 from zoo.language.sampling import Sampler, SamplingConfig
 from zoo.training import devices
 from zoo.training.optimizers import SGD
@@ -116,7 +117,8 @@ def written(model: GPT, prompts: list[list[int]], count: int) -> list[list[int]]
         return outputs["logits"], outputs["present"]
 
     sampler = Sampler([SamplingConfig()] * len(prompts), range(len(prompts)), prompts, V)
-    decoding = Decoding(step, prompts, sampler, max_new_tokens=count, context=CONTEXT)
+    memory = PaddedMemory(step, len(prompts), CONTEXT)
+    decoding = Decoding(memory, prompts, sampler, max_new_tokens=count, context=CONTEXT)
     texts = [[] for _ in prompts]
     for tokens in decoding:
         for token in tokens:

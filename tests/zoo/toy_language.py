@@ -3,7 +3,7 @@
 import numpy as np
 
 from zoo.data.tokenizers import character_tokenizer
-from zoo.language.decoding import Past
+from zoo.language.memory import Past
 from zoo.language.text import TextModel
 from zoo.language.tokenizer import Tokenizer
 

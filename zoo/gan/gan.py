@@ -72,9 +72,8 @@ class GAN(BuiltModel):
         self._create_variables()
 
     def _create_variables(self) -> None:
-        z, labels = ops.zeros((1, self.config.latent_dim)), None
-        if self.config.classes:
-            labels = ops.zeros((1,), "int32")
+        z = ops.zeros((1, self.config.latent_dim))
+        labels = ops.zeros((1,), "int32") if self.config.classes else None
         self.discriminator(ops.zeros((1, *self.config.image_shape)), self._condition(labels))
         self(z if labels is None else {"z": z, "labels": labels})
 

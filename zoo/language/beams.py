@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.language.decoding import Past, Step, check_prompt, take_rows
+from zoo.language.decoding import check_prompt
+from zoo.language.memory import Past, Step, take_rows
 from zoo.language.sampling import log_softmax
 from zoo.noise import checked_count
 

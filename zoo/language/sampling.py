@@ -8,7 +8,6 @@ whose stream NumPy has frozen for good, and picks from the probabilities in the 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +23,17 @@ _RANGES = {
     "frequency_penalty": (lambda value: abs(value) <= 100, "-100 to 100"),
     "presence_penalty": (lambda value: abs(value) <= 100, "-100 to 100"),
 }
+
+
+_NEUTRAL = {
+    "temperature": 1,
+    "top_p": 1,
+    "min_p": 0,
+    "repetition_penalty": 1,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+}
+_PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
 
 
 @dataclass(frozen=True)
@@ -80,14 +90,20 @@ class SamplingConfig:
             _require(token in range(size), "a token of logit_bias", token, f"0 to {size - 1}")
 
 
-class Drawn(NamedTuple):
-    """One token for each text: `ids`, int64 `(B,)`, and `log_probs`, float64 `(B,)`, in nats.
+class Drawn:
+    """One token for each text.
 
-    The log-probability is the model's own, before penalties, temperature and filters.
+    Attributes:
+        ids: int64 `(B,)`.
     """
 
-    ids: np.ndarray
-    log_probs: np.ndarray
+    def __init__(self, ids: np.ndarray, logits: np.ndarray):
+        self.ids, self._logits = ids, logits
+
+    @property
+    def log_probs(self) -> np.ndarray:
+        """The model's own log-probability of each, in nats: before penalties and filters. `(B,)`"""
+        return log_softmax(self._logits)[np.arange(len(self.ids)), self.ids]
 
 
 class Sampler:
@@ -121,17 +137,36 @@ class Sampler:
         self._random = [np.random.RandomState(checked_seed(seed)) for seed in seeds]
         self._settings = {
             name: np.array([getattr(config, name) for config in configs], np.float64)[:, None]
-            for name in _RANGES
+            for name in _NEUTRAL
         }
-        self._top_k = np.array([config.top_k or vocabulary_size for config in configs])
+        # What no text asks for costs nothing; what one asks for changes no number of the others.
+        self._used = {
+            name for name, values in self._settings.items() if (values != _NEUTRAL[name]).any()
+        }
+        greedy = self._settings["temperature"] == 0
+        self._greedy = bool(greedy.all())
+        self._settings["temperature"] = np.maximum(self._settings["temperature"], 1e-12)
+        top_k = np.array([config.top_k or vocabulary_size for config in configs])[:, None]
+        self._settings["top_k"] = np.where(greedy, 1, top_k)
+        if (self._settings["top_k"] < vocabulary_size).any():
+            self._used.add("top_k")
+        self._penalised = not self._used.isdisjoint(_PENALTIES)
         shape = len(configs), vocabulary_size
-        self._bias = np.zeros(shape)
+        if any(config.logit_bias for config in configs):
+            self._used.add("logit_bias")
+            self._settings["logit_bias"] = np.zeros(shape)
         self._counts = np.zeros(shape, np.int64)  # of each token in the new text
         self._met = np.zeros(shape, bool)  # in the prompt or the new text
         for row, (config, prompt) in enumerate(zip(configs, prompts, strict=True)):
             for token, bias in config.logit_bias.items():
-                self._bias[row, token] = bias
+                self._settings["logit_bias"][row, token] = bias
             self._met[row, list(prompt)] = True
+        self._take(np.arange(len(configs)))
+
+    def _take(self, rows: np.ndarray) -> None:
+        """Go on with these texts."""
+        self._rows = rows
+        self._now = {name: values[rows] for name, values in self._settings.items()}  # (B, 1) each
 
     def __call__(self, logits: np.ndarray, rows: np.ndarray | None = None) -> Drawn:
         """Draw one token for each row.
@@ -140,97 +175,132 @@ class Sampler:
             logits: `(B, V)`.
             rows: which texts they are of, `(B,)`; all by default.
         """
-        rows = np.arange(len(logits)) if rows is None else rows
         logits = logits.astype(np.float64)
-        probabilities = self.probabilities(logits, rows)
-        uniform = np.array([self._random[row].random_sample() for row in rows])
-        ids = pick(probabilities, uniform)
-        self._counts[rows, ids] += 1
-        self._met[rows, ids] = True
-        return Drawn(ids, np.take_along_axis(log_softmax(logits), ids[:, None], axis=1)[:, 0])
+        weights = self._weights(logits, rows)
+        if self._greedy:
+            ids = weights.argmax(-1)  # of equals the lowest id
+        else:
+            ids = pick(weights, [self._random[row].random_sample() for row in self._rows.tolist()])
+        if self._penalised:
+            self._counts[self._rows, ids] += 1
+            self._met[self._rows, ids] = True
+        return Drawn(ids, logits)
 
-    def probabilities(self, logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def probabilities(self, logits: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Return what tokens are drawn with, `(B, V)`; each row sums to 1."""
-        settings = {name: values[rows] for name, values in self._settings.items()}  # (B, 1) each
-        logits = logits + self._bias[rows]
-        penalty = settings["repetition_penalty"]
-        penalised = np.where(logits > 0, logits / penalty, logits * penalty)
-        logits = np.where(self._met[rows], penalised, logits)
-        counts = self._counts[rows]
-        logits = logits - settings["frequency_penalty"] * counts
-        logits = logits - settings["presence_penalty"] * (counts > 0)
-        temperature = settings["temperature"]
+        weights = self._weights(logits.astype(np.float64), rows)
+        if self._greedy:
+            return np.eye(weights.shape[-1])[weights.argmax(-1)]
+        return weights / weights.sum(-1, keepdims=True)
+
+    def _weights(self, logits: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+        """Return what tokens are drawn with, up to a factor; where all is greedy, what to maximise.
+
+        The heaviest of each row weighs 1.
+        """
+        if rows is None:
+            rows = np.arange(len(logits))
+        if rows is not self._rows:
+            self._take(rows)
+        used, now = self._used, self._now
+        if "logit_bias" in used:
+            logits = logits + now["logit_bias"]
+        if self._penalised:
+            logits = self._with_penalties(logits)
+        if self._greedy:
+            return logits
         # The likeliest becomes 0, so that no temperature, however low, makes a number overflow.
-        logits = logits - logits.max(-1, keepdims=True)
-        probabilities = softmax(logits / np.maximum(temperature, 1e-12))
-        probabilities = keep_top_k(
-            probabilities, np.where(temperature[:, 0] == 0, 1, self._top_k[rows])
-        )
-        probabilities = keep_top_p(probabilities, settings["top_p"][:, 0])
-        likely = settings["min_p"] * probabilities.max(-1, keepdims=True)
-        return _normalised(np.where(probabilities >= likely, probabilities, 0))
+        weights = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+        if "temperature" in used:
+            weights /= now["temperature"]
+        np.exp(weights, out=weights)
+        if "top_k" in used:
+            weights = keep_top_k(weights, now["top_k"])
+        if "top_p" in used:
+            weights = keep_top_p(weights, now["top_p"])
+        if "min_p" in used:
+            weights *= weights >= now["min_p"]
+        return weights
+
+    def _with_penalties(self, logits: np.ndarray) -> np.ndarray:
+        now, counts = self._now, self._counts[self._rows]
+        penalty = now["repetition_penalty"]
+        penalised = np.where(logits > 0, logits / penalty, logits * penalty)
+        logits = np.where(self._met[self._rows], penalised, logits)
+        logits = logits - now["frequency_penalty"] * counts
+        return logits - now["presence_penalty"] * (counts > 0)
 
 
-def keep_top_k(probabilities: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Keep exactly the `k` likeliest tokens of each row; of equals, those with lower ids.
-
-    Args:
-        probabilities: `(B, V)`.
-        k: `(B,)`, 1 to V.
-
-    Example:
-        >>> keep_top_k(np.array([[0.2, 0.3, 0.3, 0.2]]), np.array([3])).round(3)
-        array([[0.25 , 0.375, 0.375, 0.   ]])
-    """
-    size = probabilities.shape[-1]
-    if np.all(k == size):
-        return probabilities
-    places = size - k
-    ordered = np.partition(probabilities, np.unique(places), axis=-1)
-    least = np.take_along_axis(ordered, places[:, None], axis=-1)  # (B, 1): the k-th likeliest
-    above, equal = probabilities > least, probabilities == least
-    room = k[:, None] - above.sum(-1, keepdims=True)
-    kept = above | (equal & (np.cumsum(equal, axis=-1) <= room))
-    return _normalised(np.where(kept, probabilities, 0))
-
-
-def keep_top_p(probabilities: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Keep the fewest likeliest tokens of each row that together reach `p`.
+def keep_top_k(weights: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Keep exactly the `k` heaviest tokens of each row; of equals, those with lower ids.
 
     Args:
-        probabilities: `(B, V)`, rows summing to 1.
-        p: `(B,)`, 0 to 1; 1 keeps all.
+        weights: `(B, V)`.
+        k: `(B, 1)`, 1 to V.
 
     Example:
-        >>> keep_top_p(np.array([[0.5, 0.3, 0.2]]), np.array([0.6])).round(3)
-        array([[0.625, 0.375, 0.   ]])
+        >>> keep_top_k(np.array([[0.2, 0.3, 0.3, 0.2]]), np.array([[3]]))
+        array([[0.2, 0.3, 0.3, 0. ]])
     """
-    rows = np.flatnonzero(p < 1)
-    if not len(rows):
-        return probabilities
-    some = probabilities[rows]
-    order = np.argsort(-some, axis=-1, kind="stable")
-    ordered = np.take_along_axis(some, order, axis=-1)
-    before = np.cumsum(ordered, axis=-1) - ordered  # what the likelier ones sum to
-    kept = np.empty(some.shape, bool)
-    np.put_along_axis(kept, order, before < p[rows, None], axis=-1)
-    kept[np.arange(len(rows)), order[:, 0]] = True
-    probabilities = probabilities.copy()
-    probabilities[rows] = _normalised(np.where(kept, some, 0))
-    return probabilities
+    places = weights.shape[-1] - k
+    ordered = weights.copy()
+    if len(k) == 1:
+        place = int(places[0, 0])
+        ordered.partition(place)
+        least = ordered[:, place : place + 1]  # (B, 1): the k-th heaviest
+    else:
+        ordered.partition(sorted(set(places[:, 0].tolist())))
+        least = np.take_along_axis(ordered, places, axis=-1)
+    kept = weights >= least
+    if np.count_nonzero(kept) != k.sum():  # more than k of some row, since equals
+        above, equal = weights > least, weights == least
+        room = k - above.sum(-1, keepdims=True)
+        kept = above | (equal & (np.cumsum(equal, axis=-1) <= room))
+    return weights * kept
 
 
-def pick(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Turn uniform numbers `(B,)` in [0, 1) into tokens `(B,)` drawn with `probabilities` `(B, V)`.
+def keep_top_p(weights: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Keep the fewest heaviest tokens of each row that together have a share `p` of its weight.
+
+    Args:
+        weights: `(B, V)`.
+        p: `(B, 1)`, 0 to 1; 1 keeps all.
 
     Example:
-        >>> pick(np.array([[0.5, 0.0, 0.5]] * 2), np.array([0.49, 0.5])).tolist()
+        >>> keep_top_p(np.array([[5.0, 3.0, 2.0]]), np.array([[0.6]]))
+        array([[5., 3., 0.]])
+    """
+    kept = weights.copy()
+    for row, share in enumerate(p[:, 0].tolist()):
+        if share == 1:
+            continue
+        total = np.add.reduce(weights[row])
+        # Those below this weigh less than 1 - p of the total together: none of them is needed.
+        (some,) = (weights[row] >= (1 - share) * total / weights.shape[-1]).nonzero()
+        heavy = weights[row, some]
+        order = (-heavy).argsort(kind="stable")
+        heavy = heavy[order]
+        before = np.add.accumulate(heavy) - heavy  # what the heavier ones weigh
+        chosen = some[order[before < share * total]]
+        kept[row] = 0
+        kept[row, chosen] = weights[row, chosen]
+    return kept
+
+
+def pick(weights: np.ndarray, uniform: Sequence[float]) -> np.ndarray:
+    """Turn uniform numbers, B of them in [0, 1), into tokens `(B,)` drawn with `weights` `(B, V)`.
+
+    Example:
+        >>> pick(np.array([[2.0, 0.0, 2.0]] * 2), [0.49, 0.5]).tolist()
         [0, 2]
     """
-    reached = np.cumsum(probabilities, axis=-1)
-    total = reached[:, -1:]  # 1, but for rounding, which must not point beyond the last token
-    wanted = np.minimum(uniform[:, None] * total, np.nextafter(total, 0))
-    return np.sum(reached <= wanted, axis=-1)
+    ids = np.empty(len(weights), np.int64)
+    for row, reached in enumerate(np.add.accumulate(weights, axis=-1)):
+        total = float(reached[-1])
+        # Rounding must not point beyond the last token.
+        wanted = min(uniform[row] * total, math.nextafter(total, 0))
+        ids[row] = reached.searchsorted(wanted, side="right")
+    return ids
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -238,15 +308,6 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     logits = logits.astype(np.float64)
     logits = logits - logits.max(-1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities of logits `(..., V)`."""
-    return _normalised(np.exp(logits - logits.max(-1, keepdims=True)))
-
-
-def _normalised(weights: np.ndarray) -> np.ndarray:
-    return weights / weights.sum(-1, keepdims=True)
 
 
 def _is_number(value: object) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.language.decoding import Step
+from zoo.language.memory import Step
 from zoo.language.sampling import log_softmax
 
 

@@ -1,7 +1,7 @@
 """A language model for people: text in, text out, whatever runs the network."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from zoo.errors import UsageError, nearest
 from zoo.language.beams import beam_search
-from zoo.language.decoding import Cache, Decoding, Step, Token
+from zoo.language.decoding import Decoding, Token
+from zoo.language.memory import Memory, PaddedMemory, Step
 from zoo.language.sampling import Sampler, SamplingConfig
 from zoo.language.scoring import Score, score
 from zoo.language.tokenizer import StopStrings, Tokenizer, Utf8Stream
@@ -44,15 +45,23 @@ class TextModel:
         step: the network.
         tokenizer: of the model.
         context: most tokens that the network sees at once.
+        memory: makes the memory of so many texts; a `PaddedMemory` of `step` unless given.
 
     Attributes:
         last_seed: the seed of the last call, or a list of them, to get the same text again.
     """
 
-    def __init__(self, step: Step, tokenizer: Tokenizer, context: int):
+    def __init__(
+        self,
+        step: Step,
+        tokenizer: Tokenizer,
+        context: int,
+        memory: Callable[[int], Memory] | None = None,
+    ):
         self.step, self.tokenizer, self.context = step, tokenizer, context
         self.last_seed: int | list[int] | None = None
-        self._cache: Cache | None = None
+        self._new_memory = memory or (lambda count: PaddedMemory(self.step, count, context))
+        self._last: tuple[Memory, list[int]] | None = None  # of one text, and what it has read
 
     def generate(
         self, prompt: str | Sequence[str], max_new_tokens: int = 200, **options: Any
@@ -74,16 +83,18 @@ class TextModel:
         Raises:
             UsageError: an empty prompt, unknown characters, or an option out of range.
         """
-        completions = self.complete(prompt, max_new_tokens, **options)
-        texts = [completion.text for completion in completions]
-        return texts if isinstance(prompt, list | tuple) else texts[0]
+        several = isinstance(prompt, list | tuple)
+        decoding, texts = self._begin(prompt if several else [prompt], max_new_tokens, **options)
+        for _ in self._pieces(decoding, texts):
+            pass
+        return [text.text for text in texts] if several else texts[0].text
 
     def complete(
         self, prompt: str | Sequence[str], max_new_tokens: int = 200, **options: Any
     ) -> list[Completion]:
         """Write on as `generate` does, and return tokens, log-probabilities and why each ended."""
         prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
-        decoding, texts = self._begin(prompts, max_new_tokens, **options)
+        decoding, texts = self._begin(prompts, max_new_tokens, log_probs=True, **options)
         for _ in self._pieces(decoding, texts):
             pass
         return [text.completion() for text in texts]
@@ -143,6 +154,7 @@ class TextModel:
         seed: int | Sequence[int] | None = None,
         stop: str | Sequence[str] = (),
         overflow: str = "slide",
+        log_probs: bool = False,
         **settings: Any,
     ) -> tuple[Decoding, list["_Text"]]:
         count = checked_count(len(prompts), "the number of prompts")
@@ -151,14 +163,18 @@ class TextModel:
         ids = [self._prompt_tokens(prompt) for prompt in prompts]
         stop = stop if isinstance(stop, list | tuple) else [stop]
         texts = [_Text(self.tokenizer, stop) for _ in prompts]
+        # Taken for the time of the call: texts that are written at the same time share nothing.
+        last, self._last = (self._last, None) if count == 1 else (None, self._last)
+        memory, known = last or (self._new_memory(count), [])
         decoding = Decoding(
-            self.step,
+            memory,
             ids,
             Sampler(configs, seeds, ids, self.tokenizer.size),
             max_new_tokens=checked_count(max_new_tokens, "max_new_tokens"),
             context=self.context,
             overflow=overflow,
-            cache=self._cache,
+            known=known,
+            log_probs=log_probs,
         )
         self.last_seed = seeds[0] if count == 1 else seeds
         return decoding, texts
@@ -176,7 +192,8 @@ class TextModel:
                         yield piece
             yield from filter(None, [text.end() for text in texts])
         finally:  # also when somebody has read enough of a stream
-            self._cache = decoding.cache or self._cache
+            if len(texts) == 1:
+                self._last = decoding.memory, decoding.known
 
 
 class _Text:
@@ -207,10 +224,15 @@ class _Text:
         self.reason = self.reason or "length"
         return piece
 
+    @property
+    def text(self) -> str:
+        """What is sure by now."""
+        return "".join(self._pieces)
+
     def completion(self) -> Completion:
         """Return the finished text."""
         return Completion(
-            "".join(self._pieces),
+            self.text,
             tuple(token.id for token in self._tokens),
             tuple(token.log_prob for token in self._tokens),
             self.reason,

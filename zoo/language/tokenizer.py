@@ -136,6 +136,8 @@ class StopStrings:
 
     def push(self, piece: str) -> str:
         """Return what of the text so far is safe to show and was not shown yet."""
+        if not self._strings:
+            return piece
         if self.found is not None:
             return ""
         text = self._held + piece

@@ -6,7 +6,8 @@ from typing import Any
 _HOMES = {
     "train": "zoo.training.run",
     "Result": "zoo.training.run",
-    "from_workdir": "zoo.training.run",
+    "fine_tuning": "zoo.training.beginning",
+    "from_workdir": "zoo.training.beginning",
     "TrainingError": "zoo.training.progress",
 }
 __all__ = sorted(_HOMES)

@@ -11,9 +11,9 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import UsageError
-from zoo.presets import from_preset
 from zoo.recipe import Recipe
 from zoo.training import devices as device_requests
+from zoo.training.beginning import copy_weights
 from zoo.training.progress import FiniteLoss, Interruption, Progress, Stopped
 from zoo.training.provenance import provenance
 from zoo.training.samples import Samples
@@ -103,7 +103,7 @@ class _Run:
         with strategy.scope():
             self.model = recipe.build()
             if config.initial_weights:
-                start_from(self.model, config.initial_weights)
+                copy_weights(self.model, config.initial_weights)
             task.compile(self.model, self.total)
         self.model.divide_steps(config.accumulate)
         shipped = recipe.build()
@@ -194,35 +194,3 @@ def _check_shares(task: Task, replicas: int, parts: int) -> None:
             f"the smallest batch has {task.smallest_batch} examples for {replicas} devices"
             f"{divided}; change train.batch_size, or take fewer devices{' or parts' * (parts > 1)}"
         )
-
-
-def start_from(model: keras.Model, source: str) -> None:
-    """Copy the weights of a run, a bundle or a published model into `model`.
-
-    Raises:
-        UsageError: there is no such thing, or its weights have other shapes.
-    """
-    other = from_workdir(source) if WorkDir(source).recipe.is_file() else from_preset(source)
-    ours, theirs = model.trainable_variables, other.trainable_variables
-    if [variable.shape for variable in ours] != [variable.shape for variable in theirs]:
-        raise UsageError(
-            f"the weights of {source} do not fit the recipe's [model] table, which may differ from "
-            "that of the source in objective, samples, beta and free_bits"
-        )
-    for target, value in zip(ours, theirs, strict=True):
-        target.assign(value.numpy())
-
-
-def from_workdir(workdir: str | Path) -> keras.Model:
-    """Rebuild the model of a run with the weights that validated best.
-
-    Raises:
-        UsageError: the directory holds no run, or one that has not completed an epoch.
-    """
-    directory = WorkDir(workdir)
-    recipe = directory.read_recipe()
-    if not directory.best_weights.is_file():
-        raise UsageError(f"{workdir} has no weights yet; train it with --resume first")
-    model = recipe.build()
-    model.load_weights(directory.best_weights)
-    return model

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from zoo.config import Config
 from zoo.evaluation.metric import Metric
-from zoo.language.decoding import Step
+from zoo.language.memory import Step
 from zoo.language.scoring import score
 
 

@@ -12,6 +12,7 @@ from zoo.data.text import Text
 from zoo.errors import UsageError
 from zoo.evaluation import Metric
 from zoo.files import replacing
+from zoo.training.beginning import tokenizer_of
 from zoo.training.optimizers import optimizer
 from zoo.training.task import Task
 from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
@@ -29,7 +30,14 @@ class GPTTask(Task):
 
     def __init__(self, recipe: "GPTRecipe"):
         self.recipe = recipe
-        self.text = Text(recipe.data, recipe.model.context, recipe.model.vocabulary_size)
+        start = recipe.train.initial_weights
+        self.text = Text(
+            recipe.data,
+            recipe.model.context,
+            recipe.model.vocabulary_size,
+            # Weights mean the tokens that they learned, whatever others the corpus might give.
+            tokenizer=tokenizers.parse(tokenizer_of(start)) if start else None,
+        )
         self.source = self.text.source
         config = recipe.train
         self.steps_per_epoch = config.steps_per_epoch or self.text.steps_per_epoch(

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from zoo.language.decoding import Past
+from zoo.language.memory import Past
 from zoo.language.text import TextModel
 from zoo.language.tokenizer import Tokenizer
 from zoo.transformer.gpt import GPT

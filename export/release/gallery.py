@@ -1,0 +1,185 @@
+"""The gallery of a release: a page of all models, and a page for each, as plain files."""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+import zoo
+from export.release import bill, onnx_hub
+from export.release.cards import to_html
+from export.release.models import CARD, Model
+from serving.bundle import TextProcessing
+from zoo.catalogue import INDEX
+
+PAGES = "pages"  # not in the bundles' folders, which hold what their manifests list and no more
+ICON = "icon.svg"
+PICTURE, TEXT = "samples.png", "samples.txt"
+TEXT_LIMIT = 600  # characters of samples in the list of models
+FAMILIES = {
+    "vae": "Variational autoencoders",
+    "gan": "Generative adversarial networks",
+    "transformer": "Transformers",
+}
+
+
+def write(tree: Path, models: Sequence[Model], signed: bool) -> None:
+    """Write `index.html` and a page for each model.
+
+    The pages work from a disk as from a server, ask no other host for anything and need no script.
+    What bundles hold is data for the templates, never a template.
+    """
+    templates = files("export.release") / "templates"
+    (tree / ICON).write_bytes((templates / ICON).read_bytes())
+    style, script = ((templates / name).read_text("utf-8") for name in ("style.css", "copy.js"))
+    environment = Environment(
+        loader=PackageLoader("export.release"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals = {
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": _policy(style, script),
+        "version": zoo.__version__,
+    }
+    shown = [_shown(model) for model in models]
+    index = environment.get_template("index.html").render(
+        groups=list(_groups(shown)),
+        models=shown,
+        size=_size(sum(pin.bytes for model in models for pin in model.entry.files.values())),
+        papers={"index": INDEX.name, "bill": bill.NAME, "onnx": onnx_hub.NAME, "signed": signed},
+    )
+    (tree / "index.html").write_text(index, encoding="utf-8")
+    (tree / PAGES).mkdir()
+    template = environment.get_template("model.html")
+    for model, values in zip(models, shown, strict=True):
+        base = f"../models/{model.name}/"
+        card = (model.folder / CARD).read_text(encoding="utf-8", errors="replace")
+        widths = {PICTURE: values["picture"]["width"]} if values["picture"] else {}
+        html = to_html(card, model.entry.files, base, widths)
+        downloads = [(name, _size(pin.bytes)) for name, pin in model.entry.files.items()]
+        page = template.render(model=values, card=html, base=base, downloads=downloads)
+        (tree / PAGES / f"{model.name}.html").write_text(page, encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Allow the pages their own pictures, style and script, by their hashes, and nothing else."""
+    allowed = [
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in (style, script)
+    ]
+    return (
+        f"default-src 'none'; img-src 'self' file:; style-src {allowed[0]}; "
+        f"script-src {allowed[1]}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _groups(shown: Sequence[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    for family, title in FAMILIES.items():
+        if found := [values for values in shown if values["family"] == family]:
+            yield title, found
+
+
+def _shown(model: Model) -> dict[str, Any]:
+    """Return what the pages show of a model."""
+    manifest = model.manifest
+    return {
+        "name": model.name,
+        "family": manifest.family,
+        "task": manifest.task,
+        "summary": manifest.summary,
+        "metric": _metric(model),
+        "parameters": _count(manifest.parameters),
+        "sizes": [(variant, _size(model.size(variant))) for variant in manifest.variants],
+        "license": manifest.license,
+        "dataset": manifest.provenance.dataset,
+        "dataset_license": manifest.provenance.dataset_license,
+        "picture": _picture(model),
+        "text": _text(model),
+        "page": f"{PAGES}/{model.name}.html",
+        "commands": _commands(model),
+    }
+
+
+def _metric(model: Model) -> dict[str, str] | None:
+    """Return the headline, and what real data get where that was measured: the floor."""
+    headline = model.entry.metric
+    if headline is None:
+        return None
+    floor = model.manifest.metrics[0].get("floor")
+    return {
+        "name": headline.name.replace("_", " "),
+        "value": f"{headline.value:#.4g}",
+        "unit": headline.unit,
+        "floor": f"{floor:#.3g}" if isinstance(floor, int | float) else "",
+    }
+
+
+def _picture(model: Model) -> dict[str, Any] | None:
+    """Return the picture of samples with its size on the page: whole pixels, small ones doubled."""
+    if PICTURE not in model.entry.files:
+        return None
+    try:
+        with Image.open(model.folder / PICTURE) as image:
+            width, height = image.size
+    except OSError:  # of another format, or of none
+        return None
+    scale = 2 if max(width, height) <= 400 else 1
+    source = f"models/{model.name}/{PICTURE}"
+    return {"source": source, "width": width * scale, "height": height * scale}
+
+
+def _text(model: Model) -> str | None:
+    if TEXT not in model.entry.files:
+        return None
+    with (model.folder / TEXT).open(encoding="utf-8", errors="replace") as file:
+        text = file.read(TEXT_LIMIT)
+    return "".join(part for part in text if part.isprintable() or part == "\n")
+
+
+def _commands(model: Model) -> dict[str, str]:
+    """Return the line for a shell and those for Python that draw samples."""
+    name, processing = model.name, model.manifest.processing
+    if isinstance(processing, TextProcessing):
+        shell = f'genzoo generate {name} --prompt "The " --temperature 0.8 --seed 7'
+        what, call = "text", 'generate("The ", temperature=0.8, seed=7)'
+    else:
+        last = processing.classes - 1
+        label, labels = (f" --label {last}", f", labels=[{last}] * 64") if last >= 0 else ("", "")
+        shell = f"genzoo generate {name} -n 64{label} --seed 7 --out {name}.png"
+        what, call = "images", f"generate(64{labels}, seed=7)"
+    return {
+        "Shell": shell,
+        "Python": f'import serving\n\nmodel = serving.load("{name}")\n{what} = model.{call}',
+    }
+
+
+def _size(count: int) -> str:
+    """Return bytes as people read them.
+
+    Example:
+        >>> _size(2157418), _size(900)
+        ('2.2 MB', '0.9 kB')
+    """
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+def _count(number: int) -> str:
+    """Return a number of parameters as people say it.
+
+    Example:
+        >>> _count(1824289), _count(739020), _count(100)
+        ('1.8 million', '739 thousand', '100')
+    """
+    if number >= 1e6:
+        return f"{number / 1e6:.1f} million"
+    return f"{number / 1e3:.0f} thousand" if number >= 1e3 else str(number)

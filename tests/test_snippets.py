@@ -1,0 +1,144 @@
+"""The snippets draw, without this package, what this package draws."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+import serving
+from zoo.catalogue import models
+from zoo.hub import find
+
+SNIPPETS = Path(__file__).parent.parent / "docs/snippets"
+PAINTERS = [name for name, entry in models().items() if entry.family in ("vae", "gan")]
+DRAWN = ["cgan-mnist", "cvae-mnist", "vae-mnist-dense"]  # labels, a prior for each, neither
+SEED, LABEL, SIDE = 7, 3, 4
+UNREACHABLE = re.compile(r"ENOTFOUND|ECONN|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|network|proxy")
+HEADER = "onnxruntime_cxx_api.h"
+HEADERS = [
+    os.environ.get("ONNXRUNTIME_INCLUDE", ""),
+    "/usr/include/onnxruntime",
+    "/usr/include/onnxruntime/core/session",
+    "/usr/local/include/onnxruntime",
+    "/usr/local/include",
+]
+
+
+@pytest.fixture(scope="session")
+def node(request):
+    """A function that runs a snippet by Node, beside an installed onnxruntime-node."""
+    if not shutil.which("npm") or not shutil.which("node"):
+        pytest.skip("there is no node with npm on this machine")
+    folder = request.config.cache.mkdir("node")
+    package = "onnxruntime-node@^1.24"
+    # Its install script would fetch the libraries for CUDA; those for the CPU are in the package.
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
+    done = run("npm", "install", *options, "--prefix", folder, package, check=False)
+    if done.returncode and UNREACHABLE.search(done.stderr):
+        pytest.skip(f"the package registry cannot be reached for {package}")
+    assert done.returncode == 0, done.stderr
+    for snippet in SNIPPETS.glob("*.mjs"):
+        shutil.copy(snippet, folder)
+    return lambda name, *arguments: run("node", folder / name, *arguments)
+
+
+@pytest.fixture(scope="session")
+def draw(tmp_path_factory):
+    """The snippet in C++, compiled and linked with the library of the Python package."""
+    if not shutil.which("g++"):
+        pytest.skip("there is no g++ on this machine")
+    headers = next((path for path in HEADERS if path and Path(path, HEADER).is_file()), None)
+    libraries = sorted(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so.1*"))
+    if headers is None:
+        pytest.skip(f"{HEADER} is not on this machine; ONNXRUNTIME_INCLUDE says where it is")
+    if not libraries:
+        pytest.skip("the Python package of ONNX Runtime holds no libonnxruntime.so here")
+    folder = tmp_path_factory.mktemp("cpp")
+    for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
+        (folder / name).symlink_to(libraries[-1])
+    options = ["-std=c++17", "-O1", "-Wall", "-Werror", "-isystem", headers, "-L", folder]
+    options += ["-lonnxruntime", f"-Wl,-rpath,{folder}", "-o", folder / "draw"]
+    run("g++", SNIPPETS / "draw.cpp", *options)
+    return folder / "draw"
+
+
+def run(*command, check=True):
+    command = [*map(str, command)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def assert_drawn(path, name):
+    """The picture is the one that this package draws, up to rounding."""
+    model = serving.load(name, device="cpu")
+    images = model.generate(SIDE**2, labels=LABEL if model.classes else None, seed=SEED)
+    _, height, width, _ = images.shape
+    sheet = images.reshape(SIDE, SIDE, height, width).swapaxes(1, 2)
+    expected = sheet.reshape(SIDE * height, SIDE * width).astype(int)
+    with Image.open(path) as picture:
+        found = np.asarray(picture).astype(int)
+    assert found.shape == expected.shape and np.abs(found - expected).max() <= 1
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_python(name, tmp_path):
+    out = tmp_path / "digits.png"
+    options = ["--seed", SEED, "--label", LABEL]
+    run(sys.executable, SNIPPETS / "draw.py", find(name).directory, out, *options)
+    assert_drawn(out, name)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_javascript(name, node, tmp_path):
+    out = tmp_path / "digits.pgm"
+    node("draw.mjs", find(name).directory, out, SEED, LABEL)
+    assert_drawn(out, name)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_cpp(name, draw, tmp_path):
+    out = tmp_path / "digits.pgm"
+    run(draw, find(name).directory, out, SEED, LABEL)
+    assert_drawn(out, name)
+
+
+@pytest.mark.parametrize("name", PAINTERS)
+def test_every_graph_gives_its_test_vectors_in_javascript(name, node, tmp_path):
+    bundle = find(name).directory
+    run(sys.executable, SNIPPETS / "unpack_vectors.py", bundle, tmp_path)
+    lines = node("check.mjs", bundle, tmp_path).stdout.splitlines()
+    checked = {(line.split()[1], line.split()[2]) for line in lines if line.startswith("ok ")}
+    entry = models()[name]
+    assert checked == {
+        (variant, file) for variant, files in entry.variants.items() for file in files
+    }
+    assert len(lines) >= len(checked)
+
+
+def test_wrong_results_fail_in_javascript(node, tmp_path):
+    bundle = find("cgan-mnist").directory
+    run(sys.executable, SNIPPETS / "unpack_vectors.py", bundle, tmp_path)
+    path = tmp_path / "generator.outputs.image.bin"
+    path.write_bytes(np.full(path.stat().st_size // 4, np.nan, "<f4").tobytes())
+    with pytest.raises(AssertionError, match="FAILED fp32"):
+        node("check.mjs", bundle, tmp_path)
+
+
+def test_the_snippets_in_python_need_little():
+    for path in SNIPPETS.glob("*.py"):
+        imported = set()
+        for found in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(found, ast.Import):
+                imported |= {alias.name for alias in found.names}
+            elif isinstance(found, ast.ImportFrom):
+                imported.add(found.module)
+        assert imported - sys.stdlib_module_names <= {"numpy", "onnxruntime", "PIL"}

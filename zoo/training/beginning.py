@@ -1,0 +1,96 @@
+"""Where a run begins that does not begin at random: another run, a bundle or a published model."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from zoo import presets
+from zoo.errors import UsageError
+from zoo.recipe import Recipe
+from zoo.training.workdir import WorkDir
+
+TUNING_RATE = 0.1  # of the learning rate of the model's own recipe
+
+
+def fine_tuning(
+    source: str | Path, overrides: dict[str, Any] | None = None, *, quick: bool = False
+) -> Recipe:
+    """Return the recipe that goes on from a finished model: its own, at a tenth of the rate.
+
+    Args:
+        source: a work directory, a bundle, or a name of `genzoo list`.
+        overrides: values by dotted key, such as `{"data.name": "./photos"}`.
+        quick: shrink the recipe to seconds, on the same code path. Overrides win.
+
+    Raises:
+        UsageError: there is no such model, or a key or value is not valid.
+
+    Example:
+        >>> recipe = fine_tuning("dcgan-mnist", {"data.name": "./photos", "data.resize": True})
+        >>> recipe.name, recipe.train.initial_weights
+        ('dcgan-mnist-tuned', 'dcgan-mnist')
+    """
+    found = recipe_of(source)
+    changes = {
+        "name": f"{found.name.removesuffix('-tuned')}-tuned",
+        "train.initial_weights": str(source),
+        "train.learning_rate": TUNING_RATE * found.train.learning_rate,
+    }
+    return found.changed(changes | (overrides or {}), quick=quick)
+
+
+def recipe_of(source: str | Path) -> Recipe:
+    """Return the recipe of a run, a bundle or a published model."""
+    directory = WorkDir(source)
+    return directory.read_recipe() if _is_run(source) else presets.recipe_of(source)
+
+
+def tokenizer_of(source: str | Path) -> bytes:
+    """Return the content of the `tokenizer.json` of a run, a bundle or a published model.
+
+    Raises:
+        UsageError: a run that has none.
+    """
+    if not _is_run(source):
+        return presets.tokenizer_of(source)
+    path = WorkDir(source).tokenizer
+    if not path.is_file():
+        raise UsageError(f"{source} has no {path.name}; it is no run of a model of text")
+    return path.read_bytes()
+
+
+def copy_weights(model: keras.Model, source: str | Path) -> None:
+    """Copy the weights of a run, a bundle or a published model into `model`.
+
+    Raises:
+        UsageError: there is no such thing, or its weights have other shapes.
+    """
+    other = from_workdir(source) if _is_run(source) else presets.from_preset(source)
+    ours, theirs = model.trainable_variables, other.trainable_variables
+    if [variable.shape for variable in ours] != [variable.shape for variable in theirs]:
+        raise UsageError(
+            f"the weights of {source} do not fit the recipe's [model] table, which may differ from "
+            "that of the source in objective, samples, beta and free_bits"
+        )
+    for target, value in zip(ours, theirs, strict=True):
+        target.assign(value.numpy())
+
+
+def from_workdir(workdir: str | Path) -> keras.Model:
+    """Rebuild the model of a run with the weights that validated best.
+
+    Raises:
+        UsageError: the directory holds no run, or one that has not completed an epoch.
+    """
+    directory = WorkDir(workdir)
+    recipe = directory.read_recipe()
+    if not directory.best_weights.is_file():
+        raise UsageError(f"{workdir} has no weights yet; train it with --resume first")
+    model = recipe.build()
+    model.load_weights(directory.best_weights)
+    return model
+
+
+def _is_run(source: str | Path) -> bool:
+    return WorkDir(source).recipe.is_file()
