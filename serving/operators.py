@@ -1,6 +1,6 @@
 """The operators that a graph of the zoo may hold."""
 
-# All of the ONNX standard, up to operator set 28. None of them reads a file or runs other code.
+# The whole ONNX standard, up to operator set 28. None of them reads a file or runs other code.
 _STANDARD = """
 Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool
 BatchNormalization Bernoulli BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor
@@ -32,6 +32,7 @@ QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearGlobalAveragePool QLine
 QLinearMul QLinearSigmoid QLinearSoftmax QuantizeLinear QuickGelu RotaryEmbedding
 SkipLayerNormalization SkipSimplifiedLayerNormalization
 """
-OPERATORS = {"": frozenset(_STANDARD.split()), "com.microsoft": frozenset(_RUNTIME.split())}
+STANDARD = frozenset(_STANDARD.split())
+OPERATORS = {"com.microsoft": frozenset(_RUNTIME.split())}  # of other domains than the standard's
 # tf2onnx and the quantizer import these in every model, used or not.
-IMPORTS = {"ai.onnx.ml", *OPERATORS}
+IMPORTS = {"", "ai.onnx.ml", *OPERATORS}

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from serving.bundle import BundleError, Interface, Port
-from serving.operators import IMPORTS, OPERATORS
+from serving.operators import IMPORTS, OPERATORS, STANDARD
 
 MAX_DEPTH = 24  # messages within messages; a loop within a loop within a branch needs 14
 
@@ -275,7 +275,7 @@ def _check_size(tensor: dict[str, Any]) -> None:
 def _check_operators(nodes: list[dict[str, Any]]) -> None:
     for node in nodes:
         domain, operator = node.get("domain", ""), node.get("op_type", "")
-        if operator not in OPERATORS.get(domain, ()):
+        if operator not in (OPERATORS.get(domain, ()) if domain else STANDARD):
             name = f"{domain}.{operator}" if domain else operator
             raise _RefusedError(f"operator '{name}' is not on the list of allowed ones")
 
