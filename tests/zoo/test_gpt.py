@@ -14,7 +14,7 @@ from zoo.language.memory import PaddedMemory
 from zoo.language.sampling import Sampler, SamplingConfig
 from zoo.training import devices
 from zoo.training.optimizers import SGD
-from zoo.transformer import GPT, GPTConfig
+from zoo.transformer import GPT, GPTConfig, dropout
 from zoo.transformer.attention import attend
 from zoo.transformer.gpt import token_nats
 
@@ -175,20 +175,24 @@ def test_every_weight_learns(kind):
         assert gradient is not None and np.any(tf.convert_to_tensor(gradient)), variable.path
 
 
-def test_the_gradient_of_attention_is_that_of_the_plain_formula():
+@pytest.mark.parametrize("dropped", [0.0, 0.3])
+def test_the_gradient_of_attention_is_that_of_the_plain_formula(dropped):
     generator = np.random.RandomState(0)
     shapes = [(2, 3, 10, 4), (2, 3, 5, 4), (2, 3, 5, 4), (2, 3, 10, 4)]
     inputs = [tf.constant(generator.normal(0, 1, shape), tf.float32) for shape in shapes]
     hidden = tf.where(generator.random((1, 1, 10, 5)) < 0.3, -3e4, 0.0)
 
-    def plain(query, key, value, hidden):
-        return tf.nn.softmax(query @ tf.transpose(key, (0, 1, 3, 2)) + hidden) @ value
+    kept = tf.cast(generator.random((2, 3, 10, 5)) >= dropped, tf.float32) / (1 - dropped)
+
+    def plain(query, key, value, hidden, kept):
+        weights = tf.nn.softmax(query @ tf.transpose(key, (0, 1, 3, 2)) + hidden)
+        return (weights * kept) @ value
 
     gradients = []
     for function in (plain, attend):
         with tf.GradientTape() as tape:
             tape.watch(inputs[:3])
-            result = tf.reduce_sum(function(*inputs[:3], hidden) * inputs[3])
+            result = tf.reduce_sum(function(*inputs[:3], hidden, kept) * inputs[3])
         gradients.append([result, *tape.gradient(result, inputs[:3])])
     for ours, theirs in zip(*gradients, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -223,6 +227,22 @@ def test_the_last_matrix_of_a_branch_begins_smaller_the_deeper_the_model(layers)
         for matrix in (block.attention.merge, block.feed_forward.contract):
             assert np.std(matrix.kernel) == pytest.approx(last, rel=0.05)
         assert np.std(block.attention.project.kernel) == pytest.approx(0.02, rel=0.05)
+
+
+def test_attention_drops_some_of_what_it_takes_while_training_and_keeps_the_mean():
+    model = tiny_gpt.model(attention_dropout=0.5, layers=1)
+    ids = tiny_gpt.ids(1, 12)
+    expected = np.asarray(model(ids))
+    np.testing.assert_array_equal(model(ids), expected)
+    drawn = np.stack([model(ids, training=True) for _ in range(3)])
+    assert np.ptp(drawn, axis=0).max() > 0.1
+
+    values = np.random.RandomState(0).normal(size=(2000, 1, 3, 4)).astype("float32")
+    values[:] = values[:1]  # the same at every draw
+    kept = dropout.kept(values, (1, 3, 3), 0.5, model.dropout_seed)
+    hidden = np.zeros((1, 1, 3, 3), "float32")
+    mean = np.asarray(attend(values, values, values, hidden, kept)).mean(axis=0)
+    np.testing.assert_allclose(mean, attend(values, values, values, hidden)[0], atol=0.1)
 
 
 def test_dropout_is_for_training_only_and_keeps_the_mean():
@@ -285,10 +305,10 @@ def weights_after_one_step(where: str, count: int, parts: int = 1, **changes) ->
     return [*after, *loss, model.dropout_seed.state.numpy()]
 
 
-@pytest.mark.parametrize(("count", "dropout"), [(5, 0.3), (1, 0.0)])
-def test_one_sgd_step_on_two_devices_equals_one_on_one(count, dropout):
+@pytest.mark.parametrize(("count", "rate"), [(5, 0.3), (1, 0.0)])
+def test_one_sgd_step_on_two_devices_equals_one_on_one(count, rate):
     one, two = (
-        weights_after_one_step(where, count, dropout=dropout, layers=1)
+        weights_after_one_step(where, count, dropout=rate, attention_dropout=rate, layers=1)
         for where in ("cpu", "cpu:2")
     )
     for ours, theirs in zip(two, one, strict=True):
@@ -296,12 +316,13 @@ def test_one_sgd_step_on_two_devices_equals_one_on_one(count, dropout):
 
 
 @pytest.mark.parametrize(
-    ("where", "count", "parts", "dropout"),
+    ("where", "count", "parts", "rate"),
     [("cpu", 6, 2, 0.3), ("cpu:2", 8, 4, 0.0), ("cpu:2", 7, 2, 0.3), ("cpu:2", 3, 4, 0.3)],
 )
-def test_a_step_in_parts_equals_one_on_one_device(where, count, parts, dropout):
-    whole = weights_after_one_step("cpu", count, dropout=dropout, layers=1)
-    in_parts = weights_after_one_step(where, count, parts, dropout=dropout, layers=1)
+def test_a_step_in_parts_equals_one_on_one_device(where, count, parts, rate):
+    kind = {"dropout": rate, "attention_dropout": rate, "layers": 1}
+    whole = weights_after_one_step("cpu", count, **kind)
+    in_parts = weights_after_one_step(where, count, parts, **kind)
     for ours, theirs in zip(in_parts, whole, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 

@@ -2,8 +2,10 @@
 
 import math
 
+import keras
 from keras import KerasTensor, initializers, layers, ops
 
+from zoo.transformer import dropout
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.rotary import turned
 
@@ -14,6 +16,7 @@ class Attention(layers.Layer):
     Args:
         config: of the model.
         spread, last: standard deviation of the initial weights of the first and the last matrix.
+        seeds: of the dropout.
 
     Call arguments:
         x: `(B, T, W)`.
@@ -21,13 +24,22 @@ class Attention(layers.Layer):
             must not see; the same for each of the G query heads that share a key head.
         turn: cosine and sine of the rotary angles, `(B, 1, T, head_size / 2)` or 1 for B.
         past: keys and values `(B, kv_heads, S, head_size)` of the tokens before.
+        training: whether to drop some of what a token takes from others.
 
     Returns:
         `(B, T, W)`, and the keys and values of all S + T tokens.
     """
 
-    def __init__(self, config: GPTConfig, spread: float, last: float, **kwargs):
+    def __init__(
+        self,
+        config: GPTConfig,
+        spread: float,
+        last: float,
+        seeds: keras.random.SeedGenerator,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        self.rate, self.seeds = config.attention_dropout, seeds
         self.heads, self.kv_heads = config.heads, config.key_value_heads
         self.head_size = config.head_size
         # Queries, keys and values by one matrix: one large product is faster than three.
@@ -54,6 +66,7 @@ class Attention(layers.Layer):
         hidden: KerasTensor,
         turn: tuple[KerasTensor, KerasTensor] | None = None,
         past: tuple[KerasTensor, KerasTensor] | None = None,
+        training: bool = False,
     ) -> tuple[KerasTensor, tuple[KerasTensor, KerasTensor]]:
         length = ops.shape(x)[1]
         heads, kv_heads, size = self.heads, self.kv_heads, self.head_size
@@ -69,14 +82,22 @@ class Attention(layers.Layer):
         # The query heads of a group lie side by side as rows of one product with their key head.
         rows = heads // kv_heads * length  # G T
         query = ops.reshape(query * (1 / math.sqrt(size)), (-1, kv_heads, rows, size))
-        mixed = attend(query, key, value, hidden)  # (B, kv_heads, G T, D)
+        kept = None
+        if training and self.rate:
+            shape = (kv_heads, rows, ops.shape(key)[2])
+            kept = dropout.kept(x, shape, self.rate, self.seeds)  # (B, kv_heads, G T, S + T)
+        mixed = attend(query, key, value, hidden, kept)  # (B, kv_heads, G T, D)
         mixed = ops.reshape(mixed, (-1, heads, length, size))
         mixed = ops.transpose(mixed, (0, 2, 1, 3))  # (B, T, heads, D)
         return self.merge(ops.reshape(mixed, (-1, length, heads * size))), (key, value)
 
 
 def attend(
-    query: KerasTensor, key: KerasTensor, value: KerasTensor, hidden: KerasTensor
+    query: KerasTensor,
+    key: KerasTensor,
+    value: KerasTensor,
+    hidden: KerasTensor,
+    kept: KerasTensor | None = None,
 ) -> KerasTensor:
     """Return the mean of `value` that each query takes, `(B, K, Q, D)`.
 
@@ -84,6 +105,7 @@ def attend(
         query: `(B, K, Q, D)`.
         key, value: `(B, K, S, D)`.
         hidden: added to the scores, `(B or 1, 1, Q, S)`; it has no gradient.
+        kept: dropout, a factor for each weight, `(B, K, Q, S)`; it has no gradient.
 
     The gradient of the softmax needs, for each query, the sum over tokens of weight times gradient.
     That is also the sum over D of result times gradient, of far fewer numbers (Dao et al. 2022,
@@ -95,7 +117,8 @@ def attend(
         # In float32: bfloat16 has too few digits for a sum over many tokens.
         scores = ops.cast(scores, "float32") + ops.cast(hidden, "float32")
         weights = ops.cast(ops.softmax(scores), value.dtype)
-        mixed = ops.matmul(weights, value)  # (B, K, Q, D)
+        left = weights if kept is None else weights * kept
+        mixed = ops.matmul(left, value)  # (B, K, Q, D)
 
         def backward(
             *gradient: KerasTensor, upstream: KerasTensor | None = None
@@ -104,11 +127,12 @@ def attend(
             product = ops.cast(of_mixed, "float32") * ops.cast(mixed, "float32")
             mean = ops.sum(product, axis=-1, keepdims=True)  # (B, K, Q, 1)
             of_weights = ops.matmul(of_mixed, _transposed(value))  # (B, K, Q, S)
+            of_weights = of_weights if kept is None else of_weights * kept
             of_scores = weights * ops.cast(ops.cast(of_weights, "float32") - mean, value.dtype)
             return (
                 ops.matmul(of_scores, key),
                 _transposed(ops.matmul(_transposed(query), of_scores)),
-                _transposed(ops.matmul(_transposed(of_mixed), weights)),
+                _transposed(ops.matmul(_transposed(of_mixed), left)),
             )
 
         return mixed, backward

@@ -13,9 +13,9 @@ import math
 import keras
 from keras import KerasTensor, initializers, layers, ops
 
-from zoo.training import replicas
 from zoo.transformer.attention import Attention
 from zoo.transformer.config import GPTConfig
+from zoo.transformer.dropout import Dropout
 
 EPSILON = 1e-5  # of both normalisations
 
@@ -35,7 +35,7 @@ class Block(layers.Layer):
         super().__init__(**kwargs)
         last = spread / math.sqrt(2 * config.layers)
         self.attention_norm = normalisation(config, "attention_norm")
-        self.attention = Attention(config, spread, last, name="attention")
+        self.attention = Attention(config, spread, last, seeds, name="attention")
         self.feed_forward_norm = normalisation(config, "feed_forward_norm")
         self.feed_forward = FeedForward(config, spread, last, name="feed_forward")
         self.dropout = Dropout(config.dropout, seeds, name="dropout")
@@ -57,7 +57,9 @@ class Block(layers.Layer):
         past: tuple[KerasTensor, KerasTensor] | None = None,
         training: bool = False,
     ) -> tuple[KerasTensor, tuple[KerasTensor, KerasTensor]]:
-        attended, present = self.attention(self.attention_norm(x), hidden, turn, past)
+        attended, present = self.attention(
+            self.attention_norm(x), hidden, turn, past, training=training
+        )
         x = x + self.dropout(attended, training=training)
         fed = self.feed_forward(self.feed_forward_norm(x))
         return x + self.dropout(fed, training=training), present
@@ -92,36 +94,6 @@ class FeedForward(layers.Layer):
             return self.contract(gate * opened * x)
         # The tanh form, in bfloat16 half the cost of the exact one.
         return self.contract(ops.gelu(x, approximate=True))
-
-
-class Dropout(layers.Layer):
-    """Zeroes a share of the values and scales up the rest, while training.
-
-    A value's fate depends on its example and not on the device that holds it.
-
-    Args:
-        rate: the share.
-        seeds: where the random numbers come from.
-
-    Reference:
-        Srivastava et al. 2014.
-    """
-
-    def __init__(self, rate: float, seeds: keras.random.SeedGenerator, **kwargs):
-        super().__init__(**kwargs)
-        self.rate = rate
-        self.seeds = seeds
-
-    def call(self, x: KerasTensor, training: bool = False) -> KerasTensor:
-        if not training or self.rate == 0:
-            return x
-        batch, *rest = ops.shape(x)
-        drawn = replicas.own_rows(
-            lambda rows: keras.random.uniform((rows, *rest), seed=self.seeds, dtype="float32"),
-            batch,
-        )
-        kept = ops.cast(drawn >= self.rate, x.dtype)
-        return x * kept * (1 / (1 - self.rate))
 
 
 def normalisation(config: GPTConfig, name: str) -> layers.Layer:

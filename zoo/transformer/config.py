@@ -33,6 +33,8 @@ class GPTConfig(Config):
         bias: whether the linear maps have biases, and LayerNorm its shift.
         dropout: share of values dropped from the embedding and from each residual branch while
             training.
+        attention_dropout: share of the weights by which a token takes from others that is dropped
+            while training; costs a random number for each pair of tokens.
         rotary_base: `rotary` only; the slowest angle turns once in about this many tokens.
     """
 
@@ -50,6 +52,7 @@ class GPTConfig(Config):
     tied_embeddings: bool = True
     bias: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     rotary_base: Annotated[float, Field(gt=1)] = 10000.0
 
     @model_validator(mode="after")

@@ -8,8 +8,9 @@ from keras import KerasTensor, initializers, layers, ops
 
 from zoo.training import replicas
 from zoo.training.accumulation import Accumulating
-from zoo.transformer.block import Block, Dropout, normalisation
+from zoo.transformer.block import Block, normalisation
 from zoo.transformer.config import GPTConfig
+from zoo.transformer.dropout import Dropout
 from zoo.transformer.rotary import Rotary
 
 INITIAL_SPREAD = 0.02  # standard deviation of initial weights, as in GPT-2
