@@ -91,6 +91,19 @@ def test_the_ablation_shows_what_was_measured():
             assert f"| {row[name]:.3f} |" in line
 
 
+def test_the_speed_shown_is_what_was_measured():
+    lines = [line for line in TEXT.splitlines() if line.startswith("|")]
+    training = json.loads((ROOT / "docs/training.json").read_text())
+    for row in (row for row in training if row["step"] != "genzoo"):
+        kind = {"gpt": "| GPT,", "dcgan": "| DCGAN of"}[row["model"]]
+        line = next(line for line in lines if line.startswith(kind) and row["precision"] in line)
+        assert f"| {row['ratio']:.2f} |" in line
+    for shape, name in (("4x128", "4 layers x 128"), ("6x384", "6 layers x 384")):
+        for row in json.loads((ROOT / f"docs/text-{shape}.json").read_text()):
+            line = next(line for line in lines if f"| {name} | {row['kind']} |" in line)
+            assert f"| {row['ratio']:.2f} |" in line or row["way"] == "genzoo, fused"
+
+
 def test_every_picture_is_there():
     for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", TEXT):
         assert (ROOT / target).is_file(), target
