@@ -10,6 +10,7 @@ from export import publish
 from tests.export.site import served
 from tests.serving.tiny_bundle import reseal, write_bundle
 from zoo import pictures
+from zoo.catalogue import models
 
 FLAGS = [
     "--headless=new",
@@ -137,7 +138,8 @@ def test_pages_hold_no_markup_of_bundles(gallery):
 
 def test_every_model_has_its_card_and_what_to_copy(gallery):
     html = (gallery / "index.html").read_text()
-    for words in ("genzoo generate cgan-mnist", "--label", "2.364", "int8", "CC BY-SA 3.0"):
+    metric = f"{models()['cgan-mnist'].metric.value:#.4g}"
+    for words in ("genzoo generate cgan-mnist", "--label", metric, "int8", "CC BY-SA 3.0"):
         shown = html.replace("</span> <span>", " ")
         assert words in shown, words
     page = (gallery / "pages" / "cgan-mnist.html").read_text()
