@@ -19,6 +19,7 @@ from export.gpt_graphs import graphs
 from serving.bundle import read_manifest
 from serving.verify import verify
 from tests.zoo.test_gpt_training import recipe
+from zoo.catalogue import models
 from zoo.language.text import TextModel
 from zoo.transformer.writer import writer
 
@@ -124,24 +125,36 @@ def genai():
     return pytest.importorskip("onnxruntime_genai", reason="comes for some platforms only")
 
 
+def assert_the_same_tokens(genai, served, prompt):
+    """GenAI and this package write the same greedy tokens, 100 if the window has room."""
+    model = genai.Model(str(served.directory))
+    tokenizer = genai.Tokenizer(model)
+    ids = served.tokenizer.encode(prompt)
+    assert tokenizer.encode(prompt).tolist() == ids
+    count = min(100, served.context - len(ids))
+    settings = genai.GeneratorParams(model)
+    settings.set_search_options(max_length=len(ids) + count, do_sample=False)
+    generator = genai.Generator(model, settings)
+    generator.append_tokens(ids)
+    while not generator.is_done():
+        generator.generate_next_token()
+    found = generator.get_sequence(0)[len(ids) :].tolist()
+    expected = served.complete(prompt, count, temperature=0)[0]
+    assert tuple(found) == expected.ids
+    assert tokenizer.decode(found) == served.tokenizer.decode(expected.ids)
+
+
 def test_onnxruntime_genai_writes_the_same_tokens(genai, bundle):
     served = serving.load(bundle, device="cpu")
-    model = genai.Model(str(bundle))
-    tokenizer = genai.Tokenizer(model)
     for prompt in ("The ", "class A:\n    x = [1]\n"):
-        ids = served.tokenizer.encode(prompt)
-        assert tokenizer.encode(prompt).tolist() == ids
-        count = min(100, CONTEXT - len(ids))
-        settings = genai.GeneratorParams(model)
-        settings.set_search_options(max_length=len(ids) + count, do_sample=False)
-        generator = genai.Generator(model, settings)
-        generator.append_tokens(ids)
-        while not generator.is_done():
-            generator.generate_next_token()
-        found = generator.get_sequence(0)[len(ids) :].tolist()
-        expected = served.complete(prompt, count, temperature=0)[0]
-        assert tuple(found) == expected.ids
-        assert tokenizer.decode(found) == served.tokenizer.decode(expected.ids)
+        assert_the_same_tokens(genai, served, prompt)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, entry in models().items() if entry.family == "transformer"]
+)
+def test_onnxruntime_genai_runs_what_is_published(genai, name):
+    assert_the_same_tokens(genai, serving.load(name, device="cpu"), "The ")
 
 
 def test_the_snippet_on_the_card_runs_without_this_project(genai, bundle):
