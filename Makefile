@@ -32,13 +32,17 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.text
 	$(BIN)/python -m tests.bench.training
 
 # The bundles that ship with the package, from finished runs in runs/NAME.
 models: $(READY)
-	for name in vae-mnist-dense cvae-mnist dcgan-mnist cgan-mnist gpt-shakespeare-nano gpt-python-topics; \
+	for name in vae-mnist-dense cvae-mnist dcgan-mnist cgan-mnist; \
 	  do $(BIN)/genzoo export runs/$$name --out zoo/models/$$name --formats onnx \
 	  --variants fp32,fp16,int8 || exit 1; done
+	for name in gpt-shakespeare-nano gpt-python-topics; \
+	  do $(BIN)/genzoo export runs/$$name --out zoo/models/$$name --formats onnx \
+	  --variants fp32,fp16,int8,fused,fused-int8,fused-int4 || exit 1; done
 	$(BIN)/genzoo export runs/vae-mnist-iwae --name vae-mnist --out zoo/models/vae-mnist --formats onnx
 	$(BIN)/python -m zoo.catalogue
 

@@ -112,7 +112,7 @@ def publish(
         Path | None, typer.Option(help="Sign the index with this elliptic-curve private key (PEM).")
     ] = None,
     variants: Annotated[
-        str | None, typer.Option(help="Of work directories: fp32, fp16 and int8; fp32 if none.")
+        str | None, typer.Option(help="Of work directories, as of `genzoo export`; fp32 if none.")
     ] = None,
 ) -> None:
     """Make a release of models: a folder that any file server can host."""

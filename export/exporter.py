@@ -48,7 +48,7 @@ def export(
         formats: `onnx`, `saved_model`, or both.
         variants: of the ONNX graphs: `fp32`, `fp16`, `int8`; of a Transformer also `fused`,
             `fused-int8` and `fused-int4`, for ONNX Runtime alone.
-        name: of the model; that of the recipe unless given.
+        name: of the model; that of the recipe, or of the bundle, unless given.
 
     Returns:
         `out`, which now holds a bundle.
@@ -70,7 +70,7 @@ def export(
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(f"name '{name}' will not do; expected a-z, 0-9 and -, 64 at most")
     with opened(workdir) as run, replacing_directory(Path(out)) as directory:
-        _Exporter(run, family_of(run), directory).write(formats, variants, name or run.recipe.name)
+        _Exporter(run, family_of(run), directory).write(formats, variants, name or run.name)
     return Path(out)
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,12 +31,14 @@ class Run:
         recipe: what was trained.
         model: with the weights that validated best.
         record: `training.json`.
+        name: of the model: that of the bundle it is restored from, or else that of the recipe.
     """
 
     directory: WorkDir
     recipe: Recipe
     model: keras.Model
     record: dict[str, Any]
+    name: str
 
     @property
     def weights(self) -> Path:
@@ -92,21 +94,20 @@ def opened(source: str | Path) -> Iterator[Run]:
         yield open_run(source)
         return
     with TemporaryDirectory() as place:
-        _restore(source, WorkDir(place))
-        yield open_run(place)
+        name = _restore(source, WorkDir(place))
+        yield replace(open_run(place), name=name)
 
 
 def _is_bundle(source: str | Path) -> bool:
     return source in models() or (Path(source) / MANIFEST_NAME).is_file()
 
 
-def _restore(source: str | Path, directory: WorkDir) -> None:
-    """Lay out a work directory from what a bundle keeps of the run that it is of."""
+def _restore(source: str | Path, directory: WorkDir) -> str:
+    """Lay out a work directory from what a bundle keeps of the run it is of; return its name."""
     found = find(source)
     manifest = open_manifest(found)
     provenance = manifest.provenance
-    recipe = Recipe.parse(provenance.recipe, f"recipe of {source}")
-    directory.claim(recipe.model_copy(update={"name": manifest.name}))
+    directory.claim(Recipe.parse(provenance.recipe, f"recipe of {source}"))
     directory.best_weights.write_bytes(read_listed(found.directory, manifest, WEIGHTS))
     if isinstance(manifest.processing, TextProcessing):
         name = manifest.processing.tokenizer
@@ -114,6 +115,7 @@ def _restore(source: str | Path, directory: WorkDir) -> None:
     directory.write_record(provenance.model_dump(exclude={"recipe"}))
     metrics = {"weights_sha256": sha256(directory.best_weights), "metrics": manifest.metrics}
     directory.metrics.write_text(json.dumps(metrics), encoding="utf-8")
+    return manifest.name
 
 
 def open_run(workdir: str | Path) -> Run:
@@ -138,4 +140,4 @@ def open_run(workdir: str | Path) -> Run:
         record = {}
     if "dataset" not in record:
         raise ExportError(f"{directory.record} is missing or not whole; train with --resume first")
-    return Run(directory, recipe, model, record)
+    return Run(directory, recipe, model, record, recipe.name)

@@ -19,3 +19,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from zoo.training import devices
 
         devices.strategy("cpu:2")
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of the test's own, no mirrors, and no waiting between attempts."""
+    from zoo.hub import http
+
+    for name in ("GENZOO_MIRROR", "GENZOO_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GENZOO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(http, "BACKOFF", 0)

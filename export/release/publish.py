@@ -41,7 +41,7 @@ def publish(
             or a name of the catalogue.
         to: the release's directory. A release that is there is replaced, anything else refused.
         key: a file with an elliptic-curve private key in PEM, to sign the index with.
-        variants: of the work directories: `fp32`, `fp16`, `int8`; `fp32` alone if None.
+        variants: of the work directories, see `export.export`; `fp32` alone if None.
 
     Returns:
         `to`, which now holds a release; see `export.release`.

@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime
 
 import serving
+from tests.bench.turns import ratios
 from zoo.catalogue import models
 from zoo.hub import find
 
@@ -47,15 +48,12 @@ def measure(name: str, batch: int) -> Iterator[dict]:
         for call, function in calls.items():
             seconds[call].append(_timed(function, repeats[call]))
     for call, times in seconds.items():
-        ratios = [bare / ours for bare, ours in zip(seconds["bare session"], times, strict=True)]
         yield {
             "model": name,
             "batch": batch,
             "call": call,
             "images_per_second": batch / statistics.median(times),
-            "ratio": statistics.median(ratios),
-            "lowest": min(ratios),
-            "highest": max(ratios),
+            **ratios(times, seconds["bare session"]),
         }
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,12 +18,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from serving.bundle import Interface
 from serving.gpt import GraphStep
 from serving.memory import SharedMemory
 from serving.session import Session
+from tests.bench.turns import ratios, timed
 from zoo.data import tokenizers
 from zoo.language.text import TextModel
 from zoo.language.tokenizer import Tokenizer
+from zoo.transformer.config import GPTConfig
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 SAMPLED = {"temperature": 0.8, "top_k": 40}
@@ -37,10 +39,10 @@ def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        config = _export(arguments, folder)
+        interface, config = _export(arguments, folder)
         rows = []
         for kind, settings in (("sampled", SAMPLED), ("greedy", GREEDY)):
-            ways = dict(_ways(folder, config, settings, arguments))
+            ways = dict(_ways(folder, interface, config, settings, arguments))
             rows += [{"kind": kind} | row for row in measure(ways, arguments)]
     print(f"{'':<10}{'way':<34}{'tokens/s':>10}{'ours/theirs':>13}  spread")
     for row in rows:
@@ -55,34 +57,23 @@ def main() -> None:
 
 def measure(ways: dict[str, Write], arguments: argparse.Namespace) -> Iterator[dict]:
     """Yield the tokens per second of each way, and the first one's over it, round by round."""
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for write in ways.values():
+    for write in ways.values():  # the first allocates
         write()
-    for _ in range(arguments.rounds):
-        for way, write in ways.items():
-            start = time.perf_counter()
-            write()
-            seconds[way].append(time.perf_counter() - start)
+    seconds = timed(ways, arguments.rounds)
     ours = next(iter(seconds.values()))
     for way, times in seconds.items():
-        ratios = [theirs / own for theirs, own in zip(times, ours, strict=True)]
-        yield {
-            "way": way,
-            "tokens_per_second": arguments.tokens / statistics.median(times),
-            "ratio": statistics.median(ratios),
-            "lowest": min(ratios),
-            "highest": max(ratios),
-        }
+        speed = arguments.tokens / statistics.median(times)
+        yield {"way": way, "tokens_per_second": speed, **ratios(ours, times)}
 
 
-def _export(arguments: argparse.Namespace, folder: Path):
+def _export(arguments: argparse.Namespace, folder: Path) -> tuple[Interface, GPTConfig]:
     """Write the graphs, the tokenizer and the settings of a model of random weights."""
     from export import converter
     from export.fusion import fuse
     from export.gpt import genai_config
     from export.gpt_graphs import graphs
     from export.precision import quantize_weights
-    from zoo.transformer import GPT, GPTConfig
+    from zoo.transformer import GPT
 
     config = GPTConfig(
         vocabulary_size=arguments.vocabulary,
@@ -116,9 +107,12 @@ def _tokenizer(size: int):
 
 
 def _ways(
-    folder: Path, made: tuple, settings: dict, arguments: argparse.Namespace
+    folder: Path,
+    interface: Interface,
+    config: GPTConfig,
+    settings: dict,
+    arguments: argparse.Namespace,
 ) -> Iterator[tuple[str, Write]]:
-    interface, config = made
     tokenizer = Tokenizer((folder / "tokenizer.json").read_bytes())
     never_end = {"logit_bias": {tokenizer.eos: -1e4}, "seed": 0}
 
@@ -146,7 +140,7 @@ def _ways(
     yield "onnxruntime-genai, fused graph", _genai(onnxruntime_genai, folder, settings, arguments)
 
 
-def _bare_loop(session: Session, interface, config, count: int) -> Write:
+def _bare_loop(session: Session, interface: Interface, config: GPTConfig, count: int) -> Write:
     memory = SharedMemory(session, interface, 1, config.context)
 
     def write() -> None:

@@ -10,11 +10,12 @@ import argparse
 import json
 import os
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tensorflow as tf
+
+from tests.bench.turns import ratios, timed
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 PEERS = ("PyTorch", "PyTorch compiled")
@@ -47,32 +48,23 @@ def measure(steps: dict[tuple[str, str], Step], items: int, rounds: int) -> list
         items: tokens or images of one step.
         rounds: how often each step is timed.
     """
-    seconds: dict[tuple[str, str], list[float]] = {key: [] for key in steps}
     for step in steps.values():  # the first compiles, the second settles
         step(), step()
-    for _ in range(rounds):
-        for key, step in steps.items():
-            start = time.perf_counter()
-            step()
-            seconds[key].append(time.perf_counter() - start)
-    rows = []
-    for (precision, name), times in seconds.items():
-        ours = seconds[precision, "genzoo"]
-        ratios = [theirs / own for theirs, own in zip(times, ours, strict=True)]
-        rows.append(
-            {
-                "precision": precision,
-                "step": name,
-                "per_second": items / statistics.median(times),
-                "ratio": statistics.median(ratios),
-                "lowest": min(ratios),
-                "highest": max(ratios),
-            }
-        )
-    return rows
+    seconds = timed(steps, rounds)
+    return [
+        {
+            "precision": precision,
+            "step": name,
+            "per_second": items / statistics.median(times),
+            **ratios(seconds[precision, "genzoo"], times),
+        }
+        for (precision, name), times in seconds.items()
+    ]
 
 
-def _models(arguments: argparse.Namespace):
+def _models(
+    arguments: argparse.Namespace,
+) -> Iterator[tuple[str, dict[tuple[str, str], Step], int]]:
     """Yield the name of each model, its steps by precision and name, and the items of a step."""
     try:
         from tests.bench import dcgan_steps, gpt_steps

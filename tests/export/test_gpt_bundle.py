@@ -199,8 +199,10 @@ def test_a_run_whose_text_has_changed(workdir, tmp_path):
 
 
 def test_a_bundle_is_exported_again_from_its_weights(bundle, tmp_path):
-    again = export.export(bundle, tmp_path / "again", formats=["onnx"], variants=["fp32", "fused"])
+    named = export.export(bundle, tmp_path / "named", formats=["onnx"], name="renamed")
+    again = export.export(named, tmp_path / "again", formats=["onnx"], variants=["fp32", "fused"])
     before, after = read_manifest(bundle), read_manifest(again)
+    assert after.name == "renamed" != after.provenance.recipe["name"]
     assert list(after.variants) == ["fp32", "fused"]
     for name in ("model.weights.h5", "tokenizer.json", "samples.txt"):
         assert after.files[name] == before.files[name]

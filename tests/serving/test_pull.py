@@ -16,7 +16,7 @@ from tests.zoo.test_signature import write_keys
 from zoo import presets
 from zoo.catalogue.build import build, to_json
 from zoo.errors import GenzooError, UsageError
-from zoo.hub import cache, http
+from zoo.hub import cache
 from zoo.hub.signature import sign
 from zoo.presets import WEIGHTS
 
@@ -24,13 +24,7 @@ FP32 = {"encoder.onnx", "decoder.onnx"}
 ALWAYS = {"bundle.json", "README.md", "test_vectors.npz"}
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    for name in ("GENZOO_MIRROR", "GENZOO_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GENZOO_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(http, "BACKOFF", 0)
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture

@@ -53,14 +53,7 @@ def entry_of(files, graphs=("decoder.onnx",)):
 ENTRY = entry_of(FILES)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    """A cache of the test's own, and no waiting between attempts."""
-    for name in ("GENZOO_MIRROR", "GENZOO_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GENZOO_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(http, "BACKOFF", 0)
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture

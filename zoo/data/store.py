@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import GenzooError, first_line
+from zoo.hub import cache
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 def roots(data_dir: str | None = None) -> list[Path]:
     """Return where data sets are looked for; the first that can be written receives new ones.
 
-    They are `data_dir`, or else `TFDS_DATA_DIR`; `$GENZOO_HOME/tfds`, by default
-    `~/.cache/genzoo/tfds`; and `~/tensorflow_datasets`.
+    They are `data_dir`, or else `TFDS_DATA_DIR`; `tfds` in the cache (`zoo.hub.cache.home`); and
+    `~/tensorflow_datasets`.
     """
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR")
-    home = Path(os.environ.get("GENZOO_HOME") or "~/.cache/genzoo")
-    places = [*([Path(chosen)] if chosen else []), home / "tfds", Path("~/tensorflow_datasets")]
+    places = [
+        *([Path(chosen)] if chosen else []),
+        cache.home() / "tfds",
+        Path("~/tensorflow_datasets"),
+    ]
     return [place.expanduser() for place in places]
 
 

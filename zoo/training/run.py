@@ -117,6 +117,7 @@ class _Run:
         self.directory.claim(self.recipe)
         self.task.keep(self.directory.path)
         started, begun = time.monotonic(), self.steps
+        made_by = provenance()  # now: by the end of a long run another revision may lie there
         before = self.directory.read_record().get("train_seconds", 0.0)
         progress = Progress(self.steps, self.total)
         try:
@@ -125,7 +126,7 @@ class _Run:
         finally:
             progress.close()
             if self.steps > begun:
-                self._write_record(before + time.monotonic() - started)
+                self._write_record(before + time.monotonic() - started, made_by)
         received = self.interruption.received
         finished = self.steps == self.total
         signal = None if finished or not received else int(received)
@@ -166,7 +167,7 @@ class _Run:
                 verbose=0,
             )
 
-    def _write_record(self, seconds: float) -> None:
+    def _write_record(self, seconds: float, made_by: dict[str, Any]) -> None:
         self.directory.write_record(
             {
                 "steps": self.steps,
@@ -178,7 +179,7 @@ class _Run:
                 "dataset": self.task.source.name,
                 "dataset_version": self.task.source.version,
                 "dataset_license": self.task.source.license,
-                **provenance(),
+                **made_by,
             }
         )
 
