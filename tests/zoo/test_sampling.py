@@ -7,14 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from zoo.errors import UsageError
-from zoo.language.sampling import (
-    Sampler,
-    SamplingConfig,
-    keep_top_k,
-    keep_top_p,
-    log_softmax,
-    pick,
-)
+from zoo.language.filters import keep_top_k, keep_top_p, log_softmax, pick
+from zoo.language.sampling import Sampler, SamplingConfig
 
 FEW = settings(max_examples=60, deadline=None)
 VOCABULARY = 9
