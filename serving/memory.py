@@ -88,14 +88,24 @@ class SharedMemory:
         self._longest = max(self._lengths)
         return np.asarray(logits)
 
+    def read_each(self, text: Sequence[int]) -> np.ndarray:
+        logits = self._read_chunk([text], every=True)
+        self._longest = max(self._lengths)
+        return logits
+
     def _read_chunks(self, text: Sequence[int], row: int | None = None) -> np.ndarray:
         """Read one text piece by piece, the only one or that of a row."""
         for begin in range(0, len(text), CHUNK):
             logits = self._read_chunk([text[begin : begin + CHUNK]], row)
         return logits
 
-    def _read_chunk(self, texts: Sequence[Sequence[int]], row: int | None = None) -> np.ndarray:
-        """Read on in all rows or one, and return the logits after the last token of each."""
+    def _read_chunk(
+        self, texts: Sequence[Sequence[int]], row: int | None = None, every: bool = False
+    ) -> np.ndarray:
+        """Read on in all rows or one, and return the logits after the last token of each.
+
+        Or after every token, of one text.
+        """
         rows = slice(None) if row is None else slice(row, row + 1)
         new, before = np.array(list(map(len, texts))), np.array(self._lengths[rows])
         ids = np.zeros((len(texts), new.max()), np.int64)
@@ -109,7 +119,7 @@ class SharedMemory:
         self._bound(ids, mask, places, logits, row).run()
         self._lengths[rows] = lengths.tolist()
         self._mask[rows, : mask.shape[1]] = mask
-        return logits[np.arange(len(texts)), new - 1]
+        return logits[0] if every else logits[np.arange(len(texts)), new - 1]
 
     def keep(self, rows: np.ndarray) -> None:
         going = [self._lengths[row] for row in rows]

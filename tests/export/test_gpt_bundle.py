@@ -113,6 +113,20 @@ def test_a_cache_in_place_writes_the_text_of_the_portable_graph(bundle, variant,
     assert other.generate(longer, 20, seed=3, **settings) == expected
 
 
+@pytest.mark.parametrize("variant", ["fp32", "static", "fused"])
+@pytest.mark.parametrize("temperature", [0, 0.8])
+def test_guesses_and_prompts_in_chunks_change_no_text(bundle, variant, temperature, monkeypatch):
+    plain, other = (serving.load(bundle, device="cpu", variant=name) for name in ("fp32", variant))
+    settings = {"temperature": temperature, "seed": 7}
+    prompts = ["import this\n" * 8, "an object is an object is a", "\n"]
+    expected = plain.generate(prompts, 60, **settings)
+    monkeypatch.setattr("serving.memory.CHUNK", 16)
+    assert other.generate(prompts, 60, **settings) == expected
+    for prompt, text in zip(prompts, expected, strict=True):
+        assert other.generate(prompt, 60, prompt_lookup_num_tokens=7, **settings) == text
+        assert other.last_lookup.steps <= 60
+
+
 def test_a_static_graph_searches_and_scores_as_the_portable_one(bundle):
     one, other = (serving.load(bundle, device="cpu", variant=name) for name in ("fp32", "static"))
     found, wanted = (model.search("The ", beams=3, max_new_tokens=8) for model in (other, one))

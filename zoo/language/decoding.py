@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.language.lookup import LookupStatistics, NGrams
 from zoo.language.memory import Memory
 from zoo.language.sampling import Sampler
 
@@ -43,9 +44,14 @@ class Decoding:
         known: what the memory of a single text has read; what a prompt has in common with it at
             the beginning is not read again.
         log_probs: whether tokens carry their log-probability, which costs time; NaN if not.
+        lookup: most tokens that are guessed ahead, see `zoo.language.lookup`; for one prompt only.
+
+    Attributes:
+        statistics: how good the guesses are, with `lookup`.
 
     Raises:
-        UsageError: an empty prompt, or with `refuse` more tokens than the window holds.
+        UsageError: an empty prompt, with `refuse` more tokens than the window holds, or `lookup`
+            for several prompts.
     """
 
     def __init__(
@@ -59,7 +65,13 @@ class Decoding:
         overflow: str = "slide",
         known: Sequence[int] = (),
         log_probs: bool = False,
+        lookup: int = 0,
     ):
+        if lookup and len(prompts) > 1:
+            raise UsageError(
+                f"guesses are for one prompt at a time, and there are {len(prompts)}; "
+                "leave prompt_lookup_num_tokens out"
+            )
         if overflow not in OVERFLOW:
             raise UsageError(f"overflow is '{overflow}'; expected slide or refuse")
         for prompt in prompts:
@@ -69,6 +81,7 @@ class Decoding:
         self._windows = [list(prompt[-context:]) for prompt in prompts]
         self._go_on(np.arange(len(prompts)))
         self._finished: set[int] = set()
+        self._lookup, self.statistics = lookup, LookupStatistics()
         self._read = 0  # tokens of the first window that the memory holds
         if known:
             pairs = zip(known, self._windows[0][:-1], strict=False)  # the last gives the logits
@@ -89,6 +102,10 @@ class Decoding:
         return self._windows[0][: self._read]
 
     def __iter__(self) -> Iterator[list[Token]]:
+        return self._guessing() if self._lookup else self._stepping()
+
+    def _stepping(self) -> Iterator[list[Token]]:
+        """Draw a token for each text at each step."""
         windows = self._windows
         unread = [window[self._read :] for window in windows]
         for index in range(self._max_new_tokens):
@@ -97,16 +114,47 @@ class Decoding:
                 unread = self._slide() if full else [windows[row][-1:] for row in self._going]
             logits = self.memory.read(unread)
             self._read = len(windows[0])
-            drawn = self._sampler(logits, self._rows)
-            log_probs = drawn.log_probs.tolist() if self._log_probs else repeat(math.nan)
-            tokens = list(map(Token, self._going, drawn.ids, log_probs))
-            for token in tokens:
-                windows[token.row].append(token.id)
-            yield tokens
+            yield self._draw(logits)
             if self._finished:
                 self._drop_finished()
                 if not len(self._rows):
                     return
+
+    def _draw(self, logits: np.ndarray) -> list[Token]:
+        drawn = self._sampler(logits, self._rows)
+        log_probs = drawn.log_probs.tolist() if self._log_probs else repeat(math.nan)
+        tokens = list(map(Token, self._going, drawn.ids, log_probs))
+        for token in tokens:
+            self._windows[token.row].append(token.id)
+        return tokens
+
+    def _guessing(self) -> Iterator[list[Token]]:
+        """Draw as many tokens of the one text at each step as were guessed right, and one more."""
+        grams, statistics, left = NGrams(), self.statistics, self._max_new_tokens
+        while left:
+            if statistics.steps and self.memory.full:
+                self._slide()
+                grams = NGrams()
+            window = self._windows[0]
+            most = min(self._lookup, left - 1, self._context - len(window))
+            guess = grams.guess(window, most) if self._read else []
+            unread = [*window[self._read :], *guess]
+            logits = self.memory.read_each(unread) if guess else self.memory.read([unread])
+            statistics.steps += 1
+            statistics.guessed += len(guess)
+            for place, row in enumerate(logits[-1 - len(guess) :]):
+                tokens = self._draw(row[None])
+                right = guess[place : place + 1] == [window[-1]]
+                self._read = len(window) - 1  # of what the memory holds, all that is true
+                left, statistics.tokens = left - 1, statistics.tokens + 1
+                statistics.accepted += right
+                yield tokens
+                if self._finished:
+                    return
+                if not right:
+                    break
+            if guess:
+                self.memory.truncate(self._read)
 
     def _slide(self) -> list[list[int]]:
         """Forget everything, and return what is to be read anew: half of a window that is full."""
@@ -114,6 +162,7 @@ class Decoding:
             if len(self._windows[row]) > self._context:
                 self._windows[row] = self._windows[row][-max(1, self._context // 2) :]
         self.memory.forget()
+        self._read = 0
         return [self._windows[row] for row in self._going]
 
     def _drop_finished(self) -> None:

@@ -53,6 +53,12 @@ class Memory(Protocol):
             An array that is valid until the next call.
         """
 
+    def read_each(self, text: Sequence[int]) -> np.ndarray:
+        """Read on in the one text that there is, and return the logits after each token, `(T, V)`.
+
+        As `read`, an array that is valid until the next call.
+        """
+
     def keep(self, rows: np.ndarray) -> None:
         """Go on with some of the texts, in this order."""
 
@@ -87,13 +93,19 @@ class PaddedMemory:
         return self._mask.shape[1] >= self._context
 
     def read(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
+        return self._read(texts)[:, -1]
+
+    def read_each(self, text: Sequence[int]) -> np.ndarray:
+        return self._read([text])[0]
+
+    def _read(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
         ids, mask = padded(texts)
         before = self._mask.sum(axis=1, keepdims=True)  # (B, 1)
         positions = np.maximum(before + np.cumsum(mask, axis=1) - 1, 0)
         mask = np.concatenate([self._mask, mask], axis=1)
         logits, self._past = self._step(ids, mask, positions, self._past)
         self._mask = mask
-        return np.asarray(logits)[:, -1]
+        return np.asarray(logits)
 
     def keep(self, rows: np.ndarray) -> None:
         self._count = len(rows)

@@ -10,12 +10,14 @@ import numpy as np
 from zoo.errors import UsageError, nearest
 from zoo.language.beams import beam_search
 from zoo.language.decoding import Decoding, Token
+from zoo.language.lookup import LookupStatistics
 from zoo.language.memory import Memory, PaddedMemory, Step
 from zoo.language.sampling import Sampler, SamplingConfig
 from zoo.language.scoring import Score, score
 from zoo.language.tokenizer import StopStrings, Tokenizer, Utf8Stream
 from zoo.noise import SEED_LIMIT, checked_count, checked_seed
 
+LOOKUP = "prompt_lookup_num_tokens"
 SETTINGS = [setting.name for setting in fields(SamplingConfig)]
 
 
@@ -49,6 +51,7 @@ class TextModel:
 
     Attributes:
         last_seed: the seed of the last call, or a list of them, to get the same text again.
+        last_lookup: how good the guesses of the last call were, of one text.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class TextModel:
     ):
         self.step, self.tokenizer, self.context = step, tokenizer, context
         self.last_seed: int | list[int] | None = None
+        self.last_lookup: LookupStatistics | None = None
         self._new_memory = memory or (lambda count: PaddedMemory(self.step, count, context))
         self._last: tuple[Memory, list[int]] | None = None  # of one text, and what it has read
 
@@ -74,8 +78,11 @@ class TextModel:
             options: `seed`, one for all prompts or one for each, fresh ones by default; `stop`,
                 strings of which the first to appear ends the text and is left out; `overflow`, what
                 to do about texts longer than the window, `slide` (default) or `refuse`, see
-                `zoo.language.decoding`; and the settings of `SamplingConfig`, each a value for all
-                prompts or a list with one for each.
+                `zoo.language.decoding`; `prompt_lookup_num_tokens`, how many tokens are guessed
+                ahead from what the text has said before, of one prompt only, see
+                `zoo.language.lookup`: faster where a text repeats itself, and the same text; and
+                the settings of `SamplingConfig`, each a value for all prompts or a list with one
+                for each.
 
         Returns:
             The new text, without the prompt; a list of them for a list of prompts.
@@ -155,6 +162,7 @@ class TextModel:
         stop: str | Sequence[str] = (),
         overflow: str = "slide",
         log_probs: bool = False,
+        prompt_lookup_num_tokens: int = 0,
         **settings: Any,
     ) -> tuple[Decoding, list["_Text"]]:
         count = checked_count(len(prompts), "the number of prompts")
@@ -175,7 +183,9 @@ class TextModel:
             overflow=overflow,
             known=known,
             log_probs=log_probs,
+            lookup=prompt_lookup_num_tokens and checked_count(prompt_lookup_num_tokens, LOOKUP),
         )
+        self.last_lookup = decoding.statistics if prompt_lookup_num_tokens else None
         self.last_seed = seeds[0] if count == 1 else seeds
         return decoding, texts
 
