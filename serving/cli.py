@@ -19,6 +19,7 @@ Model = Annotated[str, typer.Argument(metavar="NAME_OR_DIR", help="A model's nam
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Variant = Annotated[str, typer.Option(help="auto, fp32, fp16, int8, ...: see `genzoo list`.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; one per core if not given.")]
+Spinning = Annotated[bool, typer.Option(help="Whether idle threads wait without sleep.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -182,6 +183,7 @@ def bench(
     device: Device = "auto",
     variant: Variant = "auto",
     threads: Threads = None,
+    spinning: Spinning = True,
     as_json: Json = False,
 ) -> None:
     """Measure a model's speed on this machine."""
@@ -190,7 +192,7 @@ def bench(
     from zoo.noise import checked_count
 
     batches = [checked_count(size, "batch") for size in batch or (1, 16, 64)]
-    loaded = load(model, device=device, variant=variant, threads=threads)
+    loaded = load(model, device=device, variant=variant, threads=threads, spinning=spinning)
     timings = list(measure(loaded, batches, seconds))
     if as_json:
         print(json.dumps([timing._asdict() for timing in timings], indent=2))

@@ -18,7 +18,7 @@ class FixedSession(Session):
     recorded once, as a CUDA graph.
 
     Args:
-        data, name, device, threads: see `serving.session.Session`.
+        data, name, device, threads, spinning: see `serving.session.Session`.
         interface: of the portable graph.
         sizes: of the axes that this graph fixes.
     """
@@ -32,8 +32,9 @@ class FixedSession(Session):
         *,
         interface: Interface,
         sizes: Mapping[str, int],
+        spinning: bool = True,
     ) -> None:
-        super().__init__(data, name, device, threads, replays=True)
+        super().__init__(data, name, device, threads, spinning=spinning, replays=True)
         self._interface, self._sizes = interface, sizes
 
     def run(self, outputs: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:

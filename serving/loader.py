@@ -1,6 +1,8 @@
 """`serving.load`: from a name or a folder to a model that runs, through every check in between."""
 
 import warnings
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,6 +46,7 @@ def load(
     device: str = "auto",
     variant: str = "auto",
     threads: int | None = None,
+    spinning: bool = True,
 ) -> "VAE | GAN | GPT":
     """Load a model.
 
@@ -60,6 +63,8 @@ def load(
             `fused`, on CUDA `static-fp16`, `static` or `fp16`, and `fp32` where the bundle does not
             have them.
         threads: CPU threads; None for one per physical core that this process may use.
+        spinning: whether idle threads wait without sleep, which is faster, and takes their cores
+            from others.
 
     Returns:
         The model of its family: `serving.VAE`, `serving.GAN` or `serving.GPT`.
@@ -83,7 +88,8 @@ def load(
         raise BundleError(f"this version of genzoo does not run models of family {manifest.family}")
     module, name = _RUNTIMES[manifest.family].split(":")
     runtime = getattr(import_module(module), name)
-    return runtime(_on_first_device(source, manifest, _devices(device), variant, threads))
+    start = partial(open_session, threads=threads, spinning=spinning)
+    return runtime(_on_first_device(source, manifest, _devices(device), variant, start))
 
 
 def _devices(device: str) -> list[str]:
@@ -96,7 +102,11 @@ def _devices(device: str) -> list[str]:
 
 
 def _on_first_device(
-    source: Source, manifest: Manifest, devices: list[str], variant: str, threads: int | None
+    source: Source,
+    manifest: Manifest,
+    devices: list[str],
+    variant: str,
+    start: Callable[[Manifest, str, str, bytes, str], Session],
 ) -> Loaded:
     directory = source.directory
     for device in devices:
@@ -107,8 +117,7 @@ def _on_first_device(
         tokenizer = _checked_tokenizer(directory, manifest)
         try:
             sessions = {
-                role: open_session(manifest, chosen, role, data, device, threads)
-                for role, data in graphs.items()
+                role: start(manifest, chosen, role, data, device) for role, data in graphs.items()
             }
             return Loaded(manifest, directory, chosen, sessions, tokenizer)
         except DeviceError as error:
@@ -150,20 +159,22 @@ def open_session(
     data: bytes,
     device: str,
     threads: int | None = None,
+    spinning: bool = True,
 ) -> Session:
     """Return what runs a graph on what `manifest.interface` says, whatever the variant.
 
     Args:
         manifest, variant, role: which graph it is.
         data: its bytes, checked.
-        device, threads: see `serving.session.Session`.
+        device, threads, spinning: see `serving.session.Session`.
     """
     described = manifest.variants[variant]
     file = described.graphs[role]
     if described.axes:
         interface = manifest.interface[role]
-        return FixedSession(data, file, device, threads, interface=interface, sizes=described.axes)
-    return Session(data, file, device, threads)
+        fixed = {"interface": interface, "sizes": described.axes}
+        return FixedSession(data, file, device, threads, spinning=spinning, **fixed)
+    return Session(data, file, device, threads, spinning=spinning)
 
 
 def choose_variant(manifest: Manifest, variant: str, device: str) -> str:
