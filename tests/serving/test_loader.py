@@ -42,8 +42,8 @@ def test_loads_a_directory_and_says_what_it_got(tiny):
 @pytest.mark.parametrize("spinning", [True, False])
 def test_threads_and_whether_they_spin_reach_the_runtime(tiny, spinning):
     vae = serving.load(tiny, device="cpu", threads=2, spinning=spinning)
-    for session in vae.sessions.values():
-        options = session._session.get_session_options()
+    for opened in vae.sessions.values():
+        options = opened._session.get_session_options()
         assert options.intra_op_num_threads == 2
         name = "session.intra_op.allow_spinning"
         assert options.get_session_config_entry(name) == str(int(spinning))

@@ -8,6 +8,7 @@ from serving import loader, session
 from serving.session import CPU, CUDA, DeviceError, Session
 from tests.serving import tiny_bundle
 from tests.serving.elsewhere import Elsewhere
+from zoo.catalogue import Cost, Speed
 
 DECODER = tiny_bundle.graph("decoder").SerializeToString()
 Z = np.ones((3, tiny_bundle.LATENT), np.float32)
@@ -114,3 +115,24 @@ def test_variant_follows_the_device(tiny):
     more = manifest.model_copy(update={"variants": variants})
     assert loader.choose_variant(more, "auto", "cuda") == "static"
     assert loader.choose_variant(more, "auto", "cpu") == "fused"
+
+
+def test_auto_takes_what_was_measured_to_be_the_fastest_on_such_a_device(tiny):
+    manifest = serving.load(tiny).manifest
+
+    def chosen(device, **speeds):
+        variants = {}
+        for name, value in speeds.items():
+            speed = {"value": value, "unit": "tokens/s", "batch": 1, "device": "cpu"}
+            cost = value and Cost(speed=Speed(**speed, hardware="a machine"))
+            variants[name] = manifest.variants["fp32"].model_copy(update={"cost": cost or None})
+        return loader.choose_variant(
+            manifest.model_copy(update={"variants": variants}), "auto", device
+        )
+
+    assert chosen("cpu", fp32=5, fused=4, static=3) == "fp32"
+    assert chosen("cpu", fp32=5, fused=4, static=6) == "static"
+    assert chosen("cpu", fp32=5, fused=None) == "fused"  # measured in part is not measured
+    assert chosen("cpu", fp32=5, int8=9) == "fp32"  # which int8 is not like
+    assert chosen("cuda", fp32=5, static=4) == "static"  # measured elsewhere
+    assert chosen("cpu", int8=9) == "int8"
