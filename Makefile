@@ -49,6 +49,8 @@ models: $(READY)
 	for name in gpt-shakespeare-nano gpt-python-topics; \
 	  do $(BIN)/genzoo export runs/$$name --out zoo/models/$$name --formats onnx \
 	  --variants fp32,fp16,int8,fused,fused-int8,fused-int4 || exit 1; done
+	$(BIN)/genzoo export runs/gpt-shakespeare --out zoo/models/gpt-shakespeare --formats onnx \
+	  --variants fp32,int8,fused,fused-int8,fused-int4
 	$(BIN)/genzoo export runs/vae-mnist-iwae --name vae-mnist --out zoo/models/vae-mnist --formats onnx
 	$(BIN)/python -m zoo.catalogue
 
