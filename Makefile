@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
-.PHONY: demo test lint format bench models clean
+.PHONY: demo test test-gpu lint format bench models clean
 
 # Train on data that need no download, measure, export, prove the export, and sample from it.
 demo: $(READY)
@@ -20,6 +20,12 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# Where there is no GPU, each test says so and is skipped, and CUDA, gigabytes of it, is not fetched.
+test-gpu: $(READY)
+	if $(BIN)/python -c 'import sys, serving.session as s; sys.exit(not s.cuda_expected())'; \
+	  then $(BIN)/python -m pip install --quiet --editable '.[cuda]'; fi
+	$(BIN)/python -m pytest -m gpu -rs
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -140,18 +140,32 @@ def _variants(manifest: Manifest, unit: str) -> str:
         "Parity is the largest absolute difference from the Keras model, over all outputs, several "
         "batch sizes and seeds.\n"
     )
-    if any(variant.flavour == "fused" for variant in manifest.variants.values()):
-        text += (
-            "The `fused` ones are for ONNX Runtime alone, with one operator for each attention "
-            "layer: they take padding on the right, and fill a cache that has room in place. The "
-            "others are standard ONNX.\n"
-        )
+    text += _flavours(manifest)
     if metrics:
         measured = escape("; ".join(sorted(metrics)))
         samples = next(v.quality.samples for v in manifest.variants.values() if v.quality)
         text += f"Quality is {measured}; {samples} {unit}, the same for all variants.\n"
     others = ", ".join(f"`{name}`" for name in manifest.files if not name.endswith(".onnx"))
     return f"{text}\n{_table(head, rows)}\nOther files: {others}.\n"
+
+
+def _flavours(manifest: Manifest) -> str:
+    """Say what the graphs are that are not for every runtime, or not used as the others are."""
+    flavours, text = {variant.flavour for variant in manifest.variants.values()}, ""
+    if "fused" in flavours:
+        text += (
+            "The `fused` ones are for ONNX Runtime alone, with one operator for each attention "
+            "layer: they take padding on the right, and fill a cache that has room in place. The "
+            "others are standard ONNX.\n"
+        )
+    if "static" in flavours:
+        text += (
+            "The `static` ones are for GPUs and NPUs, which like sizes that stay: `past` and "
+            f"`total` are always {manifest.processing.context}. Keys and values are written where "
+            "`position_ids` say (the cache may be one buffer, given as `past_key_values` and as "
+            "`present`), padding is on the right, and no operator asks for a size.\n"
+        )
+    return text
 
 
 def _metrics(manifest: Manifest, unit: str) -> str:

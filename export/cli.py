@@ -73,7 +73,11 @@ def export(
     out: Annotated[Path, typer.Option(help="The bundle's directory; an older bundle is replaced.")],
     formats: Annotated[str, typer.Option(help="saved_model, onnx or both.")] = "saved_model,onnx",
     variants: Annotated[
-        str, typer.Option(help="Of fp32, fp16, int8, fused, fused-int8, fused-int4.")
+        str,
+        typer.Option(
+            help="Of fp32, fp16, int8; of text also static, static-fp16, static-int8, "
+            "fused, fused-int8, fused-int4."
+        ),
     ] = "fp32",
     name: Annotated[str | None, typer.Option(help="Of the model; the recipe's if none.")] = None,
 ) -> None:

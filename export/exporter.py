@@ -46,8 +46,9 @@ def export(
             or a name of `genzoo list`, which is exported again from its weights.
         out: the bundle's directory. A bundle that is there is replaced, anything else refused.
         formats: `onnx`, `saved_model`, or both.
-        variants: of the ONNX graphs: `fp32`, `fp16`, `int8`; of a Transformer also `fused`,
-            `fused-int8` and `fused-int4`, for ONNX Runtime alone.
+        variants: of the ONNX graphs: `fp32`, `fp16`, `int8`; of a Transformer also `static`,
+            `static-fp16` and `static-int8`, with a cache of fixed size, for GPUs and NPUs, and
+            `fused`, `fused-int8` and `fused-int4`, for ONNX Runtime alone.
         name: of the model; that of the recipe, or of the bundle, unless given.
 
     Returns:

@@ -75,6 +75,14 @@ class Family(Protocol):
         """
         raise ExportError("a fused form is for Transformers alone")
 
+    def fix(self, spec: GraphSpec) -> GraphSpec:
+        """Describe the graph that does the same with axes of fixed size.
+
+        Raises:
+            ExportError: there is nothing to be gained.
+        """
+        raise ExportError("a static form is for Transformers alone")
+
     def prove(self, runners: Mapping[str, Runner]) -> None:
         """Prove of the float32 graphs, by role, what no single call of one shows: here nothing.
 

@@ -12,11 +12,12 @@ import onnx
 from export.errors import ExportError
 from export.family import Family
 from export.fusion import fuse
-from export.gpt_graphs import feeds, fused, graphs
+from export.gpt_graphs import feeds, fused, graphs, static
 from export.graphs import Arrays, GraphSpec
 from export.parity import LIMIT, Runner
 from export.run import Run
 from serving.bundle import Quality, TextProcessing
+from serving.fixed import enlarged
 from serving.gpt import GraphStep
 from serving.integrity import read_listed
 from zoo.data import tokenizers
@@ -72,7 +73,8 @@ class GPTFamily(Family):
         ids = np.stack([window for window in windows if len(window) == len(windows[0])])
         halves = np.array_split(ids, 8)
         model, middle = self.run.model, ids.shape[1] // 2
-        return [feeds(model, rows, past) for rows in halves if len(rows) for past in (0, middle)]
+        read = [feeds(model, rows, past) for rows in halves if len(rows) for past in (0, middle)]
+        return [enlarged(inputs, self.graphs[0].interface, spec.sizes) for inputs in read]
 
     def quality(self, runners: Mapping[str, Runner]) -> Quality:
         """Measure the surprise at the beginning of the held-out text, the same for all variants."""
@@ -106,6 +108,10 @@ class GPTFamily(Family):
     def fuse(self, spec: GraphSpec, model: onnx.ModelProto) -> tuple[GraphSpec, onnx.ModelProto]:
         """Return the graph with one operator for each attention layer."""
         return fused(spec, self.run.model), fuse(model, self.config)
+
+    def fix(self, spec: GraphSpec) -> GraphSpec:
+        """Return the graph whose cache has room for a whole window."""
+        return static(spec, self.run.model)
 
     def prove(self, runners: Mapping[str, Runner]) -> None:
         """Prove that writing on token by token gives the logits of reading all at once."""

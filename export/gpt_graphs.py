@@ -10,6 +10,7 @@ import numpy as np
 
 from export.graphs import Arrays, GraphSpec
 from serving.bundle import Port
+from serving.fixed import enlarged
 from zoo.transformer import GPT
 from zoo.transformer.config import GPTConfig
 
@@ -36,7 +37,7 @@ def graphs(model: GPT) -> list[GraphSpec]:
             ),
             sample=lambda count, seed: draw(model, count, *SAMPLE, seed, padding=0),
             sensitivity=("input_ids", "logits"),
-            trials=lambda: _trials(model),
+            trials=lambda: _trials(model, several=3),
             meaningful=partial(_no_padding, model.config.layers),
         )
     ]
@@ -50,7 +51,36 @@ def fused(spec: GraphSpec, model: GPT) -> GraphSpec:
         spec,
         trials=lambda: _trials(model, padded=False),
         meaningful=lambda inputs: {},
-        fused=True,
+        flavour="fused",
+    )
+
+
+def static(spec: GraphSpec, model: GPT) -> GraphSpec:
+    """Describe the graph that writes into a cache of fixed size, and takes no padding on the left.
+
+    What the size of an axis is, it never asks: with numbers for `batch` and `sequence` too, every
+    tensor in it has a known size.
+    """
+    sizes = {"past": model.config.context, "total": model.config.context}
+    interface = spec.interface.fixed(sizes)
+
+    def fitting(inputs: Arrays) -> Arrays:
+        return enlarged(inputs, spec.interface, sizes)
+
+    def trials() -> Iterator[tuple[str, Arrays]]:
+        for words, inputs in _trials(model, padded=False, several=3, many=(5, 9)):
+            yield words, fitting(inputs)
+
+    return replace(
+        spec,
+        call=partial(_call, model, in_place=True),
+        inputs=tuple(interface.inputs),
+        outputs=tuple(interface.outputs),
+        sample=lambda count, seed: fitting(spec.sample(count, seed)),
+        trials=trials,
+        meaningful=lambda inputs: {},
+        flavour="static",
+        sizes=sizes,
     )
 
 
@@ -108,18 +138,30 @@ def feeds(model: GPT, ids: np.ndarray, past: int, padding: np.ndarray | int = 0)
     return tokens | dict(zip(names, cache, strict=True))
 
 
-def _trials(model: GPT, padded: bool = True) -> Iterator[tuple[str, Arrays]]:
-    """Yield batches of tokens to read, to write on from, and both at once, up to a full window."""
+def _trials(
+    model: GPT,
+    padded: bool = True,
+    several: int = 1,
+    many: tuple[int, int] = (64, 257),
+) -> Iterator[tuple[str, Arrays]]:
+    """Yield batches of tokens to read, to write on from, and both at once, up to a full window.
+
+    Args:
+        model: reads what is read before.
+        padded: whether rows are padded on the left.
+        several: rows of those that read more than one token after others.
+        many: the largest batches.
+    """
     context = model.config.context
     half = max(1, context // 2)
     for count, length, past in (
         (1, 1, 0),
         (1, context, 0),
         (1, 1, context - 1),
-        (3 if padded else 1, half, context - half),
+        (several, half, context - half),
         (3, min(2, context), 0),
-        (64, 1, half - 1),
-        (257, min(3, context), 0),
+        (many[0], 1, half - 1),
+        (many[1], min(3, context), 0),
     ):
         for seed in SEEDS:
             words = f"batch {count}, {length} tokens after {past}, seed {seed}"
@@ -135,7 +177,12 @@ def _no_padding(layers: int, inputs: Arrays) -> Arrays:
 
 
 def _call(
-    model: GPT, input_ids: Any, attention_mask: Any, position_ids: Any, **past: Any
+    model: GPT,
+    input_ids: Any,
+    attention_mask: Any,
+    position_ids: Any,
+    in_place: bool = False,
+    **past: Any,
 ) -> Mapping[str, Any]:
     names = cache_names("past_key_values", model.config.layers)
     inputs = {
@@ -147,7 +194,7 @@ def _call(
     with warnings.catch_warnings():
         # The first token attends to itself alone, of which Keras warns.
         warnings.filterwarnings("ignore", "You are using a softmax", UserWarning)
-        outputs = model(inputs)
+        outputs = model(inputs, in_place=in_place)
     named = {"logits": outputs["logits"]}
     pairs = zip(cache_names("present", model.config.layers), outputs["present"], strict=True)
     for (key_name, value_name), (key, value) in pairs:

@@ -6,7 +6,7 @@ once what its graphs are (`vae_graphs.py`) and gets the rest.
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,9 @@ class GraphSpec:
             says it in; samples of several batch sizes and seeds unless given.
         meaningful: inputs -> by output, 1 for what is compared and 0 for what means nothing, as
             results for padding; outputs that it does not name are compared whole.
-        fused: whether it may hold ONNX Runtime's own operators, those that `serving.scan` allows.
+        flavour: see `serving.bundle.Variant`. `fused` may hold ONNX Runtime's own operators, those
+            that `serving.scan` allows; `static` must hold nothing that asks for a size.
+        sizes: of the portable graph's axes that this one fixes.
     """
 
     role: str
@@ -44,7 +46,8 @@ class GraphSpec:
     sensitivity: tuple[str, str] | None = None
     trials: Callable[[], Iterable[tuple[str, Arrays]]] | None = None
     meaningful: Callable[[Arrays], Arrays] = lambda inputs: {}
-    fused: bool = False
+    flavour: str = "portable"
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def interface(self) -> Interface:

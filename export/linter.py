@@ -4,7 +4,8 @@ tf2onnx does not raise on what it cannot convert: it copies the TensorFlow opera
 file, which is then written and does not load. So every operator is looked up in the opset.
 """
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 import onnx
 from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
@@ -32,6 +33,20 @@ TRAPS = {
 }
 RANDOM = ("Bernoulli", "Multinomial", "Random", "StatelessRandom")  # how their names begin
 STANDARD = ("", "ai.onnx")
+# Beside CUDA these run on the CPU, or their result is as large as their input's values say.
+UNFIXED = {
+    "Compress",
+    "ConstantOfShape",
+    "If",
+    "Loop",
+    "NonMaxSuppression",
+    "NonZero",
+    "Range",
+    "Scan",
+    "Shape",
+    "Size",
+    "Unique",
+}
 
 
 def lint(model: onnx.ModelProto, spec: GraphSpec) -> None:
@@ -41,7 +56,7 @@ def lint(model: onnx.ModelProto, spec: GraphSpec) -> None:
         ExportError: naming the first operator, input, output or tensor that is wrong.
     """
     where = spec.role
-    own = OPERATORS if spec.fused else {}
+    own = OPERATORS if spec.flavour == "fused" else {}
     opset = check_opset(model, where, own)
     for node in nodes(model):
         if node.op_type not in own.get(node.domain, ()):
@@ -55,6 +70,8 @@ def lint(model: onnx.ModelProto, spec: GraphSpec) -> None:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"{where}: not valid ONNX: {first_line(error)}") from error
+    if spec.flavour == "static":
+        check_static(model, where)
 
 
 def check_opset(model: onnx.ModelProto, where: str, own: Container[str] = ()) -> int:
@@ -80,6 +97,57 @@ def check_operator(node: NodeProto, opset: int, where: str) -> None:
         raise ExportError(f"{place} draws random numbers; take the noise as an input of the graph")
     if node.domain not in STANDARD or not _in_opset(node.op_type, opset):
         raise ExportError(f"{place} is not in opset {opset}; use other operations in that layer")
+
+
+def check_static(model: onnx.ModelProto, where: str) -> None:
+    """Refuse what keeps a graph from being recorded by CUDA, compiled for an NPU, or run in place.
+
+    Raises:
+        ExportError: an operator runs on the CPU beside CUDA or copies numbers from there; what is
+            written into is read by others as well; or a tensor has no known size once each axis of
+            the inputs has one.
+    """
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    readers = Counter(name for node in nodes(model) for name in node.input)
+    outputs = {value.name for value in model.graph.output}
+    for node in nodes(model):
+        place = f"{where}: operator {node.op_type} at node {node.name!r}"
+        if node.op_type in UNFIXED:
+            raise ExportError(f"{place} asks for a size or depends on values")
+        if node.op_type == "Split" and not _parts_are_equal(node, constants):
+            raise ExportError(f"{place} has parts of several sizes, as no CUDA graph can; slice")
+        if node.op_type == "ScatterND" and (
+            readers[node.input[0]] > 1 or node.output[0] not in outputs
+        ):
+            raise ExportError(f"{place} cannot write into {node.input[0]!r} in place")
+    unknown = _without_size(model)
+    if unknown:
+        raise ExportError(f"{where}: the size of {unknown[0]!r} cannot be known beforehand")
+
+
+def _parts_are_equal(node: NodeProto, constants: Mapping[str, TensorProto]) -> bool:
+    if len(node.input) < 2 or not node.input[1]:
+        return True
+    sizes = onnx.numpy_helper.to_array(constants[node.input[1]])
+    return len(set(sizes.tolist())) == 1
+
+
+def _without_size(model: onnx.ModelProto) -> list[str]:
+    """Return the tensors whose size does not follow, once each axis with a name is given 1."""
+    fixed = onnx.ModelProto.FromString(model.SerializeToString())
+    del fixed.graph.value_info[:]
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        for axis in value.type.tensor_type.shape.dim:
+            if axis.dim_param:
+                axis.dim_value = 1
+    graph = onnx.shape_inference.infer_shapes(fixed, strict_mode=True, data_prop=True).graph
+    known = {
+        value.name
+        for value in (*graph.value_info, *graph.output)
+        if value.type.tensor_type.HasField("shape")
+        and all(axis.HasField("dim_value") for axis in value.type.tensor_type.shape.dim)
+    }
+    return [name for node in graph.node for name in node.output if name and name not in known]
 
 
 def check_ports(values: Iterable[ValueInfoProto], ports: Sequence[Port], where: str) -> None:

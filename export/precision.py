@@ -13,7 +13,7 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
-from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 from onnxscript import ir
 
 from export.errors import ExportError
@@ -28,6 +28,7 @@ FLOAT16_MAX = float(np.finfo(np.float16).max)
 # What ONNX Runtime has 8-bit CPU kernels for. It has none for ConvTranspose, which is therefore
 # split into convolutions first.
 QUANTIZED = ["Conv", "Gemm", "MatMul"]
+IN_PLACE = ["ScatterND"]  # what writes into an input of the graph, which stays float32
 ROUNDED_ROWS = 4  # `accuracy_level` of products whose activations are int8: several times faster
 # A product may give float32 at no cost. With 256 levels for the logits, the likelihood of the dense
 # VAE of MNIST fell by 0.44 nats, and with float32 logits by 0.10. (Conv has no such kernel.)
@@ -51,7 +52,9 @@ def reduce_precision(
     try:
         if variant == "fp16":
             _check_range(reduced, calibration())
-            reduced = convert_float_to_float16(reduced, keep_io_types=True)
+            reduced = convert_float_to_float16(
+                reduced, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *IN_PLACE]
+            )
         else:
             reduced = _quantize(split_phases(reduced), calibration())
     except (ValueError, RuntimeError, TypeError) as error:
@@ -61,6 +64,10 @@ def reduce_precision(
     del reduced.graph.value_info[:]  # of the types before
     reduced.producer_name = model.producer_name
     graph = ir.serde.deserialize_model(reduced)
+    for node in list(graph.graph):
+        if node.op_type in IN_PLACE:
+            _write_in_place(node, graph.graph)
+    ir.passes.common.RemoveUnusedNodesPass()(graph)
     graph.graph.sort()  # the converter to fp16 appends its casts
     return ir.serde.serialize_model(graph)
 
@@ -105,6 +112,26 @@ def _check_range(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> None:
                 raise ValueError(f"{name} reaches {largest:.2g}, and {end}")
 
 
+def _write_in_place(node: ir.Node, graph: ir.Graph) -> None:
+    """Let an operator write into the graph's input, and its result be the graph's output.
+
+    Casts to float16 and back, which the converter puts between them, would copy all of it.
+    """
+    node.replace_input_with(0, _before_casts(node.inputs[0]))
+    result = node.outputs[0]
+    for index, output in enumerate(graph.outputs):
+        if output is not result and _before_casts(output) is result:
+            result.shape, result.type = output.shape, output.type
+            result.name, output.name = output.name, None
+            graph.outputs[index] = result
+
+
+def _before_casts(value: ir.Value) -> ir.Value:
+    while (producer := value.producer()) is not None and producer.op_type == "Cast":
+        value = producer.inputs[0]
+    return value
+
+
 def _quantize(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> onnx.ModelProto:
     """Quantize weights per channel and activations with ranges fixed by real inputs.
 
@@ -119,6 +146,7 @@ def _quantize(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> onnx.Mod
             _Reader(calibration),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=QUANTIZED,
+            nodes_to_exclude=_reading_in_place(model),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -129,6 +157,12 @@ def _quantize(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> onnx.Mod
             },
         )
         return onnx.load(file)
+
+
+def _reading_in_place(model: onnx.ModelProto) -> list[str]:
+    """Return the operators that read what is written in place, which must not be rounded there."""
+    written = {node.output[0] for node in model.graph.node if node.op_type in IN_PLACE}
+    return [node.name for node in model.graph.node if written.intersection(node.input)]
 
 
 class _Reader(CalibrationDataReader):

@@ -2,7 +2,8 @@
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +16,17 @@ from export.graphs import GraphSpec
 from export.linter import lint
 from export.parity import LIMIT, Runner, prove, prove_sensitive, runner
 from export.precision import quantize_weights, reduce_precision
-from serving.bundle import Quality, Variant
+from serving.bundle import Interface, Quality, Variant
+from serving.fixed import cut, enlarged
 
 # What a variant is called: its flavour, and its precision.
 VARIANTS = {
     "fp32": ("portable", "fp32"),
     "fp16": ("portable", "fp16"),
     "int8": ("portable", "int8"),
+    "static": ("static", "fp32"),
+    "static-fp16": ("static", "fp16"),
+    "static-int8": ("static", "int8"),
     "fused": ("fused", "fp32"),
     "fused-int8": ("fused", "int8"),
     "fused-int4": ("fused", "int4"),
@@ -50,7 +55,7 @@ def write_variants(family: Family, names: Sequence[str], directory: Path) -> dic
     """
     graphs = {spec.role: converter.convert(spec) for spec in family.graphs}
     exact = _Form({spec.role: spec for spec in family.graphs}, graphs)
-    exact.prove(LIMIT)
+    exact.prove(LIMIT, exact.specs)
     family.prove(exact.runners)
     log.info("fp32: within %.1e of Keras", exact.error)
     reference = family.quality(exact.runners) if set(names) != {"fp32"} else None
@@ -80,9 +85,13 @@ class _Form:
         self.runners: dict[str, Runner] = {}
         self.error = 0.0
 
-    def prove(self, limit: float) -> None:
-        """Lint, load and compare the graphs."""
-        self.runners, self.error = check(self.specs.values(), self.graphs, limit)
+    def prove(self, limit: float, portable: dict[str, GraphSpec]) -> None:
+        """Lint, load and compare the graphs; they then run on what the portable ones take."""
+        runners, self.error = check(self.specs.values(), self.graphs, limit)
+        self.runners = {
+            role: _fitting(run, portable[role].interface, self.specs[role].sizes)
+            for role, run in runners.items()
+        }
 
     def save(self, name: str, directory: Path, quality: Quality | None) -> Variant:
         """Write the graphs, and return what the manifest says of them."""
@@ -93,6 +102,7 @@ class _Form:
         return Variant(
             graphs=files,
             flavour=VARIANTS[name][0],
+            axes=dict(ChainMap(*(spec.sizes for spec in self.specs.values()))) or None,
             nodes={role: len(graph.graph.node) for role, graph in self.graphs.items()},
             opset=converter.OPSET,
             parity=self.error,
@@ -111,6 +121,9 @@ def _reduced(family: Family, exact: _Form, flavour: str, precision: str) -> _For
         spec = exact.specs[role]
         if flavour == "fused":
             spec, graph = family.fuse(spec, graph)
+        elif flavour == "static":
+            spec = family.fix(spec)
+            graph = converter.convert(spec)
         if precision != "fp32":
             bits = int(precision.removeprefix("int")) if flavour == "fused" else 0
             graph = (
@@ -120,8 +133,17 @@ def _reduced(family: Family, exact: _Form, flavour: str, precision: str) -> _For
             )
         specs[role], graphs[role] = spec, graph
     form = _Form(specs, graphs)
-    form.prove(LIMIT if precision == "fp32" else math.inf)
+    form.prove(LIMIT if precision == "fp32" else math.inf, exact.specs)
+    if precision == "fp32":
+        family.prove(form.runners)
     return form
+
+
+def _fitting(run: Runner, interface: Interface, sizes: Mapping[str, int]) -> Runner:
+    """Return what runs a graph of fixed sizes on the inputs of the portable one."""
+    if not sizes:
+        return run
+    return lambda inputs: cut(run(enlarged(inputs, interface, sizes)), inputs, interface, sizes)
 
 
 def check(

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -61,10 +62,27 @@ class Port(Record):
 
 
 class Interface(Record):
-    """What a graph takes and returns, the same in every variant."""
+    """What a graph takes and returns, the same in every variant but for `Variant.axes`."""
 
     inputs: list[Port]
     outputs: list[Port]
+
+    def fixed(self, axes: Mapping[str, int]) -> "Interface":
+        """Return it with a size for each axis that is named.
+
+        Example:
+            >>> port = Port(name="x", dtype="float32", axes=["batch", "past"], meaning="any")
+            >>> Interface(inputs=[port], outputs=[]).fixed({"past": 8}).inputs[0].axes
+            ['batch', 8]
+        """
+        inputs, outputs = (
+            [
+                port.model_copy(update={"axes": [axes.get(axis, axis) for axis in port.axes]})
+                for port in ports
+            ]
+            for ports in (self.inputs, self.outputs)
+        )
+        return Interface(inputs=inputs, outputs=outputs)
 
 
 class Quality(Record):
@@ -82,12 +100,15 @@ class Variant(Record):
 
     `graphs` maps a graph's role (`encoder`, `decoder`) to its file; `parity` is the largest
     absolute difference from the Keras model over every output, batch size and seed tried; `nodes`
-    counts the operators of each graph. `portable` graphs are standard ONNX; `fused` ones are for
-    ONNX Runtime alone, take padding on the right, and fill a cache that has room in place.
+    counts the operators of each graph. `portable` graphs are standard ONNX. `static` ones are too,
+    take padding on the right, and write into a cache of fixed size; `axes` says which of the
+    interface's axes have which size. `fused` ones are for ONNX Runtime alone, take padding on the
+    right, and fill a cache that has room in place.
     """
 
     graphs: dict[str, str]
-    flavour: Literal["portable", "fused"] = "portable"
+    flavour: Literal["portable", "static", "fused"] = "portable"
+    axes: dict[str, Annotated[int, Field(gt=0)]] | None = None
     nodes: dict[str, int] = {}
     opset: int
     parity: float
@@ -176,6 +197,11 @@ class Manifest(Record):
             if not FILE_NAME.fullmatch(name):
                 raise ValueError(f"file name {name!r} is not a plain name")
         return files
+
+    def interface_of(self, variant: str) -> dict[str, Interface]:
+        """Return what the graphs of a variant take and return, by role."""
+        axes = self.variants[variant].axes or {}
+        return {role: interface.fixed(axes) for role, interface in self.interface.items()}
 
 
 def read_manifest(directory: str | Path) -> Manifest:

@@ -33,7 +33,8 @@ def list_models(
     device: Annotated[
         str | None,
         typer.Option(
-            help="Variants for it: cpu fused, fp32, int8, int4; cuda fp32, fp16; web fp32, int8."
+            help="Variants for it: cpu fused, fp32, int8, int4; cuda static, fp16, fp32; "
+            "web fp32, int8."
         ),
     ] = None,
 ) -> None:

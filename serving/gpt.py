@@ -41,6 +41,7 @@ class GPT(TextModel):
 
     def __init__(self, loaded: Loaded) -> None:
         _check_interface(loaded.manifest)
+        _check_axes(loaded.manifest, loaded.variant)
         processing = loaded.manifest.processing
         session = loaded.sessions["model"]
         self.sessions = loaded.sessions
@@ -51,10 +52,11 @@ class GPT(TextModel):
         self.providers = session.providers
         self.threads = session.threads
         self.vocabulary_size = processing.vocabulary_size
-        interface, context = loaded.manifest.interface["model"], processing.context
-        step = GraphStep(interface, session.run)
+        context = processing.context
+        step = GraphStep(loaded.manifest.interface["model"], session.run)
         memory = None
-        if loaded.manifest.variants[loaded.variant].flavour == "fused":
+        if loaded.manifest.variants[loaded.variant].flavour != "portable":
+            interface = loaded.manifest.interface_of(loaded.variant)["model"]
             memory = partial(SharedMemory, session, interface, context=context)
         super().__init__(step, loaded.tokenizer, context, memory)
 
@@ -116,6 +118,16 @@ def _check_interface(manifest: Manifest) -> None:
     results |= _cache("present", layers, ["batch", heads[1], "total", heads[-1]])
     if layers < 1 or list(takes.items()) != list(expected.items()) or returns != results:
         raise BundleError(f"graph 'model' of {manifest.name} is not of the sizes it names")
+
+
+def _check_axes(manifest: Manifest, variant: str) -> None:
+    """Refuse a static graph whose cache is not as large as the window."""
+    described, context = manifest.variants[variant], manifest.processing.context
+    expected = {"past": context, "total": context} if described.flavour == "static" else None
+    if described.axes != expected:
+        raise BundleError(
+            f"variant '{variant}' of {manifest.name} fixes {described.axes}, expected {expected}"
+        )
 
 
 def _cache(kind: str, layers: int, axes: list[str | int]) -> dict[str, list[str | int]]:

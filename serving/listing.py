@@ -5,10 +5,11 @@ from zoo.catalogue import Entry
 from zoo.errors import UsageError, nearest
 
 # int8 and int4 are made for CPUs, where fp16 is slower than fp32; on CUDA it is the other way
-# round. In a browser fp16 needs WebGPU, and what is fused is slow or missing.
+# round, and static graphs are replayed. In a browser fp16 needs WebGPU, and what is fused is slow
+# or missing.
 SUITABLE = {
     "cpu": ("fused", "fused-int8", "fused-int4", "fp32", "int8"),
-    "cuda": ("fp32", "fp16"),
+    "cuda": ("static-fp16", "static", "fp16", "fp32"),
     "web": ("fp32", "int8"),
 }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.bundle import BundleError, Manifest, TextProcessing
+from serving.fixed import FixedSession
 from serving.integrity import open_manifest, read_listed
 from serving.scan import check_graph
 from serving.session import DeviceError, Session, cuda_expected
@@ -23,6 +24,8 @@ _RUNTIMES = {
     "gan": "serving.gan:GAN",
     "transformer": "serving.gpt:GPT",
 }
+# What `auto` takes: the fastest that loses nothing. On CUDA a static graph is replayed.
+_FASTEST = {"cpu": ("fused", "fp32"), "cuda": ("static-fp16", "static", "fp16", "fp32")}
 
 
 class Loaded(NamedTuple):
@@ -54,7 +57,8 @@ def load(
         device: `cuda`, `cpu`, or `auto` for CUDA where it works and the CPU elsewhere. `auto` warns
             when there is a GPU and it cannot be used.
         variant: `fp32`, `fp16`, `int8`..., or `auto` for the fastest that loses nothing: on the CPU
-            `fused`, on CUDA `fp16`, and `fp32` where the bundle does not have it.
+            `fused`, on CUDA `static-fp16`, `static` or `fp16`, and `fp32` where the bundle does not
+            have them.
         threads: CPU threads; None for one per physical core that this process may use.
 
     Returns:
@@ -103,7 +107,7 @@ def _on_first_device(
         tokenizer = _checked_tokenizer(directory, manifest)
         try:
             sessions = {
-                role: Session(data, manifest.variants[chosen].graphs[role], device, threads)
+                role: open_session(manifest, chosen, role, data, device, threads)
                 for role, data in graphs.items()
             }
             return Loaded(manifest, directory, chosen, sessions, tokenizer)
@@ -133,9 +137,33 @@ def checked_graphs(directory: Path, manifest: Manifest, variant: str) -> dict[st
         if role not in manifest.interface:
             raise BundleError(f"{directory}: the manifest does not say what graph '{role}' takes")
         data = read_listed(directory, manifest, file)
-        check_graph(data, file, manifest.interface[role], manifest.variants[variant].opset)
+        interface = manifest.interface_of(variant)[role]
+        check_graph(data, file, interface, manifest.variants[variant].opset)
         graphs[role] = data
     return graphs
+
+
+def open_session(
+    manifest: Manifest,
+    variant: str,
+    role: str,
+    data: bytes,
+    device: str,
+    threads: int | None = None,
+) -> Session:
+    """Return what runs a graph on what `manifest.interface` says, whatever the variant.
+
+    Args:
+        manifest, variant, role: which graph it is.
+        data: its bytes, checked.
+        device, threads: see `serving.session.Session`.
+    """
+    described = manifest.variants[variant]
+    file = described.graphs[role]
+    if described.axes:
+        interface = manifest.interface[role]
+        return FixedSession(data, file, device, threads, interface=interface, sizes=described.axes)
+    return Session(data, file, device, threads)
 
 
 def choose_variant(manifest: Manifest, variant: str, device: str) -> str:
@@ -148,7 +176,7 @@ def choose_variant(manifest: Manifest, variant: str, device: str) -> str:
     if not known:
         raise UsageError(f"{manifest.name} has no ONNX graphs; export it with --formats onnx")
     if variant == "auto":
-        wanted = ["fp16", "fp32"] if device == "cuda" else ["fused", "fp32"]
+        wanted = _FASTEST[device]
         variant = next((name for name in wanted if name in known), known[0])
     if variant not in known:
         raise UsageError(

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import io
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import onnxruntime
@@ -16,6 +17,10 @@ CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 # The float32 variant promises float32, and TensorFloat-32 keeps 10 bits of a product's inputs. For
 # speed there is the fp16 variant.
 _CUDA_OPTIONS = {"use_tf32": "0"}
+# A CUDA graph belongs to addresses and lives as long as its session, so no more are recorded.
+_MOST_CUDA_GRAPHS = 64
+_NO_CUDA_GRAPH = -1
+Array = np.ndarray | onnxruntime.OrtValue
 
 
 class DeviceError(GenzooError):
@@ -30,14 +35,30 @@ class Session:
         name: the file's name, for errors.
         device: `cpu` or `cuda`.
         threads: how many threads an operator may use; None for one per physical core.
+        replays: whether CUDA may record runs as CUDA graphs, which takes a graph that leaves
+            nothing to the CPU.
+
+    Attributes:
+        copies: whether what is bound to it is copied to the device and back.
 
     Raises:
         DeviceError: `cuda` was asked for and ONNX Runtime does not give it.
         BundleError: ONNX Runtime does not accept the graph.
     """
 
-    def __init__(self, data: bytes, name: str, device: str, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        name: str,
+        device: str,
+        threads: int | None = None,
+        *,
+        replays: bool = False,
+    ) -> None:
         self.device = device
+        self.copies = device == "cuda"  # what is given to it and returned by it
+        self._replays = replays and device == "cuda"
+        self._cuda_graphs: dict[tuple, int] = {}  # by addresses and shapes
         self.threads = threads or default_threads()
         if device == "cuda":
             _require_cuda()
@@ -45,7 +66,7 @@ class Session:
             self._session = onnxruntime.InferenceSession(
                 data,
                 _options(self.threads),
-                providers=[(CUDA, _CUDA_OPTIONS), CPU] if device == "cuda" else [CPU],
+                providers=_providers(device, replays),
                 enable_fallback=0,  # it would print to stdout and run elsewhere than asked
             )
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
@@ -77,45 +98,81 @@ class Session:
                 binding.bind_cpu_input(name, np.ascontiguousarray(array))
             for name in outputs:
                 binding.bind_output(name)
-            self._session.run_with_iobinding(binding)
+            self._session.run_with_iobinding(binding, self._run_options())
             return binding.copy_outputs_to_cpu()
         except Exception as error:  # as above
             raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
 
-    def bind(self, inputs: dict[str, np.ndarray], outputs: dict[str, np.ndarray]) -> "Bound":
+    def hold(self, array: Array) -> onnxruntime.OrtValue:
+        """Return an array as the device has it: on the CPU the same numbers, on CUDA a copy.
+
+        `numpy()` of it gives the numbers back.
+        """
+        if isinstance(array, onnxruntime.OrtValue):
+            return array
+        return onnxruntime.OrtValue.ortvalue_from_numpy(array, self.device)
+
+    def bind(
+        self, inputs: dict[str, Array], outputs: dict[str, Array], replay: bool = False
+    ) -> "Bound":
         """Tie the graph to arrays once, to run it many times on what they hold by then.
 
         Args:
-            inputs: all of them by name, C-contiguous.
-            outputs: arrays that results are written into. One that is an input too is updated in
-                place, which the graph must be made for.
+            inputs: all of them by name, C-contiguous. What is held stays on the device; the others
+                are copied there at every run, where they lie elsewhere.
+            outputs: what results are written into. One that is an input too is updated in place,
+                which the graph must be made for.
+            replay: whether it will be run often, so that CUDA had better record it.
         """
-        return Bound(self._session, inputs, outputs)
+        return Bound(self, inputs, outputs, replay)
+
+    def _run_options(
+        self, repeated: Sequence[onnxruntime.OrtValue] = ()
+    ) -> onnxruntime.RunOptions | None:
+        """Return what to run with: the CUDA graph of these inputs and outputs, or none at all."""
+        if not self._replays:
+            return None
+        place = tuple((value.data_ptr(), *value.shape()) for value in repeated)
+        known = self._cuda_graphs
+        if place and len(known) < _MOST_CUDA_GRAPHS:
+            known.setdefault(place, len(known) + 1)
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("gpu_graph_id", str(known.get(place, _NO_CUDA_GRAPH)))
+        return options
 
 
 class Bound:
-    """A graph on the CPU that reads and writes the same arrays at every run.
+    """A graph that reads and writes the same arrays at every run; see `Session.bind`.
 
     Handing the arrays over costs more than running a small graph does.
     """
 
     def __init__(
-        self,
-        session: onnxruntime.InferenceSession,
-        inputs: dict[str, np.ndarray],
-        outputs: dict[str, np.ndarray],
+        self, session: Session, inputs: dict[str, Array], outputs: dict[str, Array], replay: bool
     ) -> None:
-        self._session, self._arrays = session, (inputs, outputs)  # which must stay alive
-        self._binding = session.io_binding()
-        for name, array in inputs.items():
-            self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        for name, array in outputs.items():
-            self._binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        self._session, self._binding = session._session, session._session.io_binding()
+        # Pairs of what was given and what the device has of it, which must stay alive.
+        self._read = [(array, session.hold(array)) for array in inputs.values()]
+        self._written = [(array, session.hold(array)) for array in outputs.values()]
+        for name, (_, value) in zip(inputs, self._read, strict=True):
+            self._binding.bind_ortvalue_input(name, value)
+        for name, (_, value) in zip(outputs, self._written, strict=True):
+            self._binding.bind_ortvalue_output(name, value)
+        values = [value for _, value in (*self._read, *self._written)]
+        self._options = session._run_options(values if replay else ())
+        self._sent, self._fetched = (
+            [(array, value) for array, value in pairs if session.copies and array is not value]
+            for pairs in (self._read, self._written)
+        )
 
     def run(self) -> None:
         """Run the graph once."""
         try:
-            self._session.run_with_iobinding(self._binding)
+            for array, value in self._sent:
+                value.update_inplace(array)
+            self._session.run_with_iobinding(self._binding, self._options)
+            for array, value in self._fetched:
+                array[...] = value.numpy()
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
             raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
 
@@ -148,6 +205,12 @@ def _gpu_present() -> bool:
         and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
         and count.value > 0
     )
+
+
+def _providers(device: str, replays: bool) -> list[str | tuple[str, dict[str, str]]]:
+    if device == "cpu":
+        return [CPU]
+    return [(CUDA, _CUDA_OPTIONS | {"enable_cuda_graph": str(int(replays))}), CPU]
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:

@@ -12,8 +12,7 @@ import numpy as np
 
 from serving.bundle import MANIFEST_NAME, BundleError, Manifest, TextProcessing
 from serving.integrity import open_manifest, read_listed
-from serving.loader import checked_graphs
-from serving.session import Session
+from serving.loader import checked_graphs, open_session
 from serving.tokenizer import read_tokenizer
 from zoo.errors import GenzooError, first_line
 from zoo.hub import cache, find
@@ -122,7 +121,7 @@ def _results(directory: Path, manifest: Manifest, variant: str, device: str) -> 
         inputs, expected = _of(vectors, f"{role}.inputs."), _of(vectors, f"{role}.outputs.")
         if not expected:
             raise BundleError(f"{VECTORS} says nothing about graph '{role}'")
-        session = Session(data, manifest.variants[variant].graphs[role], device)
+        session = open_session(manifest, variant, role, data, device)
         for found, wanted in zip(
             session.run(list(expected), inputs), expected.values(), strict=True
         ):

@@ -10,7 +10,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 SHARED = Path(__file__).parent.parent.parent / "shared/data/tfds"  # beside the checkout
 if SHARED.is_dir():
     os.environ.setdefault("TFDS_DATA_DIR", str(SHARED))
-NEED_TENSORFLOW = {"export", "zoo", "bench"}
+NEED_TENSORFLOW = {"export", "zoo", "bench", "gpu"}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -71,7 +71,7 @@ def _export(arguments: argparse.Namespace, folder: Path) -> tuple[Interface, GPT
     from export import converter
     from export.fusion import fuse
     from export.gpt import genai_config
-    from export.gpt_graphs import graphs
+    from export.gpt_graphs import graphs, static
     from export.precision import quantize_weights
     from zoo.transformer import GPT
 
@@ -82,13 +82,15 @@ def _export(arguments: argparse.Namespace, folder: Path) -> tuple[Interface, GPT
         heads=arguments.heads,
         context=arguments.context,
     )
-    [spec] = graphs(GPT(config))
+    model = GPT(config)
+    [spec] = graphs(model)
     portable = converter.convert(spec)
     fused = fuse(portable, config)
     if arguments.bits < 32:
         fused = quantize_weights(fused, arguments.bits)
     onnx.save(portable, folder / "portable.onnx")
     onnx.save(fused, folder / "model.onnx")
+    onnx.save(converter.convert(static(spec, model)), folder / "static.onnx")
     tokenizers.save(_tokenizer(config.vocabulary_size), folder, config.context)
     settings = genai_config(config)
     settings["search"]["past_present_share_buffer"] = True  # the fused graph can
@@ -119,9 +121,9 @@ def _ways(
     def session(file: str) -> Session:
         return Session((folder / file).read_bytes(), file, "cpu", arguments.threads)
 
-    def model(file: str, shared: bool) -> TextModel:
-        loaded = session(file)
-        memory = partial(SharedMemory, loaded, interface, context=config.context)
+    def model(file: str, shared: bool, axes: dict[str, int] | None = None) -> TextModel:
+        loaded, taken = session(file), interface.fixed(axes or {})
+        memory = partial(SharedMemory, loaded, taken, context=config.context)
         memory = memory if shared else None
         return TextModel(GraphStep(interface, loaded.run), tokenizer, config.context, memory)
 
@@ -131,6 +133,8 @@ def _ways(
     yield "genzoo, fused", written(model("model.onnx", shared=True))
     yield "bare loop", _bare_loop(session("model.onnx"), interface, config, arguments.tokens)
     if arguments.bits == 32:
+        window = {"past": config.context, "total": config.context}
+        yield "genzoo, static", written(model("static.onnx", shared=True, axes=window))
         yield "genzoo, portable", written(model("portable.onnx", shared=False))
     try:
         import onnxruntime_genai

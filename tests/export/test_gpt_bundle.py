@@ -27,6 +27,9 @@ VARIANTS = {
     "fp32": "",
     "fp16": ".fp16",
     "int8": ".int8",
+    "static": ".static",
+    "static-fp16": ".static-fp16",
+    "static-int8": ".static-int8",
     "fused": ".fused",
     "fused-int8": ".fused-int8",
     "fused-int4": ".fused-int4",
@@ -78,6 +81,7 @@ def test_the_card_speaks_of_text(bundle):
     assert "tokens, the same for all variants" in card and "| tokens |" in card
     assert "at most 112; `past` may be 0" in card
     assert "The `fused` ones are for ONNX Runtime alone" in card
+    assert "`past` and `total` are always 112" in card
 
 
 def test_the_same_seed_gives_the_same_text_everywhere(bundle, workdir):
@@ -92,6 +96,38 @@ def test_the_same_seed_gives_the_same_text_everywhere(bundle, workdir):
     for each in (saved, served):
         assert each.generate(prompts, 120, seed=seeds, temperature=0.8) == expected
     assert served.generate("\n", 120, seed=8, temperature=0.8) == expected[1]
+
+
+@pytest.mark.parametrize("variant", ["static", "fused"])
+@pytest.mark.parametrize("temperature", [0, 0.8])
+def test_a_cache_in_place_writes_the_text_of_the_portable_graph(bundle, variant, temperature):
+    one, other = (serving.load(bundle, device="cpu", variant=name) for name in ("fp32", variant))
+    prompts, settings = ["The ", "\n", "import numpy"], {"temperature": temperature}
+    for count in (20, CONTEXT + 30):  # the window slides
+        expected = one.generate(prompts, count, seed=[7, 8, 9], **settings)
+        assert other.generate(prompts, count, seed=[7, 8, 9], **settings) == expected
+        assert other.generate(prompts[1], count, seed=8, **settings) == expected[1]
+    longer = prompts[0] + one.generate(prompts[0], 5, seed=7, **settings) + "is"
+    other.generate(prompts[0], 5, seed=7, **settings)  # of the next prompt this is known
+    expected = one.generate(longer, 20, seed=3, **settings)
+    assert other.generate(longer, 20, seed=3, **settings) == expected
+
+
+def test_a_static_graph_searches_and_scores_as_the_portable_one(bundle):
+    one, other = (serving.load(bundle, device="cpu", variant=name) for name in ("fp32", "static"))
+    found, wanted = (model.search("The ", beams=3, max_new_tokens=8) for model in (other, one))
+    assert [each.ids for each in found] == [each.ids for each in wanted]
+    text = "An object is a list." * 10
+    assert other.score(text).nats == pytest.approx(one.score(text).nats, rel=1e-5)
+
+
+def test_the_static_variants_fix_the_cache(bundle):
+    manifest = read_manifest(bundle)
+    for name, variant in manifest.variants.items():
+        fixes = {"past": CONTEXT, "total": CONTEXT} if variant.flavour == "static" else None
+        assert variant.axes == fixes, name
+    axes = {port.name: port.axes for port in manifest.interface_of("static")["model"].outputs}
+    assert axes["present.0.key"] == ["batch", 1, CONTEXT, 16]
 
 
 def test_weights_of_a_bundle_make_the_model(bundle, workdir):

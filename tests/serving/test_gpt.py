@@ -180,6 +180,22 @@ def test_a_graph_of_other_sizes_than_the_manifest_names(own, processing, complai
 
 
 @pytest.mark.parametrize(
+    ("flavour", "axes", "complaint"),
+    [
+        ("static", None, "fixes None, expected"),
+        ("static", {"past": 8, "total": 8}, "the manifest says int64 ['batch', 8]"),
+        ("portable", {"nothing": 8}, "fixes {'nothing': 8}, expected None"),
+        ("static", {"past": 0}, "greater than 0"),
+    ],
+)
+def test_a_cache_of_another_size_than_the_window(own, flavour, axes, complaint):
+    variants = json.loads((own / "bundle.json").read_text())["variants"]
+    variants["fp32"] |= {"flavour": flavour, "axes": axes}
+    reseal(own, variants=variants)
+    assert complaint in refusal(own)
+
+
+@pytest.mark.parametrize(
     ("processing", "complaint"),
     [
         ({"kind": "text", "context": 16}, "vocabulary_size: Field required"),

@@ -7,6 +7,7 @@ import serving
 from serving import loader, session
 from serving.session import CPU, CUDA, DeviceError, Session
 from tests.serving import tiny_bundle
+from tests.serving.elsewhere import Elsewhere
 
 DECODER = tiny_bundle.graph("decoder").SerializeToString()
 Z = np.ones((3, tiny_bundle.LATENT), np.float32)
@@ -24,6 +25,42 @@ def test_bound_input_and_output_give_the_same():
     bound.device = "cuda"
     for one, other in zip(plain, bound.run(["image", "parameters"], {"z": Z}), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", [Session, Elsewhere])
+def test_what_is_bound_is_read_and_written_at_every_run(kind):
+    """Where arrays lie on the device, and where they are copied there and back."""
+    session = kind(DECODER, "decoder.onnx", "cpu")
+    z, image = Z.copy(), np.zeros((3, *tiny_bundle.SHAPE), np.float32)
+    held = session.hold(np.zeros_like(image))
+    bound = session.bind({"z": z}, {"image": image, "parameters": held})
+    for factor in (1, -2):
+        z[:] = factor * Z
+        bound.run()
+        expected = tiny_bundle.expected("decoder", {"z": z})
+        np.testing.assert_allclose(image, expected["image"], rtol=1e-6)
+        np.testing.assert_allclose(held.numpy(), expected["parameters"], rtol=1e-6)
+
+
+def test_a_cuda_graph_belongs_to_addresses_and_shapes(monkeypatch):
+    monkeypatch.setattr(session, "_MOST_CUDA_GRAPHS", 2)
+    recorded = Session(DECODER, "decoder.onnx", "cpu", replays=True)
+    assert recorded._run_options() is None  # there is nothing to be recorded on the CPU
+    recorded._replays = True
+
+    def graph(*values):
+        return recorded._run_options(values).get_run_config_entry("gpu_graph_id")
+
+    one, other, third = (recorded.hold(np.zeros(size, np.float32)) for size in (3, 4, 5))
+    found = [graph(one), graph(one, other), graph(one), graph(third), graph()]
+    assert found == ["1", "2", "1", "-1", "-1"]
+
+
+@pytest.mark.parametrize("replays", [False, True])
+def test_what_cuda_is_told(replays):
+    [(name, options), other] = session._providers("cuda", replays)
+    assert (name, other) == (CUDA, CPU)
+    assert options == {"use_tf32": "0", "enable_cuda_graph": str(int(replays))}
 
 
 def test_cuda_without_cuda_is_an_error(tiny, monkeypatch):
@@ -69,16 +106,11 @@ def test_cuda_fails_when_the_runtime_falls_back(tiny, failing_gpu):
         serving.load(tiny, device="cuda")
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not session.cuda_expected(), reason="no GPU that ONNX Runtime can use")
-def test_cuda_gives_the_cpus_images(tiny):
-    one, other = (serving.load(tiny, device=d, variant="fp32") for d in ("cpu", "cuda"))
-    assert CUDA in other.providers
-    difference = one.generate(70, seed=1).astype(int) - other.generate(70, seed=1)
-    assert np.abs(difference).max() <= 1
-
-
 def test_variant_follows_the_device(tiny):
     manifest = serving.load(tiny).manifest
     assert loader.choose_variant(manifest, "auto", "cuda") == "fp16"
     assert loader.choose_variant(manifest, "auto", "cpu") == "fp32"
+    variants = dict.fromkeys(("fp32", "fp16", "static", "fused"), manifest.variants["fp32"])
+    more = manifest.model_copy(update={"variants": variants})
+    assert loader.choose_variant(more, "auto", "cuda") == "static"
+    assert loader.choose_variant(more, "auto", "cpu") == "fused"

@@ -18,8 +18,9 @@ from zoo.data.tokenizers import bpe_tokenizer
 from zoo.errors import GenzooError, UsageError
 from zoo.language.beams import beam_search
 from zoo.language.decoding import Decoding
+from zoo.language.filters import log_softmax
 from zoo.language.memory import PaddedMemory
-from zoo.language.sampling import Sampler, SamplingConfig, log_softmax
+from zoo.language.sampling import Sampler, SamplingConfig
 from zoo.language.scoring import score
 from zoo.language.tokenizer import StopStrings, Tokenizer, Utf8Stream
 

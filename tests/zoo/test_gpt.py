@@ -80,6 +80,27 @@ def test_cached_equals_uncached_over_200_steps():
 
 
 @every_model
+def test_a_cache_of_fixed_size_equals_one_that_grows(kind):
+    """Rows of two lengths, padded on the right, and noise where nothing has been written."""
+    model, ids = shared(kind), tiny_gpt.ids(2, 9)
+    shape = (2, model.config.key_value_heads, CONTEXT, model.config.head_size)
+    past = [(tf.random.normal(shape), tf.random.normal(shape)) for _ in model.blocks]
+    lengths, texts = np.array([0, 0]), [[], []]
+    for piece, news in ((ids[:, :4], [4, 2]), (ids[:, 4:5], [1, 1]), (ids[:, 5:8], [3, 3])):
+        positions = lengths[:, None] + np.arange(piece.shape[1])
+        lengths = lengths + news
+        mask = np.arange(CONTEXT) < lengths[:, None]
+        batch = {"input_ids": piece, "position_ids": positions, "attention_mask": mask}
+        read = model(batch | {"past": past}, in_place=True)
+        past = read["present"]
+        for row, new in enumerate(news):
+            texts[row] += piece[row, :new].tolist()
+            expected = model(np.array([texts[row]]))[0, -new:]
+            np.testing.assert_allclose(read["logits"][row, :new], expected, atol=1e-4)
+    assert past[0][0].shape == shape
+
+
+@every_model
 def test_a_padded_row_equals_the_row_alone(kind):
     model = shared(kind)
     rows = [tiny_gpt.ids(1, length, seed=length)[0] for length in (7, 1, 4)]

@@ -11,8 +11,8 @@ import numpy as np
 
 from zoo.errors import UsageError
 from zoo.language.decoding import check_prompt
+from zoo.language.filters import log_softmax
 from zoo.language.memory import Past, Step, take_rows
-from zoo.language.sampling import log_softmax
 from zoo.noise import checked_count
 
 

@@ -9,7 +9,7 @@ anew costs each token about as much again as one step.
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from itertools import repeat, takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -67,13 +67,17 @@ class Decoding:
         self.memory, self._sampler, self._context = memory, sampler, context
         self._max_new_tokens, self._log_probs = max_new_tokens, log_probs
         self._windows = [list(prompt[-context:]) for prompt in prompts]
-        self._rows = np.arange(len(prompts))  # of the texts that go on
+        self._go_on(np.arange(len(prompts)))
         self._finished: set[int] = set()
         self._read = 0  # tokens of the first window that the memory holds
         if known:
             pairs = zip(known, self._windows[0][:-1], strict=False)  # the last gives the logits
             self._read = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
             memory.truncate(self._read)
+
+    def _go_on(self, rows: np.ndarray) -> None:
+        """Leave all texts but these."""
+        self._rows, self._going = rows, rows.tolist()
 
     def finish(self, row: int) -> None:
         """Draw no more tokens for a prompt."""
@@ -90,14 +94,12 @@ class Decoding:
         for index in range(self._max_new_tokens):
             if index:
                 full = self.memory.full
-                unread = self._slide() if full else [[windows[row][-1]] for row in self._rows]
+                unread = self._slide() if full else [windows[row][-1:] for row in self._going]
             logits = self.memory.read(unread)
             self._read = len(windows[0])
             drawn = self._sampler(logits, self._rows)
-            columns = [self._rows.tolist(), drawn.ids.tolist()]
-            if self._log_probs:
-                columns.append(drawn.log_probs.tolist())
-            tokens = [Token(*each) for each in zip(*columns, strict=True)]
+            log_probs = drawn.log_probs.tolist() if self._log_probs else repeat(math.nan)
+            tokens = list(map(Token, self._going, drawn.ids, log_probs))
             for token in tokens:
                 windows[token.row].append(token.id)
             yield tokens
@@ -108,16 +110,16 @@ class Decoding:
 
     def _slide(self) -> list[list[int]]:
         """Forget everything, and return what is to be read anew: half of a window that is full."""
-        for row in self._rows:
+        for row in self._going:
             if len(self._windows[row]) > self._context:
                 self._windows[row] = self._windows[row][-max(1, self._context // 2) :]
         self.memory.forget()
-        return [self._windows[row] for row in self._rows]
+        return [self._windows[row] for row in self._going]
 
     def _drop_finished(self) -> None:
-        going = np.array([row not in self._finished for row in self._rows])
+        going = np.array([row not in self._finished for row in self._going])
         if not going.all():
-            self._rows = self._rows[going]
+            self._go_on(self._rows[going])
             if len(self._rows):
                 self.memory.keep(np.flatnonzero(going))
 

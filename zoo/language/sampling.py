@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.language.filters import keep_top_k, keep_top_p, likeliest, log_softmax, pick
 from zoo.noise import checked_seed
 
 BIAS_LIMIT = 1e4  # large enough to forbid or to force a token
@@ -23,8 +24,6 @@ _RANGES = {
     "frequency_penalty": (lambda value: abs(value) <= 100, "-100 to 100"),
     "presence_penalty": (lambda value: abs(value) <= 100, "-100 to 100"),
 }
-
-
 _NEUTRAL = {
     "temperature": 1,
     "top_p": 1,
@@ -94,10 +93,10 @@ class Drawn:
     """One token for each text.
 
     Attributes:
-        ids: int64 `(B,)`.
+        ids: B of them.
     """
 
-    def __init__(self, ids: np.ndarray, logits: np.ndarray):
+    def __init__(self, ids: list[int], logits: np.ndarray):
         self.ids, self._logits = ids, logits
 
     @property
@@ -148,13 +147,11 @@ class Sampler:
         self._settings["temperature"] = np.maximum(self._settings["temperature"], 1e-12)
         top_k = np.array([config.top_k or vocabulary_size for config in configs])[:, None]
         self._settings["top_k"] = np.where(greedy, 1, top_k)
-        if (self._settings["top_k"] < vocabulary_size).any():
-            self._used.add("top_k")
         self._penalised = not self._used.isdisjoint(_PENALTIES)
         shape = len(configs), vocabulary_size
         if any(config.logit_bias for config in configs):
             self._used.add("logit_bias")
-            self._settings["logit_bias"] = np.zeros(shape)
+            self._settings["logit_bias"] = np.zeros(shape, np.float32)
         self._counts = np.zeros(shape, np.int64)  # of each token in the new text
         self._met = np.zeros(shape, bool)  # in the prompt or the new text
         for row, (config, prompt) in enumerate(zip(configs, prompts, strict=True)):
@@ -165,8 +162,10 @@ class Sampler:
 
     def _take(self, rows: np.ndarray) -> None:
         """Go on with these texts."""
-        self._rows = rows
+        self._rows, self._going = rows, rows.tolist()
         self._now = {name: values[rows] for name, values in self._settings.items()}  # (B, 1) each
+        self._most = int(self._now["top_k"].max())  # tokens that some row keeps
+        self._ragged = bool((self._now["top_k"] < self._most).any())
 
     def __call__(self, logits: np.ndarray, rows: np.ndarray | None = None) -> Drawn:
         """Draw one token for each row.
@@ -175,52 +174,67 @@ class Sampler:
             logits: `(B, V)`.
             rows: which texts they are of, `(B,)`; all by default.
         """
-        logits = logits.astype(np.float64)
-        weights = self._weights(logits, rows)
+        ids, weights = self._weights(logits, rows)
         if self._greedy:
-            ids = weights.argmax(-1)  # of equals the lowest id
+            drawn = weights.argmax(-1).tolist()  # of equals the lowest id
         else:
-            ids = pick(weights, [self._random[row].random_sample() for row in self._rows.tolist()])
+            drawn = pick(weights, [self._random[row].random_sample() for row in self._going])
+            if ids is not None:
+                drawn = [own.item(place) for own, place in zip(ids, drawn, strict=True)]
         if self._penalised:
-            self._counts[self._rows, ids] += 1
-            self._met[self._rows, ids] = True
-        return Drawn(ids, logits)
+            self._counts[self._rows, drawn] += 1
+            self._met[self._rows, drawn] = True
+        return Drawn(drawn, logits)
 
     def probabilities(self, logits: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Return what tokens are drawn with, `(B, V)`; each row sums to 1."""
-        weights = self._weights(logits.astype(np.float64), rows)
+        ids, weights = self._weights(logits, rows)
         if self._greedy:
-            return np.eye(weights.shape[-1])[weights.argmax(-1)]
-        return weights / weights.sum(-1, keepdims=True)
+            return np.eye(logits.shape[-1])[weights.argmax(-1)]
+        shares = weights / weights.sum(-1, keepdims=True)
+        if ids is None:
+            return shares
+        everywhere = np.zeros(logits.shape)
+        np.put_along_axis(everywhere, ids, shares, axis=-1)
+        return everywhere
 
-    def _weights(self, logits: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    def _weights(
+        self, logits: np.ndarray, rows: np.ndarray | None
+    ) -> tuple[np.ndarray | None, np.ndarray]:
         """Return what tokens are drawn with, up to a factor; where all is greedy, what to maximise.
 
-        The heaviest of each row weighs 1.
+        The heaviest of each row weighs 1. Tokens that no row can draw are left out where top_k
+        tells them early, since every number less is time saved.
+
+        Returns:
+            Ids in rising order, `(B, C)`, or None for all; and their weights, float64 `(B, C)`.
         """
         if rows is None:
             rows = np.arange(len(logits))
         if rows is not self._rows:
             self._take(rows)
-        used, now = self._used, self._now
+        used, now, ids = self._used, self._now, None
         if "logit_bias" in used:
-            logits = logits + now["logit_bias"]
+            logits = np.add(logits, now["logit_bias"], dtype=logits.dtype)
         if self._penalised:
             logits = self._with_penalties(logits)
         if self._greedy:
-            return logits
+            return None, logits
+        if self._most < logits.shape[-1]:
+            ids, logits = likeliest(logits, self._most)
         # The likeliest becomes 0, so that no temperature, however low, makes a number overflow.
-        weights = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+        highest = np.maximum.reduce(logits, axis=-1, keepdims=True)
+        weights = np.subtract(logits, highest, dtype=np.float64)
         if "temperature" in used:
             weights /= now["temperature"]
         np.exp(weights, out=weights)
-        if "top_k" in used:
+        if self._ragged:
             weights = keep_top_k(weights, now["top_k"])
         if "top_p" in used:
             weights = keep_top_p(weights, now["top_p"])
         if "min_p" in used:
             weights *= weights >= now["min_p"]
-        return weights
+        return ids, weights
 
     def _with_penalties(self, logits: np.ndarray) -> np.ndarray:
         now, counts = self._now, self._counts[self._rows]
@@ -229,85 +243,6 @@ class Sampler:
         logits = np.where(self._met[self._rows], penalised, logits)
         logits = logits - now["frequency_penalty"] * counts
         return logits - now["presence_penalty"] * (counts > 0)
-
-
-def keep_top_k(weights: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Keep exactly the `k` heaviest tokens of each row; of equals, those with lower ids.
-
-    Args:
-        weights: `(B, V)`.
-        k: `(B, 1)`, 1 to V.
-
-    Example:
-        >>> keep_top_k(np.array([[0.2, 0.3, 0.3, 0.2]]), np.array([[3]]))
-        array([[0.2, 0.3, 0.3, 0. ]])
-    """
-    places = weights.shape[-1] - k
-    ordered = weights.copy()
-    if len(k) == 1:
-        place = int(places[0, 0])
-        ordered.partition(place)
-        least = ordered[:, place : place + 1]  # (B, 1): the k-th heaviest
-    else:
-        ordered.partition(sorted(set(places[:, 0].tolist())))
-        least = np.take_along_axis(ordered, places, axis=-1)
-    kept = weights >= least
-    if np.count_nonzero(kept) != k.sum():  # more than k of some row, since equals
-        above, equal = weights > least, weights == least
-        room = k - above.sum(-1, keepdims=True)
-        kept = above | (equal & (np.cumsum(equal, axis=-1) <= room))
-    return weights * kept
-
-
-def keep_top_p(weights: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Keep the fewest heaviest tokens of each row that together have a share `p` of its weight.
-
-    Args:
-        weights: `(B, V)`.
-        p: `(B, 1)`, 0 to 1; 1 keeps all.
-
-    Example:
-        >>> keep_top_p(np.array([[5.0, 3.0, 2.0]]), np.array([[0.6]]))
-        array([[5., 3., 0.]])
-    """
-    kept = weights.copy()
-    for row, share in enumerate(p[:, 0].tolist()):
-        if share == 1:
-            continue
-        total = np.add.reduce(weights[row])
-        # Those below this weigh less than 1 - p of the total together: none of them is needed.
-        (some,) = (weights[row] >= (1 - share) * total / weights.shape[-1]).nonzero()
-        heavy = weights[row, some]
-        order = (-heavy).argsort(kind="stable")
-        heavy = heavy[order]
-        before = np.add.accumulate(heavy) - heavy  # what the heavier ones weigh
-        chosen = some[order[before < share * total]]
-        kept[row] = 0
-        kept[row, chosen] = weights[row, chosen]
-    return kept
-
-
-def pick(weights: np.ndarray, uniform: Sequence[float]) -> np.ndarray:
-    """Turn uniform numbers, B of them in [0, 1), into tokens `(B,)` drawn with `weights` `(B, V)`.
-
-    Example:
-        >>> pick(np.array([[2.0, 0.0, 2.0]] * 2), [0.49, 0.5]).tolist()
-        [0, 2]
-    """
-    ids = np.empty(len(weights), np.int64)
-    for row, reached in enumerate(np.add.accumulate(weights, axis=-1)):
-        total = float(reached[-1])
-        # Rounding must not point beyond the last token.
-        wanted = min(uniform[row] * total, math.nextafter(total, 0))
-        ids[row] = reached.searchsorted(wanted, side="right")
-    return ids
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Return log-probabilities, in nats, of logits `(..., V)`, in float64."""
-    logits = logits.astype(np.float64)
-    logits = logits - logits.max(-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
 
 
 def _is_number(value: object) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.language.filters import log_softmax
 from zoo.language.memory import Step
-from zoo.language.sampling import log_softmax
 
 
 @dataclass(frozen=True)

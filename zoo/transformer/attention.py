@@ -6,6 +6,7 @@ import keras
 from keras import KerasTensor, initializers, layers, ops
 
 from zoo.transformer import dropout
+from zoo.transformer.cache import extended
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.rotary import turned
 
@@ -24,10 +25,13 @@ class Attention(layers.Layer):
             must not see; the same for each of the G query heads that share a key head.
         turn: cosine and sine of the rotary angles, `(B, 1, T, head_size / 2)` or 1 for B.
         past: keys and values `(B, kv_heads, S, head_size)` of the tokens before.
+        places: where the new keys and values are written into `past`, see
+            `zoo.transformer.cache.places`; None for a past that grows by them.
         training: whether to drop some of what a token takes from others.
 
     Returns:
-        `(B, T, W)`, and the keys and values of all S + T tokens.
+        `(B, T, W)`, and the keys and values of all S + T tokens; with `places`, of the S there is
+        room for, which then is all that `hidden` speaks of.
     """
 
     def __init__(
@@ -66,19 +70,26 @@ class Attention(layers.Layer):
         hidden: KerasTensor,
         turn: tuple[KerasTensor, KerasTensor] | None = None,
         past: tuple[KerasTensor, KerasTensor] | None = None,
+        places: KerasTensor | None = None,
         training: bool = False,
     ) -> tuple[KerasTensor, tuple[KerasTensor, KerasTensor]]:
         length = ops.shape(x)[1]
         heads, kv_heads, size = self.heads, self.kv_heads, self.head_size
         projected = ops.reshape(self.project(x), (-1, length, heads + 2 * kv_heads, size))
         projected = ops.transpose(projected, (0, 2, 1, 3))  # (B, heads + 2 kv_heads, T, D)
-        # Split and not sliced: the gradient of three slices is three tensors of the size of all.
-        query, key, value = ops.split(projected, (heads, heads + kv_heads), axis=1)
+        ends = (heads, heads + kv_heads)
+        if places is None:
+            # Not sliced: the gradient of three slices is three tensors of the size of all.
+            query, key, value = ops.split(projected, ends, axis=1)
+        else:
+            # Not split: into unequal parts, that cannot be recorded as a CUDA graph.
+            query, key = projected[:, : ends[0]], projected[:, ends[0] : ends[1]]
+            value = projected[:, ends[1] :]
         if turn is not None:
             query, key = turned(query, turn), turned(key, turn)
         if past is not None:
-            key = ops.concatenate([past[0], key], axis=2)  # (B, kv_heads, S + T, D)
-            value = ops.concatenate([past[1], value], axis=2)
+            key = extended(past[0], key, places)  # (B, kv_heads, S + T or S, D)
+            value = extended(past[1], value, places)
         # The query heads of a group lie side by side as rows of one product with their key head.
         rows = heads // kv_heads * length  # G T
         query = ops.reshape(query * (1 / math.sqrt(size)), (-1, kv_heads, rows, size))

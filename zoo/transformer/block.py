@@ -55,10 +55,11 @@ class Block(layers.Layer):
         hidden: KerasTensor,
         turn: tuple[KerasTensor, KerasTensor] | None = None,
         past: tuple[KerasTensor, KerasTensor] | None = None,
+        places: KerasTensor | None = None,
         training: bool = False,
     ) -> tuple[KerasTensor, tuple[KerasTensor, KerasTensor]]:
         attended, present = self.attention(
-            self.attention_norm(x), hidden, turn, past, training=training
+            self.attention_norm(x), hidden, turn, past, places, training=training
         )
         x = x + self.dropout(attended, training=training)
         fed = self.feed_forward(self.feed_forward_norm(x))

@@ -9,6 +9,7 @@ from keras import KerasTensor, initializers, layers, ops
 from zoo.training import replicas
 from zoo.training.accumulation import Accumulating
 from zoo.transformer.block import Block, normalisation
+from zoo.transformer.cache import places
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.dropout import Dropout
 from zoo.transformer.rotary import Rotary
@@ -38,10 +39,12 @@ class GPT(Accumulating):
             over the tokens of the mask; `past`, a pair of keys and values `(B, kv_heads, S,
             head_size)` for each layer, where S may be 0.
         training: whether to drop out.
+        in_place: whether `past` has room for S tokens, into which the new ones are written where
+            `position_ids` say. The mask then is `(B, S)`, and padding is on the right.
 
     Returns:
         Logits, float32 `(B, T, vocabulary_size)`; with `past`, a dict of `logits` and `present`,
-        which is as `past`, with S + T positions.
+        which is as `past`, with S + T positions, or with `in_place` S.
 
     Example:
         >>> import numpy as np
@@ -97,7 +100,10 @@ class GPT(Accumulating):
     # --- the model ---
 
     def call(
-        self, inputs: KerasTensor | dict[str, Any], training: bool = False
+        self,
+        inputs: KerasTensor | dict[str, Any],
+        training: bool = False,
+        in_place: bool = False,
     ) -> KerasTensor | dict[str, Any]:
         if not isinstance(inputs, dict):
             inputs = {"input_ids": inputs}
@@ -107,8 +113,11 @@ class GPT(Accumulating):
         positions = inputs.get("position_ids")
         if positions is None:
             positions = _positions(ids, seen, mask)  # (B or 1, T)
-        group = self.config.heads // self.config.key_value_heads  # G, as in Attention
-        hidden = ops.tile(_hidden(ids, seen, mask), (1, 1, group, 1))  # (B or 1, 1, G T, S + T)
+        heads = self.config.key_value_heads
+        group = self.config.heads // heads  # G, as in Attention
+        slots = places(positions, heads) if in_place else None
+        hidden = _hidden_in_place(positions, mask) if in_place else _hidden(ids, seen, mask)
+        hidden = ops.tile(hidden, (1, 1, group, 1))  # (B or 1, 1, G T, S + T)
         x = self.token_embedding(ids)  # (B, T, W)
         if self.position_embedding is not None:
             x = x + self.position_embedding(positions)
@@ -116,7 +125,8 @@ class GPT(Accumulating):
         turn = self.rotary(positions) if self.rotary else None
         present = []
         for index, block in enumerate(self.blocks):
-            x, pair = block(x, hidden, turn, past[index] if past else None, training=training)
+            own = past[index] if past else None
+            x, pair = block(x, hidden, turn, own, slots, training=training)
             present.append(pair)
         logits = self.token_embedding(self.final_norm(x), reverse=True)  # (B, T, V)
         return {"logits": logits, "present": present} if past else logits
@@ -208,4 +218,12 @@ def _hidden(ids: KerasTensor, seen: Any, mask: KerasTensor | None) -> KerasTenso
         visible = visible[None]
     else:
         visible = ops.logical_and(visible[None], ops.cast(mask, "bool")[:, None, :])
+    return ops.where(visible, 0.0, HIDDEN)[:, None]
+
+
+def _hidden_in_place(positions: KerasTensor, mask: KerasTensor) -> KerasTensor:
+    """Return what to add to attention's scores where the cache has room for S: `(B, 1, T, S)`."""
+    slots = ops.arange(mask.shape[1], dtype=positions.dtype)
+    visible = slots[None, None, :] <= positions[:, :, None]  # (B, T, S): nothing ahead
+    visible = ops.logical_and(visible, ops.cast(mask, "bool")[:, None, :])
     return ops.where(visible, 0.0, HIDDEN)[:, None]
