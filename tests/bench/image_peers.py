@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tests.bench import runtimes
-from tests.bench.peers import Peer
+from tests.bench.peers import Peer, unlike
 
 if TYPE_CHECKING:
     from tests.bench.images import Case, Draw, Feeds
 
 
-def _genzoo(call: Callable[[Any, Feeds], np.ndarray], case: Case) -> Draw:
+def _genzoo(call: Callable[[Any, Feeds], np.ndarray], variant: str, case: Case) -> Draw:
     import serving
 
-    return partial(call, serving.load(case.name, device="cpu", threads=case.threads))
+    return partial(
+        call, serving.load(case.source, device="cpu", variant=variant, threads=case.threads)
+    )
 
 
 def _intensities(model: Any, feeds: Feeds) -> np.ndarray:
@@ -34,7 +37,7 @@ def _from_seed(model: Any, feeds: Feeds) -> np.ndarray:
 
 
 def _bare_session(case: Case) -> Draw:
-    session = runtimes.onnxruntime_session(case.graph, case.threads)
+    session = runtimes.onnxruntime_session(case.graph(), case.threads)
     return lambda feeds: session.run(["image"], feeds)[0]
 
 
@@ -52,7 +55,7 @@ def _keras_predict(case: Case) -> Draw:
 
 def _saved_model(case: Case) -> Draw:
     tf = runtimes.tensorflow(case.threads)
-    loaded = tf.saved_model.load(str(case.folder / "saved_model"))
+    loaded = tf.saved_model.load(str(_saved(case)))
     signature = loaded.signatures["serving_default"]
     signature._loaded = loaded  # it does not keep its variables alive
     return lambda feeds: signature(**_tensors(tf, feeds))["image"].numpy()
@@ -65,12 +68,13 @@ def _xla(case: Case) -> Draw:
 
 
 def _painted(case: Case) -> Callable[[Feeds], Any]:
-    """Return the Keras model as a function of its latents."""
+    """Return the Keras model as a function of its latents, and labels if any."""
     import zoo
-    from tests.bench.images import painter
 
-    call = painter(zoo.from_preset(case.name)).call
-    return lambda feeds: call(**feeds)["image"]
+    model = zoo.from_preset(case.source)
+    if model.config.family == "vae":
+        return lambda feeds: model.decode(**feeds)
+    return lambda feeds: model(feeds if "labels" in feeds else feeds["z"])
 
 
 def _tensors(tf: Any, feeds: Feeds) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def _tensors(tf: Any, feeds: Feeds) -> dict[str, Any]:
 
 def _pytorch(compiled: bool, case: Case) -> Draw:
     torch = runtimes.pytorch(case.threads)
-    network = torch.load(case.folder / "network.pt", weights_only=False)
+    network = torch.load(_network(case), weights_only=False)
     network = network.to(memory_format=torch.channels_last)
     paint = torch.compile(network.paint, dynamic=False) if compiled else network.paint
 
@@ -91,7 +95,7 @@ def _pytorch(compiled: bool, case: Case) -> Draw:
 
 
 def _openvino(case: Case) -> Draw:
-    graph = runtimes.OpenVino(case.graph, case.threads)
+    graph = runtimes.OpenVino(case.graph(), case.threads)
 
     @cache
     def compiled(batch: int) -> Any:
@@ -100,37 +104,61 @@ def _openvino(case: Case) -> Draw:
     return lambda feeds: runtimes.named(compiled(len(feeds["z"]))(feeds))["image"]
 
 
-def _graph(case: Case) -> Any:
-    return case.graph
+def _within(most: float, ours: np.ndarray, theirs: np.ndarray) -> bool:
+    return bool(np.abs(ours - theirs).max() <= most)
 
 
-def _weights(case: Case) -> Any:
-    return case.graph.parent / "model.weights.h5"
+def _no_int8(case: Case) -> str:
+    return "" if "int8" in case.manifest.variants else "the bundle has no int8 variant"
 
 
-def _network(case: Case) -> Any:
+def _weights(case: Case) -> Path:
+    return case.source / "model.weights.h5"
+
+
+def _network(case: Case) -> Path:
     return case.folder / "network.pt"
 
 
-def _ours(name: str, call: Callable[[Any, Feeds], np.ndarray]) -> Peer:
-    return Peer(name, "onnxruntime", runtimes.PLAIN, partial(_genzoo, call), _graph)
+def _saved(case: Case) -> Path:
+    return case.folder / "saved_model"
+
+
+EXACT = partial(_within, 1e-4)  # anywhere in an image
+ROUNDED = partial(_within, 0.5)  # 8 bits, and where a stroke ends whole pixels differ
+
+
+def _onnx(name: str, load: Callable[[Case], Draw], agrees: Any = EXACT) -> Peer:
+    return Peer(name, "onnxruntime", runtimes.PLAIN, load, lambda case: case.graph(), agrees)
+
+
+def _of_torch(name: str, compiled: bool) -> Peer:
+    load = partial(_pytorch, compiled)
+    return Peer(name, "torch", runtimes.BENCH, load, _network, EXACT, compiled=compiled)
+
+
+def _of_tensorflow(name: str, load: Callable[[Case], Draw], file: Callable[[Case], Path]) -> Peer:
+    return Peer(name, "tensorflow", runtimes.TRAIN, load, file, EXACT)
 
 
 PEERS = (
-    _ours("genzoo", _intensities),
-    _ours("genzoo, pixels", _pixels),
-    _ours("genzoo, from a seed", _from_seed),
-    Peer("bare session", "onnxruntime", runtimes.PLAIN, _bare_session, _graph),
-    Peer("OpenVINO", "openvino", runtimes.BENCH, _openvino, _graph),
-    Peer("PyTorch", "torch", runtimes.BENCH, partial(_pytorch, False), _network),
-    Peer("PyTorch compiled", "torch", runtimes.BENCH, partial(_pytorch, True), _network),
-    Peer("Keras predict", "tensorflow", runtimes.TRAIN, _keras_predict, _weights),
+    _onnx("genzoo", partial(_genzoo, _intensities, "fp32")),
+    _onnx("genzoo, pixels", partial(_genzoo, _pixels, "fp32"), unlike),
+    _onnx("genzoo, from a seed", partial(_genzoo, _from_seed, "fp32"), unlike),
     Peer(
-        "SavedModel",
-        "tensorflow",
-        runtimes.TRAIN,
-        _saved_model,
-        lambda case: case.folder / "saved_model",
+        "genzoo, int8",
+        "onnxruntime",
+        runtimes.PLAIN,
+        partial(_genzoo, _intensities, "int8"),
+        lambda case: case.graph("int8"),
+        ROUNDED,
+        _no_int8,
     ),
-    Peer("TF + XLA", "tensorflow", runtimes.TRAIN, _xla, _weights),
+    _onnx("bare session", _bare_session),
+    Peer("OpenVINO", "openvino", runtimes.BENCH, _openvino, lambda case: case.graph(), EXACT),
+    _of_torch("PyTorch", compiled=False),
+    _of_torch("PyTorch compiled", compiled=True),
+    _of_tensorflow("Keras predict", _keras_predict, _weights),
+    _of_tensorflow("SavedModel", _saved_model, _saved),
+    _of_tensorflow("TF + XLA", _xla, _weights),
 )

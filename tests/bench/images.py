@@ -3,6 +3,7 @@
 All take arrays and return arrays, float32 in [0, 1].
 """
 
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from serving.bundle import read_manifest
-from tests.bench.image_peers import PEERS
-from tests.bench.peers import compete
+from serving.bundle import Manifest, read_manifest
+from tests.bench.peers import Peer, compete
 from tests.bench.turns import ratios
 from tests.bench.worker import Work
 from zoo.hub import find
 
 BATCHES = (1, 64)
-AGREEMENT = 1e-4  # most by which the image of a peer may differ from ours, anywhere
+# Latents of 100, as Radford et al. have them: dense to 7x7x128, doubled to 14x14x64 and 28x28x1.
+# The catalogue's takes 64.
+LARGER, LARGER_RECIPE, LATENTS = "dcgan-latent-100", "dcgan-mnist", 100
 
 Feeds = dict[str, np.ndarray]
 Draw = Callable[[Feeds], np.ndarray]
@@ -28,13 +30,13 @@ Draw = Callable[[Feeds], np.ndarray]
 
 @dataclass(frozen=True)
 class Case:
-    """A model of the catalogue, with the files that other libraries read of it.
+    """A model, with the files that other libraries read of it.
 
     Attributes:
-        name: in the catalogue.
+        name: in the catalogue, or LARGER.
         folder: what `prepare` wrote.
         threads: for each peer.
-        seconds: how long one turn takes, at least.
+        seconds: how long one turn takes, about.
     """
 
     name: str
@@ -43,37 +45,40 @@ class Case:
     seconds: float
 
     @property
-    def graph(self) -> Path:
-        """The graph that paints."""
-        source = find(self.name).directory
-        graphs = read_manifest(source).variants["fp32"].graphs
-        return source / graphs.get("generator", graphs.get("decoder", ""))
+    def source(self) -> Path:
+        """The bundle."""
+        return self.folder / "bundle" if self.name == LARGER else find(self.name).directory
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is known of the model."""
+        return read_manifest(self.source)
+
+    def graph(self, variant: str = "fp32") -> Path:
+        """Return the graph that paints."""
+        graphs = self.manifest.variants[variant].graphs
+        return self.source / graphs.get("generator", graphs.get("decoder", ""))
 
     def feeds(self, batch: int) -> Feeds:
         """Return latents, and labels where the model takes them."""
-        sizes = read_manifest(find(self.name).directory).processing
+        sizes = self.manifest.processing
         z = np.random.RandomState(0).standard_normal((batch, sizes.latent_dim))
         labels = {"labels": np.arange(batch) % sizes.classes} if sizes.classes else {}
         return {"z": z.astype(np.float32)} | labels
 
 
-def measure(
-    names: Sequence[str], folder: Path, threads: Sequence[int], seconds: float, rounds: int
-) -> Iterator[dict[str, Any]]:
-    """Yield a row for each model, number of threads, batch and peer; see the module."""
-    for name in names:
-        for count in threads:
-            case = Case(name, folder / name, count, seconds)
-            contest = compete(PEERS, case, turn, BATCHES, rounds, _same)
-            same = {"model": name, "threads": count}
-            for peer, why in contest.absent.items():
-                yield same | {"peer": peer, "absent": why}
-            ours = contest.results[PEERS[0].name]
-            for peer, results in contest.results.items():
-                for batch, times in results.items():
-                    speed = batch / float(np.median(times))
-                    row = {"batch": batch, "peer": peer, "images_per_second": speed}
-                    yield same | row | ratios(ours[batch], times) | vars(contest.parts[peer])
+def measure(case: Case, peers: Sequence[Peer], rounds: int) -> Iterator[dict[str, Any]]:
+    """Yield a row for each peer and batch; of a peer that takes no part, one that says why."""
+    contest = compete(peers, case, turn, BATCHES, rounds)
+    same = {"model": case.name, "threads": case.threads}
+    ours = contest.results[peers[0].name]
+    for batch in BATCHES:
+        for way, results in contest.results.items():
+            speed = batch / statistics.median(results[batch])
+            row = {"batch": batch, "way": way, "images_per_second": speed}
+            yield same | row | ratios(ours[batch], results[batch]) | vars(contest.parts[way])
+    for way, why in contest.absent.items():
+        yield same | {"way": way, "absent": why}
 
 
 def turn(load: Callable[[Case], Draw], case: Case) -> Work:
@@ -97,42 +102,50 @@ def turn(load: Callable[[Case], Draw], case: Case) -> Work:
     return work
 
 
-def _same(ours: np.ndarray, theirs: np.ndarray) -> bool:
-    of_others = theirs.dtype == ours.dtype  # and not our own pixels
-    return not of_others or bool(np.abs(ours - theirs).max() <= AGREEMENT)
-
-
-def prepare(names: Sequence[str], folder: Path) -> None:
+def prepare(name: str, folder: Path) -> None:
     """Write what the libraries read that do not read bundles."""
+    from zoo.startup import load_tensorflow
+
+    load_tensorflow()
     import zoo
-    from export import saved_model
+    from export import gan, saved_model, vae_graphs
 
-    for name in names:
-        model = zoo.from_preset(name)
-        saved_model.write([painter(model)], folder / name / "saved_model")
-        network = _torch_network(model)
-        if network is not None:
-            import torch
-
-            torch.save(network, folder / name / "network.pt")
-
-
-def painter(model: Any) -> Any:
-    """Return the specification of the graph that paints."""
-    from export import gan, vae_graphs
-
-    if model.config.family == "gan":
-        return gan.generator(model)
-    return vae_graphs.graphs(model)[0]
+    if name == LARGER:
+        _write_larger(folder)
+    model = zoo.from_preset(folder / "bundle" if name == LARGER else name)
+    of_gan = model.config.family == "gan"
+    painter = gan.generator(model) if of_gan else vae_graphs.graphs(model)[0]
+    saved_model.write([painter], folder / "saved_model")
+    _write_torch(model, folder / "network.pt")
 
 
-def _torch_network(model: Any) -> Any:
-    """Return the same network in PyTorch with the same weights; None without PyTorch."""
+def _write_larger(folder: Path) -> None:
+    """Export the larger DCGAN as any model is, with the weights that it would begin training with.
+
+    How fast it is does not depend on what it draws.
+    """
+    from export import export
+    from zoo.recipe import Recipe
+    from zoo.training.workdir import WorkDir
+
+    run = WorkDir(folder / "run")
+    recipe = Recipe.load(LARGER_RECIPE, {"model.latent_dim": LATENTS})
+    run.claim(recipe)
+    recipe.build().save_weights(run.best_weights)
+    unknown = dict.fromkeys(("dataset", "dataset_license", "git_commit", "hardware"), "none")
+    run.write_record(unknown | {"packages": {}, "train_seconds": 0.0})
+    export(run.path, folder / "bundle", formats=["onnx"], name=LARGER)
+
+
+def _write_torch(model: Any, file: Path) -> None:
+    """Write the same network in PyTorch with the same weights, where there is PyTorch."""
     try:
+        import torch
+
         from tests.bench import torch_gan, torch_vae
     except ImportError:
-        return None
+        return
     of_gan = model.config.family == "gan"
     network = (torch_gan.TorchGenerator if of_gan else torch_vae.TorchDecoder)(model.config)
     network.take(model.generator if of_gan else model.decoder)
-    return network.eval()
+    torch.save(network.eval(), file)

@@ -10,6 +10,13 @@ from typing import Any
 from tests.bench.turns import take_turns
 from tests.bench.worker import Work, Worker, WorkerError
 
+MEGABYTE = 1e6
+
+
+def unlike(ours: Any, theirs: Any) -> bool:
+    """Judge a peer that is meant to give something else than ours, such as pixels."""
+    return True
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -21,7 +28,9 @@ class Peer:
         install: how that is done.
         load: takes a case, and returns what does the work; called in a process of its own.
         file: takes a case, and returns the file or the folder that it reads.
+        agrees: takes our result and its own, and tells whether they are the same.
         unfit: takes a case, and returns why this peer cannot do it, or nothing.
+        compiled: whether it compiles for long before it begins.
     """
 
     name: str
@@ -29,12 +38,14 @@ class Peer:
     install: str
     load: Callable[[Any], Any]
     file: Callable[[Any], Path]
+    agrees: Callable[[Any, Any], bool]
     unfit: Callable[[Any], str] = lambda case: ""
+    compiled: bool = False
 
     def why_not(self, case: Any) -> str:
         """Return why it takes no part, or nothing."""
         if find_spec(self.module) is None:
-            return f"not installed: {self.install}"
+            return f"{self.module} is not installed: {self.install}"
         return self.unfit(case)
 
 
@@ -43,14 +54,14 @@ class Part:
     """What a peer's process was found to be.
 
     Attributes:
-        seconds: from nothing but Python to the first result.
-        memory: the most bytes that it has held.
-        file: bytes of what it reads.
+        load_seconds: from nothing but Python to the first result.
+        memory_megabytes: the most that it has held.
+        file_megabytes: of what it reads.
     """
 
-    seconds: float
-    memory: int
-    file: int
+    load_seconds: float
+    memory_megabytes: float
+    file_megabytes: float
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,6 @@ def compete(
     turn: Callable[[Any, Any], Work],
     whats: Sequence[Hashable],
     rounds: int,
-    same: Callable[[Any, Any], bool],
 ) -> Contest:
     """Let peers do the same things in turns.
 
@@ -79,7 +89,6 @@ def compete(
             Given None, it returns a result that all must agree in.
         whats: what each does in each round.
         rounds: how many.
-        same: whether a peer's result for None is as ours.
     """
     workers: dict[str, Worker] = {}
     absent: dict[str, str] = {}
@@ -89,14 +98,15 @@ def compete(
                 workers[peer.name] = _started(peer, case, turn, whats)
             except WorkerError as error:
                 absent[peer.name] = str(error)
-        ours = workers[peers[0].name]
-        for name in [name for name in workers if not same(ours.result, workers[name].result)]:
-            absent[name] = "failed: its results are not ours"
-            workers.pop(name).stop()
+        if peers[0].name not in workers:
+            raise SystemExit(f"{peers[0].name} does not run: {absent[peers[0].name]}")
+        _send_home_who_disagrees(peers, workers, absent)
         ways = {(name, what): partial(workers[name], what) for name in workers for what in whats}
         results = take_turns(ways, rounds)
         parts = {
-            peer.name: Part(worker.seconds, worker.memory(), size(peer.file(case)))
+            peer.name: Part(
+                worker.seconds, worker.memory() / MEGABYTE, size(peer.file(case)) / MEGABYTE
+            )
             for peer in peers
             if (worker := workers.get(peer.name))
         }
@@ -121,6 +131,18 @@ def _started(
         worker.stop()
         raise
     return worker
+
+
+def _send_home_who_disagrees(
+    peers: Sequence[Peer], workers: dict[str, Worker], absent: dict[str, str]
+) -> None:
+    """Move those whose results are not ours, and so mean nothing, to the absent."""
+    ours = workers[peers[0].name].result
+    for peer in peers:
+        worker = workers.get(peer.name)
+        if worker and not peer.agrees(ours, worker.result):
+            absent[peer.name] = "its results are not ours"
+            workers.pop(peer.name).stop()
 
 
 def size(place: Path) -> int:
