@@ -6,7 +6,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -46,26 +46,26 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def reader(threads: int, size: int = READ_BYTES) -> Callable[[], float]:
-    """Return what measures how many bytes a second so many threads can read, by reading.
+def bandwidth(threads: int, rounds: int = 5) -> float:
+    """Return how many bytes of memory a second so many threads can read, by reading.
 
     Each thread reads its own part of one array. The best of two readers counts: a product of the
     array with itself and its maximum, which do too little with a number to be held up by that.
     """
-    parts = np.split(np.ones(size // 4 // threads * threads, np.float32), threads)
-    pool = ThreadPoolExecutor(threads)
-
-    def bandwidth() -> float:
-        rates = []
-        for read in (lambda part: np.dot(part, part), np.max):
-            start = time.perf_counter()
-            list(pool.map(read, parts))
-            rates.append(sum(part.nbytes for part in parts) / (time.perf_counter() - start))
-        return max(rates)
-
-    return bandwidth
+    parts = np.split(np.ones(READ_BYTES // 4 // threads * threads, np.float32), threads)
+    bytes_read, rates = sum(part.nbytes for part in parts), []
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(rounds):
+            for read in (lambda part: np.dot(part, part), np.max):
+                start = time.perf_counter()
+                list(pool.map(read, parts))
+                rates.append(bytes_read / (time.perf_counter() - start))
+    return max(rates)
 
 
-def one_thread_each() -> None:
-    """Keep NumPy's products to the thread that asks for them, in processes that begin from now."""
+def settle() -> None:
+    """Keep NumPy's products to the thread that asks for them, in processes that begin from now, and
+    ONNX Runtime from calling home.
+    """
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -7,7 +7,7 @@ import numpy as np
 
 PLAIN = "pip install ."
 TRAIN = "pip install '.[train]'"
-EXPORT = "pip install '.[export]'"
+DEV = "pip install '.[dev]'"
 BENCH = "pip install '.[bench]'"
 
 
