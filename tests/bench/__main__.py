@@ -9,7 +9,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import machine, report
+from tests.bench import report
 from tests.bench.image_peers import PEERS
 from tests.bench.images import LARGER, Case, measure, prepare
 from tests.bench.worker import elsewhere
@@ -18,8 +18,7 @@ from zoo.catalogue import models
 
 def main(words: list[str] | None = None) -> None:
     arguments = _arguments(words)
-    machine.settle()
-    peers = report.taking_part(PEERS, arguments)
+    peers = report.begin(PEERS, arguments)
     rows = []
     with tempfile.TemporaryDirectory() as place:
         for name in arguments.model:

@@ -75,7 +75,7 @@ def measure(case: Case, peers: Sequence[Peer], rounds: int) -> Iterator[dict[str
     for batch in BATCHES:
         for way, results in contest.results.items():
             speed = batch / statistics.median(results[batch])
-            row = {"batch": batch, "way": way, "images_per_second": speed}
+            row = {"batch": batch, "way": way, "per_second": speed, "unit": "images"}
             yield same | row | ratios(ours[batch], results[batch]) | vars(contest.parts[way])
     for way, why in contest.absent.items():
         yield same | {"way": way, "absent": why}

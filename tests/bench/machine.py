@@ -16,6 +16,8 @@ import numpy as np
 from serving.threads import default_threads
 
 READ_BYTES = 2**29  # far more than any cache holds
+# NumPy's products stay in the thread that asks for them, and ONNX Runtime does not call home.
+SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
 
 
 def described(modules: Iterable[str]) -> dict[str, object]:
@@ -64,8 +66,5 @@ def bandwidth(threads: int, rounds: int = 5) -> float:
 
 
 def settle() -> None:
-    """Keep NumPy's products to the thread that asks for them, in processes that begin from now, and
-    ONNX Runtime from calling home.
-    """
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    """Let processes that begin from now have SETTINGS."""
+    os.environ.update(SETTINGS)

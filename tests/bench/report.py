@@ -5,22 +5,23 @@
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.bench.machine import described
+from tests.bench.machine import described, settle
 from tests.bench.peers import Peer
+from tests.bench.runtimes import EXPORT
 
 Row = dict[str, Any]
 
 COLUMNS = {  # those of which a table has figures
     "threads": "{threads}",
     "batch": "{batch}",
-    "text": "{kind}",
+    "text": "{text}",
     "way": "{way}",
-    "images/s": "{images_per_second:,.0f}",
-    "tokens/s": "{tokens_per_second:,.0f}",
+    "speed": "{per_second:,.0f} {unit}/s",
     "ours/theirs": "{ratio:.2f}",
     "spread": "{lowest:.2f}..{highest:.2f}",
     "first token, ms": "{first_token_milliseconds:.2f}",
@@ -31,6 +32,7 @@ COLUMNS = {  # those of which a table has figures
     "memory, MB": "{memory_megabytes:,.0f}",
     "file, MB": "{file_megabytes:.1f}",
 }
+KEYS = ("model", "threads", "batch", "text")  # what tells the tables and lines of a way apart
 WORDS = ("text", "way")  # columns that begin on the left
 
 
@@ -58,8 +60,11 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def taking_part(peers: Iterable[Peer], arguments: argparse.Namespace) -> list[Peer]:
-    """Return the peers that the options ask for."""
+def begin(peers: Iterable[Peer], arguments: argparse.Namespace) -> list[Peer]:
+    """Make ready for processes of peers, and return the peers that the options ask for."""
+    if find_spec("tensorflow") is None or find_spec("tf2onnx") is None:
+        raise SystemExit(f"what makes the files that peers read is not installed: {EXPORT}")
+    settle()
     return [peer for peer in peers if not (peer.compiled and arguments.no_compiled)]
 
 
@@ -95,19 +100,48 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def markdown(document: Row) -> str:
-    """Return the tables of a file as the README has them, one for each model."""
-    models = dict.fromkeys(row["model"] for row in document["rows"])
-    tables = (
-        [f"{model}:", "", *_lines_of_markdown(model, document["rows"]), ""] for model in models
-    )
-    return "\n".join(line for table in tables for line in table) + f"\n{origin(document)}\n"
+    """Return the tables of a file as the README has them: how fast ours is and by how much faster
+    than each other way, then what each takes to load.
+    """
+    rows = [row for row in document["rows"] if "absent" not in row]
+    ours = rows[0]["way"]
+
+    def speed(row: Row) -> str:
+        template = "{ratio:.2f}" if row["way"] != ours else COLUMNS["speed"]
+        return template.format(**row)
+
+    def cost(row: Row) -> str:
+        return "{load_seconds:.2f} s, {memory_megabytes:,.0f} MB".format(**row)
+
+    keys = [key for key in KEYS if key in rows[0]]
+    titles = {way: f"over {way}" if way != ours else way for way in _ways(rows)}
+    speeds = _across(rows, keys, titles, speed)
+    costs = _across(rows, KEYS[:2], {way: way for way in titles}, cost)
+    return "\n".join([origin(document), "", *speeds, "", *costs])
 
 
-def _lines_of_markdown(model: str, rows: Sequence[Row]) -> Iterator[str]:
-    header, *lines = _cells([row for row in rows if row["model"] == model])
-    yield f"| {' | '.join(header)} |"
-    yield "|---" * len(header) + "|"
-    yield from (f"| {' | '.join(line)} |" for line in lines)
+def _ways(rows: Iterable[Row]) -> list[str]:
+    return list(dict.fromkeys(row["way"] for row in rows))
+
+
+def _across(
+    rows: Iterable[Row], keys: Sequence[str], titles: dict[str, str], cell: Callable[[Row], str]
+) -> Iterator[str]:
+    """Yield the lines of a table with a line for each value of the keys and a column for each way.
+
+    Args:
+        rows: of ways.
+        keys: of rows; what they are called in the table, too.
+        titles: of the column of each way.
+        cell: makes what stands in it.
+    """
+    lines: dict[tuple, dict[str, str]] = {}
+    for row in rows:
+        lines.setdefault(tuple(row[key] for key in keys), {})[row["way"]] = cell(row)
+    yield f"| {' | '.join([*keys, *titles.values()])} |"
+    yield "|---" * (len(keys) + len(titles)) + "|"
+    for values, cells in lines.items():
+        yield f"| {' | '.join([*map(str, values), *(cells.get(way, '') for way in titles)])} |"
 
 
 def _cells(rows: Sequence[Row]) -> list[list[str]]:

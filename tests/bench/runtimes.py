@@ -8,6 +8,7 @@ import numpy as np
 PLAIN = "pip install ."
 TRAIN = "pip install '.[train]'"
 DEV = "pip install '.[dev]'"
+EXPORT = "pip install '.[export]'"
 BENCH = "pip install '.[bench]'"
 
 

@@ -25,8 +25,7 @@ MORE_THAN_CACHES = 100e6  # bytes of weights, which then come from memory for ea
 
 def main(words: list[str] | None = None) -> None:
     arguments = _arguments(words)
-    machine.settle()
-    peers = report.taking_part(PEERS, arguments)
+    peers = report.begin(PEERS, arguments)
     shape = Shape(**{field.name: getattr(arguments, field.name) for field in fields(Shape)})
     rows = []
     with tempfile.TemporaryDirectory() as place:

@@ -114,7 +114,7 @@ def measure(
         for way, results in contest.results.items():
             count = len(case.prompt(0)) if kind == PROMPT else case.tokens
             speed = count / statistics.median(totals[way, kind])
-            row = same | {"kind": kind, "way": way, "tokens_per_second": speed}
+            row = same | {"text": kind, "way": way, "per_second": speed, "unit": "tokens"}
             row |= ratios(totals[peers[0].name, kind], totals[way, kind])
             if kind != PROMPT:
                 row |= _of_tokens(results[kind])
