@@ -64,8 +64,8 @@ class Case:
         """What its table is called."""
         shape = self.shape
         return (
-            f"{shape.layers} layers x {shape.width}, {shape.vocabulary:,} tokens, "
-            f"{self.bits} bits, {self.tokens} written"
+            f"{shape.layers} layers x {shape.width}, vocabulary {shape.vocabulary:,}, "
+            f"{self.bits} bits, {self.tokens} tokens"
         )
 
     def graph(self, variant: str = "") -> Path:
@@ -118,7 +118,9 @@ def measure(
             row |= ratios(totals[peers[0].name, kind], totals[way, kind])
             if kind != PROMPT:
                 row |= _of_tokens(results[kind])
-                row |= {"share_of_bandwidth": weights * speed / bandwidth} if bandwidth else {}
+            if kind != PROMPT and bandwidth:
+                row |= {"weight_bytes": weights, "bandwidth": bandwidth}
+                row |= {"share_of_bandwidth": weights * speed / bandwidth}
             yield row | vars(contest.parts[way])
     for way, why in contest.absent.items():
         yield same | {"way": way, "absent": why}
