@@ -39,6 +39,7 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.text
+	$(BIN)/python -m tests.bench.text --layers 12 --width 768 --heads 12 --vocabulary 50257
 	$(BIN)/python -m tests.bench.training
 
 # The bundles that ship with the package, from finished runs in runs/NAME.

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from serving.bundle import read_manifest
+from tests.bench.report import markdown
 from zoo.catalogue import models
 from zoo.hub import find
 
@@ -102,6 +103,12 @@ def test_the_speed_shown_is_what_was_measured():
         for row in json.loads((ROOT / f"docs/text-{shape}.json").read_text()):
             line = next(line for line in lines if f"| {name} | {row['kind']} |" in line)
             assert f"| {row['ratio']:.2f} |" in line or row["way"] == "genzoo, fused"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "docs").glob("bench-*.json")), ids=lambda f: f.name)
+def test_the_comparisons_shown_are_what_was_measured(file):
+    lines = markdown(json.loads(file.read_text())).splitlines()
+    assert {line for line in lines if line.startswith("|")} <= set(TEXT.splitlines())
 
 
 def test_every_picture_is_there():

@@ -1,14 +1,24 @@
-"""The network of `zoo.GPT` as a PyTorch user would write it, to measure training beside."""
+"""The network of `zoo.GPT` as a PyTorch user would write it, to measure beside.
+
+Nothing of TensorFlow is loaded with it, so that memory and loading can be measured too.
+"""
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from zoo.transformer.block import EPSILON
-from zoo.transformer.config import GPTConfig
-from zoo.transformer.gpt import INITIAL_SPREAD
+from tests.bench.weights import carry
+
+if TYPE_CHECKING:
+    from zoo.transformer import GPT, GPTConfig
+
+EPSILON = 1e-5  # of both normalisations
+INITIAL_SPREAD = 0.02  # standard deviation of initial weights
+
+Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 class TorchGPT(nn.Module):
@@ -21,8 +31,9 @@ class TorchGPT(nn.Module):
         The mean nats per token, a scalar.
     """
 
-    def __init__(self, config: GPTConfig):
+    def __init__(self, config: "GPTConfig"):
         super().__init__()
+        self.cache_shape = (1, config.heads, config.context, config.head_size)
         self.embedding = nn.Embedding(config.vocabulary_size, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.width, EPSILON)
@@ -45,11 +56,42 @@ class TorchGPT(nn.Module):
         logits = functional.linear(self.norm(x), self.embedding.weight)
         return functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
+    def empty_cache(self) -> list[Pair]:
+        """Return room for the keys and values of one text, a pair for each layer."""
+        return [(torch.zeros(self.cache_shape), torch.zeros(self.cache_shape)) for _ in self.blocks]
+
+    def read(self, ids: torch.Tensor, places: torch.Tensor, cache: list[Pair]) -> torch.Tensor:
+        """Read on in one text, write into its cache, and return the logits that follow, `(1, V)`.
+
+        Args:
+            ids: int64 `(1, T)`.
+            places: where they are in the text, `(T,)`.
+            cache: of `empty_cache`.
+        """
+        x, window = self.embedding(ids), self.cache_shape[2]
+        seen = torch.arange(window) <= places[:, None]  # (T, context)
+        cosine, sine = self.cosine[places], self.sine[places]
+        for block, pair in zip(self.blocks, cache, strict=True):
+            x = block(x, cosine, sine, (pair, places, seen))
+        return functional.linear(self.norm(x[:, -1]), self.embedding.weight)
+
+    def take(self, ours: "GPT") -> None:
+        """Take the weights of the same network in Keras."""
+        carry(self.embedding.weight, ours.token_embedding.embeddings)
+        for mine, block in zip(self.blocks, ours.blocks, strict=True):
+            carry(mine.attention_norm.weight, block.attention_norm.scale)
+            carry(mine.project.weight, block.attention.project.kernel, (1, 0))
+            carry(mine.merge.weight, block.attention.merge.kernel, (1, 0))
+            carry(mine.feed_forward_norm.weight, block.feed_forward_norm.scale)
+            carry(mine.expand.weight, block.feed_forward.expand.kernel, (1, 0))
+            carry(mine.contract.weight, block.feed_forward.contract.kernel, (1, 0))
+        carry(self.norm.weight, ours.final_norm.scale)
+
 
 class Block(nn.Module):
     """`x + attention(norm(x))`, then `x + feed_forward(norm(x))`."""
 
-    def __init__(self, config: GPTConfig):
+    def __init__(self, config: "GPTConfig"):
         super().__init__()
         width, hidden = config.width, config.hidden_width
         self.heads, self.dropout = config.heads, config.dropout
@@ -60,17 +102,35 @@ class Block(nn.Module):
         self.expand = nn.Linear(width, 2 * hidden, bias=False)
         self.contract = nn.Linear(hidden, width, bias=False)
 
-    def forward(self, x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
-        x = x + self._dropped(self._attention(self.attention_norm(x), cosine, sine))
+    def forward(
+        self,
+        x: torch.Tensor,
+        cosine: torch.Tensor,
+        sine: torch.Tensor,
+        before: tuple[Pair, torch.Tensor, torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        x = x + self._dropped(self._attention(self.attention_norm(x), cosine, sine, before))
         gate, value = self.expand(self.feed_forward_norm(x)).chunk(2, dim=-1)
         return x + self._dropped(self.contract(functional.silu(gate) * value))
 
-    def _attention(self, x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+    def _attention(
+        self,
+        x: torch.Tensor,
+        cosine: torch.Tensor,
+        sine: torch.Tensor,
+        before: tuple[Pair, torch.Tensor, torch.Tensor] | None,
+    ) -> torch.Tensor:
         batch, length, width = x.shape
         projected = self.project(x).view(batch, length, 3, self.heads, -1)
         query, key, value = projected.permute(2, 0, 3, 1, 4)  # (B, heads, T, D) each
         query, key = turned(query, cosine, sine), turned(key, cosine, sine)
-        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        if before is None:
+            mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        else:
+            (keys, values), places, seen = before
+            keys.index_copy_(2, places, key)
+            values.index_copy_(2, places, value)
+            mixed = functional.scaled_dot_product_attention(query, keys, values, attn_mask=seen)
         return self.merge(mixed.transpose(1, 2).reshape(batch, length, width))
 
     def _dropped(self, x: torch.Tensor) -> torch.Tensor:

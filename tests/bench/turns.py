@@ -6,16 +6,29 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 Way = TypeVar("Way", bound=Hashable)
+Result = TypeVar("Result")
+
+
+def take_turns(ways: Mapping[Way, Callable[[], Result]], rounds: int) -> dict[Way, list[Result]]:
+    """Return what each way returns in each round, one after the other."""
+    results: dict[Way, list[Result]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, call in ways.items():
+            results[way].append(call())
+    return results
 
 
 def timed(ways: Mapping[Way, Callable[[], object]], rounds: int) -> dict[Way, list[float]]:
     """Return the seconds that each way takes in each round, one after the other."""
-    seconds: dict[Way, list[float]] = {way: [] for way in ways}
-    for _ in range(rounds):
-        for way, call in ways.items():
-            start = time.perf_counter()
-            call()
-            seconds[way].append(time.perf_counter() - start)
+    return take_turns({way: _seconds_of(call) for way, call in ways.items()}, rounds)
+
+
+def _seconds_of(call: Callable[[], object]) -> Callable[[], float]:
+    def seconds() -> float:
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+
     return seconds
 
 

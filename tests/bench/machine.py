@@ -1,0 +1,70 @@
+"""What the figures were measured on: the machine, the versions, the bandwidth of its memory."""
+
+import datetime
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import numpy as np
+
+from serving.threads import default_threads
+
+READ_BYTES = 2**29  # far more than any cache holds
+# NumPy's products stay in the thread that asks for them, and ONNX Runtime does not call home.
+SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
+
+
+def described(modules: Iterable[str]) -> dict[str, object]:
+    """Return the line of the machine, the day, and the version of each module that is here."""
+    homes = packages_distributions()
+    return {
+        "machine": f"{default_threads()} cores of {_processor()}, Python "
+        f"{platform.python_version()}, {platform.system()}",
+        "date": datetime.date.today().isoformat(),
+        "versions": {name: version(homes[name][0]) for name in sorted(modules) if name in homes},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
+    flags = facts.get("flags", "").split()
+    vectors = next((name for name in ("avx512f", "avx2") if name in flags), platform.machine())
+    return f"{facts.get('model name', platform.machine())} ({vectors})"
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def bandwidth(threads: int, rounds: int = 5) -> float:
+    """Return how many bytes of memory a second so many threads can read, by reading.
+
+    Each thread reads its own part of one array. The best of two readers counts: a product of the
+    array with itself and its maximum, which do too little with a number to be held up by that.
+    """
+    parts = np.split(np.ones(READ_BYTES // 4 // threads * threads, np.float32), threads)
+    bytes_read, rates = sum(part.nbytes for part in parts), []
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(rounds):
+            for read in (lambda part: np.dot(part, part), np.max):
+                start = time.perf_counter()
+                list(pool.map(read, parts))
+                rates.append(bytes_read / (time.perf_counter() - start))
+    return max(rates)
+
+
+def settle() -> None:
+    """Let processes that begin from now have SETTINGS."""
+    os.environ.update(SETTINGS)

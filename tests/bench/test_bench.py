@@ -1,0 +1,105 @@
+"""Both comparisons run with whoever is installed, all agree, and who is absent is named."""
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+from operator import eq
+
+import pytest
+
+from tests.bench import __main__ as images
+from tests.bench import machine, report, text
+from tests.bench.peers import Peer, compete, unlike
+
+TINY = ["--layers=1", "--width=32", "--heads=2", "--vocabulary=128", "--context=16", "--tokens=8"]
+QUICK = ["--rounds", "1", "--threads", "1", "--no-compiled"]
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "sets"),
+    [
+        (images, ["--model", "dcgan-mnist", "--seconds", "0.001"], 2),
+        (text, TINY, 3),
+    ],
+    ids=["images", "text"],
+)
+def test_whoever_is_installed_takes_part(module, options, sets, tmp_path, monkeypatch, capsys):
+    """A peer of other results than ours would be listed as absent."""
+    for name, value in machine.SETTINGS.items():  # taken back afterwards
+        monkeypatch.setenv(name, value)
+    missing = replace(module.PEERS[-1], name="another", module="no_such_module")
+    monkeypatch.setattr(module, "PEERS", (*module.PEERS, missing))
+    file = tmp_path / "figures.json"
+    module.main([*options, *QUICK, "--json", str(file)])
+    document = json.loads(file.read_text())
+    absent = {row["way"]: row["absent"] for row in document["rows"] if "absent" in row}
+    rows = [row for row in document["rows"] if "absent" not in row]
+
+    here = {peer.name for peer in module.PEERS if find_spec(peer.module) and not peer.compiled}
+    assert {row["way"] for row in rows} == here, absent
+    assert len(rows) == sets * len(here)
+    assert absent["another"] == f"no_such_module is not installed: {missing.install}"
+    for row in rows:
+        assert row["lowest"] <= row["ratio"] <= row["highest"]
+        assert min(row[key] for key in ("per_second", "load_seconds", "file_megabytes")) > 0
+    shown = capsys.readouterr().out
+    assert f"absent: another: {absent['another']}\n" in shown
+    assert shown.endswith(report.origin(document) + "\n")
+    assert len(report.markdown(document).splitlines()) == 1 + 1 + 2 + sets + 1 + 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--tokens", "300"], "300 tokens do not fit a context of 256"),
+        (["--vocabulary", "9"], "--vocabulary is less than 97"),
+        (["--rounds", "0"], "'0' is no whole number from 1"),
+    ],
+)
+def test_wrong_options_are_refused_in_a_line(options, error, capsys):
+    with pytest.raises(SystemExit):
+        text.main(options)
+    assert error in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_who_fails_or_disagrees_is_absent(tmp_path):
+    def peer(name, load, agrees=eq):
+        return Peer(name, "json", "it is always here", load, lambda case: tmp_path, agrees)
+
+    contest = compete(
+        [
+            peer("ours", _right),
+            peer("wrong", _wrong),
+            peer("other", _wrong, unlike),
+            peer("broken", _broken),
+            replace(peer("unfit", _right), unfit=lambda case: f"not for {case}"),
+        ],
+        3,
+        _turn,
+        ["what"],
+        rounds=2,
+    )
+    assert contest.results == {"ours": {"what": [6, 6]}, "other": {"what": [7, 7]}}
+    assert contest.absent == {
+        "wrong": "its results are not ours",
+        "broken": "ValueError: no, 3",
+        "unfit": "not for 3",
+    }
+    assert contest.parts.keys() == contest.results.keys()
+
+
+def _turn(load, case):
+    value = load(case)
+    return lambda what: value
+
+
+def _right(case):
+    return 2 * case
+
+
+def _wrong(case):
+    return 2 * case + 1
+
+
+def _broken(case):
+    raise ValueError(f"no, {case}\nand more")

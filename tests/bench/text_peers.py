@@ -1,0 +1,189 @@
+"""Every way to write text; see `tests.bench.texts`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from operator import eq
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tests.bench import runtimes
+from tests.bench.peers import Peer, unlike
+from tests.bench.texts import SAMPLED, SPECIAL, VARIANTS, spelled, token_names
+
+if TYPE_CHECKING:
+    from serving.session import Bound
+    from tests.bench.texts import Case, Write
+
+
+def _genzoo(variant: str, case: Case) -> Write:
+    import serving
+
+    variant = variant or VARIANTS[case.bits]
+    return _streamed(
+        serving.load(case.folder, device="cpu", variant=variant, threads=case.threads), case
+    )
+
+
+def _keras(case: Case) -> Write:
+    runtimes.tensorflow(case.threads)
+    from tests.bench.random_gpt import config_of
+    from zoo.transformer import GPT
+    from zoo.transformer.writer import writer
+
+    model = GPT(config_of(case.shape))
+    model.load_weights(_weights(case))
+    return _streamed(writer(model, (case.folder / "tokenizer.json").read_bytes()), case)
+
+
+def _streamed(model: Any, case: Case) -> Write:
+    """Return a `TextModel` as what takes and yields tokens."""
+    ids = {name: index for index, name in enumerate(token_names(case.shape.vocabulary), SPECIAL)}
+
+    def write(prompt: Sequence[int], count: int, sampled: bool) -> Iterator[int]:
+        settings = SAMPLED if sampled else {"temperature": 0}
+        return (ids[piece] for piece in model.stream(spelled(prompt), count, seed=0, **settings))
+
+    return write
+
+
+def _bare_loop(case: Case) -> Write:
+    """Return what runs the graph of ours again and again on one token, and chooses none."""
+    from serving.session import Session
+
+    shape = case.shape
+    session = Session(case.graph().read_bytes(), case.graph().name, "cpu", case.threads)
+    room = (1, shape.heads, shape.context, shape.width // shape.heads)
+    cache_of = {
+        f"{layer}.{part}": np.zeros(room, np.float32)
+        for layer in range(shape.layers)
+        for part in ("key", "value")
+    }
+
+    @cache
+    def bound(length: int) -> tuple[Bound, np.ndarray, np.ndarray]:
+        """Return what reads so many tokens, its mask, and the places of the tokens."""
+        seen = length if length > 1 else shape.context  # a step has room for all that follow
+        mask, places = np.ones((1, seen), np.int64), np.arange(length)[None]
+        tokens = {"input_ids": np.full((1, length), SPECIAL), "attention_mask": mask}
+        past = {f"past_key_values.{name}": value for name, value in cache_of.items()}
+        present = {f"present.{name}": value for name, value in cache_of.items()}
+        logits = {"logits": np.zeros((1, length, shape.vocabulary), np.float32)}
+        inputs = tokens | {"position_ids": places} | past
+        return session.bind(inputs, logits | present), mask, places
+
+    def write(prompt: Sequence[int], count: int, sampled: bool) -> Iterator[int]:
+        step, mask, places = bound(1)
+        begin, end = 0, len(prompt) + count - 1
+        if len(prompt) > 1:
+            bound(len(prompt))[0].run()
+            begin = len(prompt)
+            yield SPECIAL
+        mask[0] = np.arange(shape.context) < begin
+        for place in range(begin, end):
+            mask[0, place], places[0, 0] = 1, place
+            step.run()
+            yield SPECIAL
+
+    return write
+
+
+def _genai(variant: str, in_place: bool, case: Case) -> Write:
+    import onnxruntime_genai as library
+
+    config = library.Config(str(case.folder))
+    decoder = {
+        "filename": _file(variant, case).name,
+        "session_options": {"intra_op_num_threads": case.threads},
+    }
+    search = {"past_present_share_buffer": in_place}
+    config.overlay(json.dumps({"model": {"decoder": decoder}, "search": search}))
+    model = library.Model(config)
+
+    def write(prompt: Sequence[int], count: int, sampled: bool) -> Iterator[int]:
+        parameters = library.GeneratorParams(model)
+        settings = SAMPLED if sampled else {}
+        parameters.set_search_options(max_length=len(prompt) + count, do_sample=sampled, **settings)
+        generator = library.Generator(model, parameters)
+        generator.append_tokens(np.array([prompt], np.int32))
+        for _ in range(count):
+            generator.generate_next_token()
+            yield int(generator.get_next_tokens()[0])
+
+    return write
+
+
+def _pytorch(compiled: bool, case: Case) -> Write:
+    torch = runtimes.pytorch(case.threads)
+    network = torch.load(_network(case), weights_only=False)
+    read = torch.compile(network.read, dynamic=False) if compiled else network.read
+
+    def chosen(logits: Any, sampled: bool) -> Any:
+        if not sampled:
+            return logits.argmax(-1, keepdim=True)
+        values, ids = (logits / SAMPLED["temperature"]).topk(SAMPLED["top_k"])
+        return ids.gather(1, torch.multinomial(values.softmax(-1), 1))
+
+    @torch.inference_mode()
+    def write(prompt: Sequence[int], count: int, sampled: bool) -> Iterator[int]:
+        memory, unread, begin = network.empty_cache(), torch.tensor([prompt]), 0
+        for _ in range(count):
+            end = begin + unread.shape[1]
+            unread = chosen(read(unread, torch.arange(begin, end), memory), sampled)
+            begin = end
+            yield unread.item()
+
+    return write
+
+
+def _file(variant: str, case: Case) -> Path:
+    return case.graph(variant)
+
+
+def _weights(case: Case) -> Path:
+    return case.folder / "model.weights.h5"
+
+
+def _network(case: Case) -> Path:
+    return case.folder / "network.pt"
+
+
+def _float32(case: Case) -> str:
+    return "" if case.bits == 32 else "its weights are float32; compare with --bits 32"
+
+
+def _same_graph(case: Case) -> str:
+    return ""
+
+
+def _ours(flavour: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
+    load, file = partial(_genzoo, variant), partial(_file, variant)
+    return Peer(f"genzoo, {flavour}", "onnxruntime", runtimes.PLAIN, load, file, eq, unfit)
+
+
+def _of_genai(flavour: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
+    load, file = partial(_genai, variant, not variant), partial(_file, variant)
+    name = f"onnxruntime-genai, {flavour} graph"
+    return Peer(name, "onnxruntime_genai", runtimes.DEV, load, file, eq, unfit)
+
+
+def _of_torch(name: str, compiled: bool) -> Peer:
+    load = partial(_pytorch, compiled)
+    return Peer(name, "torch", runtimes.BENCH, load, _network, eq, _float32, compiled)
+
+
+PEERS = (
+    _ours("fused", "", _same_graph),
+    Peer("bare loop", "onnxruntime", runtimes.PLAIN, _bare_loop, partial(_file, ""), unlike),
+    _ours("static", "static", _float32),
+    _ours("portable", "fp32", _float32),
+    _of_genai("fused", "", _same_graph),
+    _of_genai("portable", "fp32", _float32),
+    _of_torch("PyTorch", compiled=False),
+    _of_torch("PyTorch compiled", compiled=True),
+    Peer("Keras", "tensorflow", runtimes.TRAIN, _keras, _weights, eq, _float32),
+)
