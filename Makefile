@@ -49,7 +49,7 @@ models: $(READY)
 	  --variants fp32,fp16,int8 || exit 1; done
 	for name in gpt-shakespeare-nano gpt-python-topics; \
 	  do $(BIN)/genzoo export runs/$$name --out zoo/models/$$name --formats onnx \
-	  --variants fp32,fp16,int8,fused,fused-int8,fused-int4 || exit 1; done
+	  --variants fp32,fp16,int8,static,fused,fused-int8,fused-int4 || exit 1; done
 	$(BIN)/genzoo export runs/gpt-shakespeare --out zoo/models/gpt-shakespeare --formats onnx \
 	  --variants fp32,int8,fused,fused-int8,fused-int4
 	$(BIN)/genzoo export runs/vae-mnist-iwae --name vae-mnist --out zoo/models/vae-mnist --formats onnx
