@@ -222,7 +222,7 @@ def test_the_command_and_the_card_show_costs(genzoo, own):
     code, out, err = genzoo("bench", own, "--record", "--seconds", 0)
     assert (code, err) == (0, "") and "images/s" in out and " MB" in out
     cost = read_manifest(own).variants["fp32"].cost
-    assert out.endswith(f"batch 1, cpu, 1 thread, {cost.hardware}, {cost.date}\n")
+    assert out.endswith(f"batch 1, 1 CPU thread, {cost.hardware}, {cost.date}\n")
     card = genzoo("card", own)[1]
     for words in (HEADING, "images/s | ", f"{cost.memory / 1e6:,.0f} MB", cost.date):
         assert words in card

@@ -46,8 +46,9 @@ def _circumstance(cost: Cost) -> str:
     where = f"{cost.hardware}, {cost.date}"
     if cost.speed is None:
         return where
-    threads = "1 thread" if cost.speed.threads == 1 else f"{cost.speed.threads} threads"
-    return f"batch {cost.speed.batch}, {cost.speed.device}, {threads}, {where}"
+    many = "" if cost.speed.threads == 1 else "s"
+    threads = f"{cost.speed.threads} {cost.speed.device.upper()} thread{many}"
+    return f"batch {cost.speed.batch}, {threads}, {where}"
 
 
 def _rounded(value: float) -> str:
