@@ -58,6 +58,8 @@ def record(name_or_dir: str | Path, seconds: float = 1.0) -> Manifest:
     if not manifest.variants:
         raise UsageError(f"{manifest.name} has no ONNX graphs; export it with --formats onnx")
     costs = {variant: cost_of(directory, variant, seconds) for variant in manifest.variants}
+    if open_manifest(source) != manifest:
+        raise GenzooError(f"{directory} was replaced while it was measured; record it again")
     manifest = _write(directory, manifest, costs)
     if _ships(directory):
         rewrite(INDEX, hub.MODELS)
@@ -97,8 +99,9 @@ def _write(directory: Path, manifest: Manifest, costs: Mapping[str, Cost]) -> Ma
     }
     files, card = dict(manifest.files), None
     if CARD in files:
-        old = read_listed(directory, manifest, CARD).decode("utf-8")
-        card = with_costs(old, costs).encode("utf-8")
+        # What is no UTF-8 stays as it is.
+        old = read_listed(directory, manifest, CARD).decode("utf-8", "surrogateescape")
+        card = with_costs(old, costs).encode("utf-8", "surrogateescape")
         files[CARD] = FileEntry(sha256=hashlib.sha256(card).hexdigest(), bytes=len(card))
     manifest = manifest.model_copy(update={"variants": variants, "files": files})
     with replacing(directory / MANIFEST_NAME) as new_manifest:

@@ -137,6 +137,25 @@ def test_a_bundle_without_a_card(own):
     assert not (own / "README.md").exists() and all(check.passed for check in verify(own))
 
 
+def test_a_card_of_any_bytes(own):
+    (own / "README.md").write_bytes(b"# \xff\r\n")
+    tiny_bundle.reseal(own)
+    record(own, seconds=0)
+    assert (own / "README.md").read_bytes().startswith(b"# \xff")
+    assert all(check.passed for check in verify(own))
+
+
+def test_a_bundle_that_is_replaced_meanwhile_keeps_no_costs_of_the_other(own, monkeypatch):
+    def replaced(*_):
+        tiny_bundle.reseal(own, summary="Another.")
+        return COST
+
+    monkeypatch.setattr(recording, "cost_of", replaced)
+    with pytest.raises(GenzooError, match="was replaced while it was measured"):
+        record(own)
+    assert read_manifest(own).variants["fp32"].cost is None
+
+
 def test_what_is_not_whole_is_not_recorded(own, unmeasured):
     (own / "decoder.onnx").write_bytes(b"no graph")
     before = tree(own)
