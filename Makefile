@@ -42,17 +42,21 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench.text --layers 12 --width 768 --heads 12 --vocabulary 50257
 	$(BIN)/python -m tests.bench.training
 
-# The bundles that ship with the package, from finished runs in runs/NAME.
+# The bundles that ship with the package, from finished runs in runs/NAME; what they cost is measured
+# on this machine, which does nothing else.
 models: $(READY)
 	for name in vae-mnist-dense cvae-mnist dcgan-mnist cgan-mnist; \
 	  do $(BIN)/genzoo export runs/$$name --out zoo/models/$$name --formats onnx \
-	  --variants fp32,fp16,int8 || exit 1; done
+	  --variants fp32,fp16,int8 && $(BIN)/genzoo bench zoo/models/$$name --record || exit 1; done
 	for name in gpt-shakespeare-nano gpt-python-topics; \
 	  do $(BIN)/genzoo export runs/$$name --out zoo/models/$$name --formats onnx \
-	  --variants fp32,fp16,int8,static,fused,fused-int8,fused-int4 || exit 1; done
+	  --variants fp32,fp16,int8,static,fused,fused-int8,fused-int4 \
+	  && $(BIN)/genzoo bench zoo/models/$$name --record || exit 1; done
 	$(BIN)/genzoo export runs/gpt-shakespeare --out zoo/models/gpt-shakespeare --formats onnx \
 	  --variants fp32,int8,fused,fused-int8,fused-int4
+	$(BIN)/genzoo bench zoo/models/gpt-shakespeare --record
 	$(BIN)/genzoo export runs/vae-mnist-iwae --name vae-mnist --out zoo/models/vae-mnist --formats onnx
+	$(BIN)/genzoo bench zoo/models/vae-mnist --record
 	$(BIN)/python -m zoo.catalogue
 
 $(READY): setup.cfg pyproject.toml

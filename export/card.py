@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tomli_w
@@ -10,6 +10,7 @@ import tomli_w
 from export.family import Family
 from export.samples import RULE, Samples
 from serving.bundle import Manifest, Port, TextProcessing
+from serving.markdown import escape, table
 
 LIBRARY = "genzoo"
 
@@ -103,14 +104,14 @@ def _interface(manifest: Manifest) -> str:
         for kind, ports in (("input", interface.inputs), ("output", interface.outputs))
         for port in ports
     ]
-    table = _table(("graph", "", "name", "type", "axes", "meaning"), rows)
+    described = table(("graph", "", "name", "type", "axes", "meaning"), rows)
     lengths = "`batch` may be any number from 1."
     if isinstance(manifest.processing, TextProcessing):
         lengths += (
             f" `total` is `past` and `sequence` together, at most {manifest.processing.context}; "
             "`past` may be 0."
         )
-    return f"## Inputs and outputs\n\n{lengths}\n\n{table}"
+    return f"## Inputs and outputs\n\n{lengths}\n\n{described}"
 
 
 def _variants(manifest: Manifest, unit: str) -> str:
@@ -146,7 +147,7 @@ def _variants(manifest: Manifest, unit: str) -> str:
         samples = next(v.quality.samples for v in manifest.variants.values() if v.quality)
         text += f"Quality is {measured}; {samples} {unit}, the same for all variants.\n"
     others = ", ".join(f"`{name}`" for name in manifest.files if not name.endswith(".onnx"))
-    return f"{text}\n{_table(head, rows)}\nOther files: {others}.\n"
+    return f"{text}\n{table(head, rows)}\nOther files: {others}.\n"
 
 
 def _flavours(manifest: Manifest) -> str:
@@ -183,7 +184,7 @@ def _metrics(manifest: Manifest, unit: str) -> str:
         for metric in manifest.metrics
     ]
     head = ("metric", "value", "unit", unit, "seed", "definition")
-    return f"## Evaluation\n\nOn the test split of the data set.\n\n{_table(head, rows)}"
+    return f"## Evaluation\n\nOn the test split of the data set.\n\n{table(head, rows)}"
 
 
 def _training(manifest: Manifest) -> str:
@@ -198,7 +199,7 @@ def _training(manifest: Manifest) -> str:
         ("commit", source.git_commit or "not a checkout of the project"),
     ]
     recipe = _fenced(tomli_w.dumps(source.recipe), "toml")
-    return f"## Training\n\n{_table(('', ''), rows)}\nThe recipe:\n\n{recipe}"
+    return f"## Training\n\n{table(('', ''), rows)}\nThe recipe:\n\n{recipe}"
 
 
 def _limitations(manifest: Manifest, family: Family) -> str:
@@ -213,21 +214,11 @@ def _limitations(manifest: Manifest, family: Family) -> str:
 # --- text that cannot do harm ---
 
 
-def escape(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line, in a table too."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", r"\\\1", " ".join(str(text).split()))
-
-
 def _fenced(text: str, language: str) -> str:
     """Return a code block that the text cannot close."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}\n"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def _yaml(values: Mapping[str, Any]) -> str:

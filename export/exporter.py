@@ -141,8 +141,7 @@ class _Exporter:
         readme = self.directory / "README.md"
         readme.write_text(card.render(manifest, family, drawn), encoding="utf-8")
         manifest = manifest.model_copy(update={"files": self._files()})
-        text = manifest.model_dump_json(indent=1, exclude_none=True)
-        (self.directory / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+        (self.directory / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
 
     def _files(self) -> dict[str, FileEntry]:
         """List what is in the directory. A SavedModel is a folder, no part of the flat bundle."""

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -29,8 +29,13 @@ class Call(NamedTuple):
     items: int
 
 
-def measure(model: ImageModel | GPT, batches: list[int], seconds: float = 1.0) -> Iterator[Timing]:
-    """Time each operation at each batch size, for about `seconds` each.
+def measure(
+    model: ImageModel | GPT,
+    batches: list[int],
+    seconds: float = 1.0,
+    operations: Collection[str] | None = None,
+) -> Iterator[Timing]:
+    """Time each operation, or those that are named, at each batch size, for `seconds` each.
 
     `graph` is the bare ONNX Runtime session; `decode` and `generate` are the same plus all
     that this package adds (noise, checks, conversion to pixels). Of a language model, `read` is a
@@ -46,8 +51,23 @@ def measure(model: ImageModel | GPT, batches: list[int], seconds: float = 1.0) -
     calls, unit = _OF_FAMILY[model.manifest.family]
     for batch in batches:
         for operation, call in calls(model, batch).items():
+            if operations is not None and operation not in operations:
+                continue
             median = _median_seconds(call.function, seconds)
             yield Timing(operation, batch, 1e3 * median, call.items / median, unit)
+
+
+def smallest_result(model: ImageModel | GPT) -> object:
+    """Return what a model can give first: an image, or a text of one token.
+
+    Example:
+        >>> import serving
+        >>> smallest_result(serving.load("vae-mnist", device="cpu")).shape
+        (1, 28, 28, 1)
+    """
+    if isinstance(model, GPT):
+        return model.generate(model.tokenizer.beginning, 1, seed=0)
+    return model.generate(1, [0] if model.classes else None, seed=0)
 
 
 def _image_calls(model: ImageModel, batch: int) -> dict[str, Call]:

@@ -103,7 +103,8 @@ class Variant(Record):
     counts the operators of each graph. `portable` graphs are standard ONNX. `static` ones are too,
     take padding on the right, and write into a cache of fixed size; `axes` says which of the
     interface's axes have which size. `fused` ones are for ONNX Runtime alone, take padding on the
-    right, and fill a cache that has room in place.
+    right, and fill a cache that has room in place. `cost` is of these very graphs, and is unknown
+    until `genzoo bench --record` has measured it.
     """
 
     graphs: dict[str, str]
@@ -164,7 +165,7 @@ class Provenance(Record):
     """Where the weights come from: enough to make them again."""
 
     recipe: dict[str, Any]
-    git_commit: str | None
+    git_commit: str | None = None
     seed: int
     dataset: str
     dataset_license: str
@@ -202,6 +203,10 @@ class Manifest(Record):
         """Return what the graphs of a variant take and return, by role."""
         axes = self.variants[variant].axes or {}
         return {role: interface.fixed(axes) for role, interface in self.interface.items()}
+
+    def to_json(self) -> str:
+        """Return it as the text of `bundle.json`."""
+        return self.model_dump_json(indent=1, exclude_none=True) + "\n"
 
 
 def read_manifest(directory: str | Path) -> Manifest:

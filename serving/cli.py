@@ -39,14 +39,19 @@ def list_models(
         ),
     ] = None,
 ) -> None:
-    """List every model, or those that are asked for, with size and headline metric."""
-    from serving.listing import choose, rows
+    """List every model, or those that are asked for: size, headline metric, speed and memory.
+
+    Size, speed and memory are those of the first variant.
+    """
+    from serving.listing import choose, measured_with, rows
 
     chosen = choose(family, task, size, device)
     if as_json:
         print(json.dumps({name: entry.model_dump() for name, entry in chosen.items()}, indent=2))
     elif chosen:
         _print_table(rows(chosen))
+        for line in measured_with(chosen):
+            print(line)
     else:
         print("no model is of that kind; `genzoo list` shows every model")
 
@@ -175,7 +180,10 @@ def card(model: Model) -> None:
     )
 
 
-@app.command(epilog="Example: genzoo bench vae-mnist --batch 1 --batch 64")
+@app.command(
+    epilog="Example: genzoo bench vae-mnist --batch 1 --batch 64; to write into a bundle what each "
+    "of its variants costs: genzoo bench bundles/v1 --record"
+)
 def bench(
     model: Model,
     batch: Annotated[list[int] | None, typer.Option(help="Batch size; may be repeated.")] = None,
@@ -185,12 +193,27 @@ def bench(
     threads: Threads = None,
     spinning: Spinning = True,
     as_json: Json = False,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record",
+            help="Measure every variant on one CPU thread, speed, memory and loading time, and "
+            "write it into the bundle; on a machine that does nothing else.",
+        ),
+    ] = False,
 ) -> None:
     """Measure a model's speed on this machine."""
     from serving.bench import measure
     from serving.loader import load
     from zoo.noise import checked_count
 
+    if record:
+        named = {"device": device, "variant": variant}
+        chosen = {name: value for name, value in named.items() if value != "auto"}
+        options = {"batch": batch or None, "threads": threads} | chosen
+        _refuse(options, "--record measures every variant on one CPU thread")
+        _record(model, seconds, as_json)
+        return
     batches = [checked_count(size, "batch") for size in batch or (1, 16, 64)]
     loaded = load(model, device=device, variant=variant, threads=threads, spinning=spinning)
     timings = list(measure(loaded, batches, seconds))
@@ -203,6 +226,19 @@ def bench(
         speed = f"{timing.per_second:.0f}"
         rows.append((timing.operation, str(timing.batch), f"{timing.milliseconds:.2f}", speed))
     _print_table(rows)
+
+
+def _record(model: str, seconds: float, as_json: bool) -> None:
+    from serving.recording import record
+    from zoo.catalogue.costs import circumstances, in_words
+
+    costs = {name: variant.cost for name, variant in record(model, seconds).variants.items()}
+    if as_json:
+        print(json.dumps({name: cost.model_dump() for name, cost in costs.items()}, indent=2))
+        return
+    rows = [(name, *in_words(cost)) for name, cost in costs.items()]
+    _print_table([("variant", "speed", "memory", "load"), *rows])
+    print(f"{model} now says so: {'; '.join(circumstances(costs.values()))}")
 
 
 def run(application: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:

@@ -1,7 +1,8 @@
 """What `genzoo list` shows: the models of some kind, as rows of a table."""
 
 from zoo import catalogue
-from zoo.catalogue import Entry
+from zoo.catalogue import Cost, Entry
+from zoo.catalogue.costs import circumstances, in_words
 from zoo.errors import UsageError, nearest
 
 # int8 and int4 are made for CPUs, where fp16 is slower than fp32; on CUDA it is the other way
@@ -59,18 +60,49 @@ def _for_device(entry: Entry, device: str | None) -> Entry:
     if device is None:
         return entry
     variants = {name: entry.variants[name] for name in SUITABLE[device] if name in entry.variants}
-    return entry.model_copy(update={"variants": variants})
+    costs = {name: entry.costs[name] for name in variants if name in entry.costs}
+    return entry.model_copy(update={"variants": variants, "costs": costs})
 
 
 def rows(entries: dict[str, Entry]) -> list[tuple[str, ...]]:
-    """Return a heading and one row for each model."""
-    table = [("name", "family", "task", "data set", "size", "metric", "variants", "licence")]
+    """Return a heading and one row for each model, with speed and memory if any were measured.
+
+    Example:
+        >>> from zoo.catalogue import models
+        >>> [row[0] for row in rows(models())][:2]
+        ['name', 'cgan-mnist']
+    """
+    measured = any(map(_cost, entries.values()))
+    head = ("name", "family", "task", "data set", "size")
+    costs, tail = ("speed", "memory") if measured else (), ("metric", "variants", "licence")
+    table = [(*head, *costs, *tail)]
     for name, entry in entries.items():
         metric = entry.metric
         shown = f"{metric.name} {metric.value:.4g} {metric.unit}".strip() if metric else ""
         size = f"{entry.size(next(iter(entry.variants))) / 1e6:.1f} MB"
+        costs = in_words(_cost(entry))[:2] if measured else ()
         variants = ", ".join(entry.variants)
-        table.append(
-            (name, entry.family, entry.task, entry.dataset, size, shown, variants, entry.license)
-        )
+        head = (name, entry.family, entry.task, entry.dataset, size)
+        table.append((*head, *costs, shown, variants, entry.license))
     return table
+
+
+def measured_with(entries: dict[str, Entry]) -> list[str]:
+    """Return lines that say with what speed and memory were measured, and which models', if apart.
+
+    Example:
+        >>> measured_with({})
+        []
+    """
+    names: dict[str, list[str]] = {}
+    for name, entry in entries.items():
+        for words in circumstances([cost] if (cost := _cost(entry)) else []):
+            names.setdefault(words, []).append(name)
+    if len(names) == 1:
+        return [f"speed and memory: {words}" for words in names]
+    return [f"speed and memory of {', '.join(group)}: {words}" for words, group in names.items()]
+
+
+def _cost(entry: Entry) -> Cost | None:
+    """Return the cost of the variant whose size is shown."""
+    return entry.costs.get(next(iter(entry.variants)))

@@ -13,6 +13,7 @@ LIGHT = {
     "catalogue",
     "errors",
     "files",
+    "hardware",
     "hub",
     "language",
     "noise",

@@ -17,6 +17,7 @@ from export.release.cards import to_html
 from export.release.models import CARD, Model
 from serving.bundle import TextProcessing
 from zoo.catalogue import INDEX
+from zoo.catalogue.costs import circumstances, in_words
 
 PAGES = "pages"  # not in the bundles' folders, which hold what their manifests list and no more
 ICON = "icon.svg"
@@ -100,6 +101,7 @@ def _shown(model: Model) -> dict[str, Any]:
         "metric": _metric(model),
         "parameters": _count(manifest.parameters),
         "sizes": [(variant, _size(model.size(variant))) for variant in manifest.variants],
+        **_costs(model),
         "license": manifest.license,
         "dataset": manifest.provenance.dataset,
         "dataset_license": manifest.provenance.dataset_license,
@@ -107,6 +109,17 @@ def _shown(model: Model) -> dict[str, Any]:
         "text": _text(model),
         "page": f"{PAGES}/{model.name}.html",
         "commands": _commands(model),
+    }
+
+
+def _costs(model: Model) -> dict[str, Any]:
+    """Return what is known of each variant's speed and memory, and with what it was measured."""
+    costs = model.entry.costs
+    words = {variant: in_words(costs.get(variant)) for variant in model.manifest.variants}
+    return {
+        "speeds": [(variant, cost.speed) for variant, cost in words.items() if cost.speed],
+        "memories": [(variant, cost.memory) for variant, cost in words.items() if cost.memory],
+        "measured": circumstances(costs.values()),
     }
 
 

@@ -3,17 +3,14 @@
 import datetime
 import os
 import platform
-import resource
-import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import packages_distributions, version
-from pathlib import Path
 
 import numpy as np
 
-from serving.threads import default_threads
+from zoo.hardware import PROCESSORS, processor
 
 READ_BYTES = 2**29  # far more than any cache holds
 # NumPy's products stay in the thread that asks for them, and ONNX Runtime does not call home.
@@ -24,28 +21,17 @@ def described(modules: Iterable[str]) -> dict[str, object]:
     """Return the line of the machine, the day, and the version of each module that is here."""
     homes = packages_distributions()
     return {
-        "machine": f"{default_threads()} cores of {_processor()}, Python "
-        f"{platform.python_version()}, {platform.system()}",
+        "machine": f"{processor()} ({vectors()}), Python {platform.python_version()}, "
+        f"{platform.system()}",
         "date": datetime.date.today().isoformat(),
         "versions": {name: version(homes[name][0]) for name in sorted(modules) if name in homes},
     }
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    facts = dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
-    flags = facts.get("flags", "").split()
-    vectors = next((name for name in ("avx512f", "avx2") if name in flags), platform.machine())
-    return f"{facts.get('model name', platform.machine())} ({vectors})"
-
-
-def peak_memory() -> int:
-    """Return the most bytes of memory that this process has held."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+def vectors() -> str:
+    """Return the widest vectors that the processor computes with, or what it is called."""
+    facts = PROCESSORS.read_text(encoding="utf-8").split() if PROCESSORS.is_file() else []
+    return next((name for name in ("avx512f", "avx2") if name in facts), platform.machine())
 
 
 def bandwidth(threads: int, rounds: int = 5) -> float:

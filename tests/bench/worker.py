@@ -11,8 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from tests.bench.machine import peak_memory
 from zoo.errors import first_line
+from zoo.hardware import peak_memory
 
 Work = Callable[[Any], Any]
 Result = TypeVar("Result")

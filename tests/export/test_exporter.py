@@ -19,6 +19,7 @@ from export import ExportError
 from export.evaluation import evaluate
 from export.run import open_run
 from serving.bundle import read_manifest
+from serving.recording import HEADING, record
 from serving.verify import verify
 from zoo.errors import UsageError
 
@@ -94,6 +95,14 @@ def test_formats_one_at_a_time(workdir, tmp_path):
     graphs = export.export(workdir, tmp_path / "graphs", formats=["onnx"], name="renamed")
     assert not (graphs / "saved_model").exists()
     assert read_manifest(graphs).name == "renamed"
+
+
+def test_a_new_export_has_no_costs_until_they_are_recorded(bundle, tmp_path):
+    own = shutil.copytree(bundle, tmp_path / "own")
+    assert all(variant.cost for variant in record(own, seconds=0).variants.values())
+    again = export.export(own, own, formats=["onnx"])
+    assert not [variant.cost for variant in read_manifest(again).variants.values() if variant.cost]
+    assert HEADING not in (again / "README.md").read_text()
 
 
 # --- evaluation ---

@@ -53,7 +53,11 @@ def gallery(tmp_path_factory):
     source = json.loads((odd / "bundle.json").read_text())["provenance"]
     source |= {"dataset": HOSTILE, "dataset_license": HOSTILE}
     metrics = [{"name": HOSTILE, "value": 1, "unit": HOSTILE}]
-    reseal(odd, summary=HOSTILE, license=HOSTILE, provenance=source, metrics=metrics)
+    variants = json.loads((odd / "bundle.json").read_text())["variants"]
+    variants["fp32"]["cost"] = {"memory": 71_000_000, "hardware": HOSTILE, "date": "2026-11-25"}
+    reseal(
+        odd, variants=variants, summary=HOSTILE, license=HOSTILE, provenance=source, metrics=metrics
+    )
     return publish(["cgan-mnist", "gpt-shakespeare-nano", odd], folder / "release")
 
 
@@ -144,3 +148,8 @@ def test_every_model_has_its_card_and_what_to_copy(gallery):
         assert words in shown, words
     page = (gallery / "pages" / "cgan-mnist.html").read_text()
     assert "<h2>Limitations</h2>" in page and "../models/cgan-mnist/generator.int8.onnx" in page
+
+
+def test_costs_are_shown_where_they_are_known(gallery):
+    html = (gallery / "pages" / "odd.html").read_text()
+    assert "<b>fp32</b> 71 MB" in html and ", 2026-11-25</dd>" in html and ">Speed<" not in html

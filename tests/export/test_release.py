@@ -11,8 +11,10 @@ import zoo.hub
 from export import ExportError, cli, publish
 from export.release import publish as publishing
 from serving.bundle import BundleError
+from serving.recording import record
 from tests.serving import tiny_bundle
 from zoo.catalogue.build import build, to_json
+from zoo.catalogue.costs import in_words
 from zoo.errors import GenzooError, UsageError
 
 
@@ -46,6 +48,22 @@ def test_sha256sum_finds_every_file_and_no_fault(release):
 
 def test_the_same_models_give_the_same_bytes(bundles, release, tmp_path):
     assert tree(publish(list(reversed(bundles)), tmp_path / "again")) == tree(release)
+
+
+def test_the_gallery_shows_the_costs_that_were_recorded(bundles, release, tmp_path):
+    unknown = (release / "index.html").read_text()
+    assert not [word for word in ("Speed", "Memory", "Measured") if f">{word}<" in unknown]
+    bundle = shutil.copytree(bundles[0], tmp_path / "bundle")
+    variants = record(bundle, seconds=0).variants
+    out = publish([bundle], tmp_path / "release")
+    for page in (out / "index.html", out / "pages" / "tiny.html"):
+        html = page.read_text()
+        for name, variant in variants.items():
+            assert f"<b>{name}</b> {in_words(variant.cost).speed}" in html
+            assert f"<b>{name}</b> {in_words(variant.cost).memory}" in html
+            assert f"{variant.cost.hardware}, {variant.cost.date}</dd>" in html
+    index = json.loads((out / "index.json").read_text())
+    assert index["models"]["tiny"]["costs"]["fp16"]["load"] > 0
 
 
 def test_what_a_bundle_does_not_list_stays_behind(tmp_path):

@@ -123,9 +123,12 @@ def test_auto_takes_what_was_measured_to_be_the_fastest_on_such_a_device(tiny):
     def chosen(device, **speeds):
         variants = {}
         for name, value in speeds.items():
-            speed = {"value": value, "unit": "tokens/s", "batch": 1, "device": "cpu"}
-            cost = value and Cost(speed=Speed(**speed, hardware="a machine"))
-            variants[name] = manifest.variants["fp32"].model_copy(update={"cost": cost or None})
+            cost = value and Cost(
+                speed=Speed(value=value, unit="tokens/s", batch=1, device="cpu", threads=1),
+                hardware="a machine",
+                date="2026-11-25",
+            )
+            variants[name] = manifest.variants["fp32"].model_copy(update={"cost": cost})
         return loader.choose_variant(
             manifest.model_copy(update={"variants": variants}), "auto", device
         )

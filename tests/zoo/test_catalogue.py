@@ -118,9 +118,10 @@ def test_an_index_pins_every_graph_and_manifest(tmp_path):
 
 
 def test_costs_come_from_the_manifest_where_it_has_them(tmp_path):
-    speed = {"value": 100.0, "unit": "images/s", "batch": 1, "device": "cpu", "hardware": "a CPU"}
+    speed = {"value": 100.0, "unit": "images/s", "batch": 1, "device": "cpu", "threads": 1}
+    cost = {"speed": speed, "hardware": "a CPU", "date": "2026-11-25"}
     graphs = {"graphs": {"decoder": "decoder.onnx"}}
-    write_bundle(tmp_path / "one", variants={"fp32": graphs | {"cost": {"speed": speed}}})
+    write_bundle(tmp_path / "one", variants={"fp32": graphs | {"cost": cost}})
     write_bundle(tmp_path / "two", variants={"fp32": graphs})
     models = build(tmp_path).models
     assert models["one"].costs["fp32"].speed.unit == "images/s"

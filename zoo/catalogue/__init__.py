@@ -42,20 +42,30 @@ class Headline(Record):
 
 
 class Speed(Record):
-    """How fast a variant ran where it was measured."""
+    """How many images or tokens a second a variant makes, so many at a time."""
 
-    value: float
+    value: Annotated[float, Field(gt=0)]
     unit: str
     batch: Annotated[int, Field(ge=1)]
     device: str
-    hardware: str
+    threads: Annotated[int, Field(ge=1)]
 
 
 class Cost(Record):
-    """What a variant costs to run, as far as it was measured; `memory` is bytes at the peak."""
+    """What a variant costs to run, as it was measured in a process of its own; None is unknown.
 
+    Attributes:
+        load: seconds from the start of the process to its first image or token.
+        memory: bytes of the process at the peak, Python and libraries included.
+        speed: once it is loaded.
+        hardware, date: where and when it was measured.
+    """
+
+    load: Annotated[float, Field(gt=0)] | None = None
+    memory: Annotated[int, Field(gt=0)] | None = None
     speed: Speed | None = None
-    memory: Annotated[int, Field(ge=0)] | None = None
+    hardware: str
+    date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
 class Entry(Record):

@@ -7,6 +7,7 @@ from typing import Any
 
 from zoo.catalogue import MANIFEST_NAME, Cost, Entry, Headline, Index, Pin
 from zoo.errors import GenzooError
+from zoo.files import replacing
 
 
 def build(models: str | Path) -> Index:
@@ -32,6 +33,23 @@ def build(models: str | Path) -> Index:
 def to_json(index: Index) -> str:
     """Return an index as the text of `index.json`."""
     return json.dumps(index.model_dump(), indent=1) + "\n"
+
+
+def rewrite(path: str | Path, models: str | Path) -> Index:
+    """Write the index of a folder of bundles in place of an older one, and return it.
+
+    Raises:
+        GenzooError: a folder is not a bundle; the older index stays.
+
+    Example:
+        >>> from zoo.hub import MODELS
+        >>> "vae-mnist" in rewrite("index.json", MODELS).models
+        True
+    """
+    index = build(models)
+    with replacing(path) as temporary:
+        temporary.write_text(to_json(index), encoding="utf-8")
+    return index
 
 
 def _entry(folder: Path) -> Entry:

@@ -1,13 +1,13 @@
 """On what a run was made: hardware, packages, revision."""
 
-import os
-import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+
+from zoo.hardware import processor
 
 PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
 
@@ -33,10 +33,7 @@ def hardware() -> str:
     ]
     if gpus:
         return f"{len(gpus)} x {gpus[0]}"
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.is_file() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{os.cpu_count()} cores of {models[0] if models else platform.processor()}"
+    return processor()
 
 
 def _version(name: str) -> str:
