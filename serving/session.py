@@ -5,11 +5,13 @@ import ctypes
 import io
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import onnxruntime
 
 from serving.bundle import BundleError
+from serving.huge_pages import huge_pages
 from serving.threads import default_threads
 from zoo.errors import GenzooError, first_line
 
@@ -20,6 +22,7 @@ _CUDA_OPTIONS = {"use_tf32": "0"}
 # A CUDA graph belongs to addresses and lives as long as its session, so no more are recorded.
 _MOST_CUDA_GRAPHS = 64
 _NO_CUDA_GRAPH = -1
+_LARGE = 2**23  # bytes of weights; a processor remembers where so many are in pages of 4 KiB
 Array = np.ndarray | onnxruntime.OrtValue
 
 
@@ -65,13 +68,15 @@ class Session:
         self.threads = threads or default_threads()
         if device == "cuda":
             _require_cuda()
+        large = device == "cpu" and len(data) >= _LARGE
         try:
-            self._session = onnxruntime.InferenceSession(
-                data,
-                _options(self.threads, spinning),
-                providers=_providers(device, replays),
-                enable_fallback=0,  # it would print to stdout and run elsewhere than asked
-            )
+            with huge_pages() if large else nullcontext():
+                self._session = onnxruntime.InferenceSession(
+                    data,
+                    _options(self.threads, spinning),
+                    providers=_providers(device, replays),
+                    enable_fallback=0,  # it would print to stdout and run elsewhere than asked
+                )
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
             if device == "cuda":
                 raise DeviceError(f"CUDA does not run {name}: {first_line(error)}") from error
