@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from serving.bundle import read_manifest
-from tests.bench.report import markdown
+from tests.bench.report import page
 from zoo.catalogue import models
 from zoo.hub import find
 
@@ -99,16 +99,17 @@ def test_the_speed_shown_is_what_was_measured():
         kind = {"gpt": "| GPT,", "dcgan": "| DCGAN of"}[row["model"]]
         line = next(line for line in lines if line.startswith(kind) and row["precision"] in line)
         assert f"| {row['ratio']:.2f} |" in line
-    for shape, name in (("4x128", "4 layers x 128"), ("6x384", "6 layers x 384")):
-        for row in json.loads((ROOT / f"docs/text-{shape}.json").read_text()):
-            line = next(line for line in lines if f"| {name} | {row['kind']} |" in line)
-            assert f"| {row['ratio']:.2f} |" in line or row["way"] == "genzoo, fused"
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "docs").glob("bench-*.json")), ids=lambda f: f.name)
-def test_the_comparisons_shown_are_what_was_measured(file):
-    lines = markdown(json.loads(file.read_text())).splitlines()
-    assert {line for line in lines if line.startswith("|")} <= set(TEXT.splitlines())
+def test_the_comparisons_shown_are_what_was_measured():
+    files = sorted((ROOT / "docs").glob("bench-*.json"))
+    whole = page(files)
+    assert (ROOT / "docs/speed.md").read_text(encoding="utf-8") == whole
+    for file in files:
+        document = json.loads(file.read_text())
+        beginnings = {f"| {row['model']} |" for row in document["rows"]}
+        shown = [line for line in TEXT.splitlines() if any(map(line.startswith, beginnings))]
+        assert set(shown) <= set(whole.splitlines())
 
 
 def test_every_picture_is_there():

@@ -28,7 +28,7 @@ def main(words: list[str] | None = None) -> None:
             of_model = [row for case in cases for row in measure(case, peers, arguments.rounds)]
             report.show(of_model)
             rows += of_model
-    report.finish(rows, peers, arguments)
+    report.finish("tests.bench", rows, peers, arguments)
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:

@@ -1,10 +1,11 @@
 """What the benchmarks have in common on the command line: options, tables, a file of all figures.
 
-`python -m tests.bench.report FILE...` prints the tables of such files for the README.
+`python -m tests.bench.report docs/bench-*.json > docs/speed.md` makes a page of such files.
 """
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,11 @@ from tests.bench.peers import Peer
 from tests.bench.runtimes import EXPORT
 
 Row = dict[str, Any]
+
+_HEAD = """# Speed, beside other ways to run the same weights
+
+Each way has a process of its own, and all take turns, round by round; figures are medians, and a
+ratio is above 1 where this package is faster. The second table of each is what it takes to load."""
 
 COLUMNS = {  # those of which a table has figures
     "threads": "{threads}",
@@ -39,8 +45,16 @@ WORDS = ("text", "way")  # columns that begin on the left
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="+")
-    for file in parser.parse_args().files:
-        print(markdown(json.loads(file.read_text(encoding="utf-8"))))
+    print(page(parser.parse_args().files), end="")
+
+
+def page(files: Iterable[Path]) -> str:
+    """Return the page of some files: how each was made, and its tables."""
+    parts = [_HEAD]
+    for file in files:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        parts += [f"## {file.stem}", f"`{document['command']}`", markdown(document)]
+    return "\n\n".join(parts) + "\n"
 
 
 def options(about: str, threads: Sequence[int], rounds: int) -> argparse.ArgumentParser:
@@ -68,10 +82,13 @@ def begin(peers: Iterable[Peer], arguments: argparse.Namespace) -> list[Peer]:
     return [peer for peer in peers if not (peer.compiled and arguments.no_compiled)]
 
 
-def finish(rows: list[Row], peers: Sequence[Peer], arguments: argparse.Namespace) -> None:
+def finish(
+    module: str, rows: list[Row], peers: Sequence[Peer], arguments: argparse.Namespace
+) -> None:
     """Print what it was measured on, and write all of it where that was asked for."""
     modules = {"keras", "numpy"} | {peer.module for peer in peers}
-    document = described(modules) | {"rows": rows}
+    words = " ".join(["python -m", module, *sys.argv[1:]])
+    document = described(modules) | {"command": words, "rows": rows}
     print(origin(document))
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -100,7 +117,7 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def markdown(document: Row) -> str:
-    """Return the tables of a file as the README has them: how fast ours is and by how much faster
+    """Return the tables of a file: how fast ours is and by how much faster
     than each other way, then what each takes to load.
     """
     rows = [row for row in document["rows"] if "absent" not in row]

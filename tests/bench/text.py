@@ -45,7 +45,7 @@ def main(words: list[str] | None = None) -> None:
                 )
             rows += measure(case, peers, arguments.rounds, weights, bandwidth)
     report.show(rows)
-    report.finish(rows, peers, arguments)
+    report.finish("tests.bench.text", rows, peers, arguments)
 
 
 def _prepare(case: Case) -> int:
