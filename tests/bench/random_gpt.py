@@ -144,8 +144,7 @@ def _write_manifest(case: Case, model: GPT, spec: GraphSpec, variants: list[str]
         provenance=Provenance(recipe={}, seed=0, packages={}, train_seconds=0.0, **unknown),
         license="none",
     )
-    text = manifest.model_dump_json(exclude_none=True)
-    (case.folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    (case.folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
 
 
 def weights_read(model: onnx.ModelProto) -> int:

@@ -117,8 +117,9 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def markdown(document: Row) -> str:
-    """Return the tables of a file: how fast ours is and by how much faster
-    than each other way, then what each takes to load.
+    """Return the tables of a file.
+
+    How fast ours is and by how much faster than each other way, then what each takes to load.
     """
     rows = [row for row in document["rows"] if "absent" not in row]
     ours = rows[0]["way"]

@@ -2,6 +2,7 @@ import pytest
 
 import zoo.catalogue
 import zoo.hub
+from serving import cli
 from tests.serving import tiny_bundle, tiny_text_bundle
 from zoo.catalogue.build import build
 
@@ -41,3 +42,23 @@ def catalogued(tmp_path, monkeypatch):
     monkeypatch.setattr(zoo.hub, "models", lambda: index)
     monkeypatch.setattr(zoo.catalogue, "models", lambda: index)
     return directory
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The folder that commands are run in."""
+    return tmp_path
+
+
+@pytest.fixture
+def genzoo(capsys, monkeypatch, place):
+    """Run a command line in an empty folder: `genzoo("list") -> (exit code, stdout, stderr)`."""
+    monkeypatch.chdir(place)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            cli.run(cli.app, [str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return caught.value.code, printed.out, printed.err
+
+    return run

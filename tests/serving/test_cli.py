@@ -16,20 +16,6 @@ from tests.serving import tiny_bundle
 COMMANDS = ["list", "generate", "pull", "verify", "card", "bench"]
 
 
-@pytest.fixture
-def genzoo(capsys, monkeypatch, tmp_path):
-    """Run a command line in an empty folder: `genzoo("list") -> (exit code, stdout, stderr)`."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            cli.run(cli.app, [str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return caught.value.code, printed.out, printed.err
-
-    return run
-
-
 def test_list(genzoo, catalogued):
     code, out, _ = genzoo("list")
     heading, row = out.splitlines()

@@ -9,7 +9,6 @@ import pytest
 import serving
 import zoo.catalogue
 import zoo.hub
-from serving import cli
 from tests.serving import tiny_bundle
 from tests.zoo.faulty_server import serving_folder
 from tests.zoo.test_signature import write_keys
@@ -28,18 +27,10 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture
-def genzoo(capsys, monkeypatch, tmp_path):
-    """Run a command line in an empty folder: `genzoo("list") -> (exit code, stdout, stderr)`."""
+def place(tmp_path):
+    """Not where the bundles lie."""
     (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            cli.run(cli.app, [str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return caught.value.code, printed.out, printed.err
-
-    return run
+    return tmp_path / "here"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 import serving
 import zoo.hub
-from serving import cli, recording
+from serving import recording
 from serving.bundle import MANIFEST_NAME, Manifest, read_manifest
 from serving.cost import cost_of
 from serving.recording import HEADING, record, with_costs
@@ -40,19 +40,10 @@ def recorded(tiny, conditional, text, tmp_path_factory):
 
 
 @pytest.fixture
-def genzoo(capsys, monkeypatch, tmp_path):
-    """Run a command line in an empty folder: `genzoo("list") -> (exit code, stdout, stderr)`."""
-    place = tmp_path / "place"
-    place.mkdir()
-    monkeypatch.chdir(place)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            cli.run(cli.app, [str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return caught.value.code, printed.out, printed.err
-
-    return run
+def place(tmp_path):
+    """Not where the bundles lie."""
+    (tmp_path / "place").mkdir()
+    return tmp_path / "place"
 
 
 @pytest.fixture
