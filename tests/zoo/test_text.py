@@ -46,6 +46,18 @@ def test_tiny_shakespeare_is_cut_where_nanogpt_cuts_it():
     assert np.concatenate(weights).sum() == 22_307
 
 
+def test_validation_may_be_the_beginning_and_leave_what_precedes_the_test_part_to_training(book):
+    early = Text(book.model_copy(update={"validation_at": "beginning"}), context=16)
+    late = Text(book, context=16)
+    assert early.characters == late.characters
+    np.testing.assert_array_equal(early.tokens("test"), late.tokens("test"))
+    whole = [
+        early.tokenizer.decode(np.concatenate([text.tokens(part) for part in parts]))
+        for text, parts in ((early, ("validation", "train", "test")), (late, PARTS))
+    ]
+    assert whole[0] == whole[1] == "It was a dark night. " * 50
+
+
 def test_a_block_is_a_piece_of_the_training_part_and_its_targets_come_one_later(topics):
     train = topics.tokens("train")
     pieces = {train[i : i + 17].tobytes() for i in range(len(train) - 16)}

@@ -30,8 +30,10 @@ class TextConfig(Config):
         vocabulary_size: `bpe` only; tokens in all, special ones and 256 bytes included.
         test: share of the characters, the last ones, that are held out and reported; a tenth is
             what nanoGPT calls validation.
-        validation: share of the characters, those before, that are held out too, to choose the
-            best weights by.
+        validation: share of the characters that are held out too, to choose the best weights by.
+        validation_at: whether those are the first of the text, or the last before the test part.
+            Neighbours resemble each other: the text before the test part, with its people and
+            places, is what a model needs to have seen to predict it.
         limit: use only this many characters; a character tokenizer still knows all of the text's.
     """
 
@@ -40,6 +42,7 @@ class TextConfig(Config):
     vocabulary_size: Annotated[int, Field(ge=tokenizers.SMALLEST)] | None = None
     test: Annotated[float, Field(gt=0, lt=1)] = 0.1
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    validation_at: Literal["beginning", "end"] = "end"
     limit: Annotated[int, Field(ge=2)] | None = None
 
     @model_validator(mode="after")
@@ -209,12 +212,16 @@ def windows(
 def _cut(documents: list[str], config: TextConfig) -> list[list[str]]:
     """Return the documents of each part; one that lies across a border is cut in two."""
     total = int(min(sum(map(len, documents)), config.limit or np.inf))
-    starts = [0.0, 1 - config.test - config.validation, 1 - config.test, 1.0]
-    borders = [int(total * start) for start in starts]
-    parts, position = [[] for _ in PARTS], 0
+    trained = 1 - config.test - config.validation
+    if config.validation_at == "beginning":
+        order, starts = ("validation", "train", "test"), [0.0, config.validation, 1 - config.test]
+    else:
+        order, starts = ("train", "validation", "test"), [0.0, trained, 1 - config.test]
+    borders = [int(total * start) for start in [*starts, 1.0]]
+    parts, position = {part: [] for part in PARTS}, 0
     for document in documents:
-        for part, start, end in zip(parts, borders, borders[1:], strict=False):
+        for part, start, end in zip(order, borders, borders[1:], strict=False):
             inside = document[max(0, start - position) : max(0, end - position)]
-            part += [inside] if inside else []
+            parts[part] += [inside] if inside else []
         position += len(document)
-    return parts
+    return [parts[part] for part in PARTS]
