@@ -11,7 +11,7 @@ from export.images import ImageFamily
 from export.parity import Runner
 from export.ports import labels_port, port
 from export.run import Run
-from serving.bundle import Quality
+from serving.bundle import Port, Quality
 from zoo import noise, pictures
 from zoo.data.images import Images
 from zoo.evaluation.distances import frechet_distance
@@ -34,7 +34,7 @@ class GANFamily(ImageFamily):
 
     def __init__(self, run: Run):
         super().__init__(run)
-        self.graphs = [generator(run.model)]
+        self.graphs = graphs(run.model)
 
     def calibration(self, spec: GraphSpec) -> list[Arrays]:
         """Latents as the model meets them."""
@@ -97,8 +97,12 @@ class GANFamily(ImageFamily):
         return self._judge.features(images.arrays("test")[0][:QUALITY_IMAGES])
 
 
-def generator(model: GAN) -> GraphSpec:
-    """Describe the one graph that a GAN exports."""
+def graphs(model: GAN) -> list[GraphSpec]:
+    """Describe what a GAN exports: its generator and, if conditional, one between its classes."""
+    return [_generator(model), *([_blender(model)] if model.config.classes else [])]
+
+
+def _generator(model: GAN) -> GraphSpec:
     config = model.config
 
     def call(z: Any, labels: Any = None) -> Mapping[str, Any]:
@@ -115,14 +119,42 @@ def generator(model: GAN) -> GraphSpec:
         role="generator",
         signature="generate",
         call=call,
-        inputs=(
-            port("z", config.latent_dim, meaning="latent, standard normal"),
-            *labels_port(config.classes),
-        ),
-        outputs=(port("image", *config.image_shape, meaning="image in [0, 1]"),),
+        inputs=(_latent(model), *labels_port(config.classes)),
+        outputs=(_image(model),),
         sample=sample,
         sensitivity=("z", "image"),
     )
+
+
+def _blender(model: GAN) -> GraphSpec:
+    """Describe the generator that takes shares of classes, where `labels` name just one."""
+    config = model.config
+
+    def sample(count: int, seed: int) -> Arrays:
+        shares = np.random.RandomState(seed).dirichlet(np.ones(config.classes), count)
+        latents = noise.normal(count, config.latent_dim, seed)
+        return {"z": latents, "shares": shares.astype(np.float32)}
+
+    return GraphSpec(
+        role="blender",
+        signature="blend",
+        call=lambda z, shares: {"image": model.blend(z, shares)},
+        inputs=(
+            _latent(model),
+            port("shares", config.classes, meaning="how much of each class; a row sums to 1"),
+        ),
+        outputs=(_image(model),),
+        sample=sample,
+        sensitivity=("shares", "image"),
+    )
+
+
+def _latent(model: GAN) -> Port:
+    return port("z", model.config.latent_dim, meaning="latent, standard normal")
+
+
+def _image(model: GAN) -> Port:
+    return port("image", *model.config.image_shape, meaning="image in [0, 1]")
 
 
 _SNIPPET = """\

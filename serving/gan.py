@@ -4,11 +4,17 @@ from typing import Any
 
 import numpy as np
 
-from serving.images import Axes, ImageModel
-from serving.inputs import checked_latents
+from serving.images import Axes, ImageModel, cut
+from serving.inputs import (
+    checked_labels,
+    checked_latents,
+    checked_steps,
+    checked_truncation,
+    require_room,
+)
 from zoo.errors import UsageError
-from zoo.noise import checked_count
-from zoo.walks import spherical
+from zoo.noise import checked_count, normal
+from zoo.walks import shares, spherical
 
 
 class GAN(ImageModel):
@@ -26,9 +32,11 @@ class GAN(ImageModel):
     painter = "generator"
 
     def _graphs(self) -> dict[str, tuple[Axes, Axes]]:
-        labels = {"labels": ["batch"]} if self.classes else {}
-        inputs = {"z": ["batch", self.latent_dim]} | labels
-        return {"generator": (inputs, {"image": ["batch", *self.image_shape]})}
+        z, image = {"z": ["batch", self.latent_dim]}, {"image": ["batch", *self.image_shape]}
+        graphs = {"generator": (z | ({"labels": ["batch"]} if self.classes else {}), image)}
+        if "blender" in self.manifest.interface:
+            graphs["blender"] = (z | {"shares": ["batch", self.classes]}, image)
+        return graphs
 
     def interpolate(self, start: Any, end: Any, steps: int = 8, labels: Any = None) -> np.ndarray:
         """Walk between latents along arcs, on which they keep the length of typical latents.
@@ -44,9 +52,51 @@ class GAN(ImageModel):
         Reference:
             White 2016 (arXiv:1609.04468).
         """
-        if checked_count(steps, "steps") < 2:
-            raise UsageError("steps is 1; expected at least 2, for both ends")
+        steps = checked_steps(steps)
         first, last = (checked_latents(each, self.latent_dim) for each in (start, end))
         if len(first) != len(last):
             raise UsageError(f"there are {len(first)} start latents but {len(last)} end latents")
         return self._decode_rows(spherical(first, last, steps), labels)
+
+    def interpolate_classes(
+        self,
+        start: int,
+        end: int,
+        steps: int = 8,
+        n: int = 1,
+        seed: int | None = None,
+        truncation: float = 1.0,
+    ) -> np.ndarray:
+        """Walk from one label to another, each row of images at one latent.
+
+        Args:
+            start, end: labels.
+            steps: images per row, both ends included; from 2.
+            n, seed, truncation: rows, and their latents, see `generate`; the ends of row i are the
+                images i that `generate` draws of the two labels.
+
+        Returns:
+            uint8 `(n, steps, H, W, C)`.
+
+        Raises:
+            UsageError: a wrong argument, or a model without classes.
+        """
+        if not self.classes:
+            raise UsageError("this model is unconditional; there is no path between its labels")
+        if "blender" not in self.sessions:
+            raise UsageError(
+                f"{self.manifest.name} has no graph 'blender', which mixes classes; export it again"
+            )
+        count, steps = checked_count(n), checked_steps(steps)
+        require_room(count * steps, self.image_shape, "ask for fewer")
+        start, end = checked_labels([start, end], 2, self.classes)
+        path = shares(start, end, self.classes, steps)  # (steps, classes)
+        z = checked_truncation(truncation) * normal(count, self.latent_dim, self._seed(seed))
+        return np.stack([self._pixels(self._blend(row, path)) for row in z])
+
+    def _blend(self, latent: np.ndarray, path: np.ndarray) -> np.ndarray:
+        """Draw one latent `(D,)` in every mixture `(steps, classes)`: float32 intensities."""
+        z = np.repeat(latent[None], len(path), axis=0)  # (steps, D)
+        return np.concatenate(
+            [self._run("blender", ["image"], z=z[at], shares=path[at])[0] for at in cut(len(path))]
+        )

@@ -86,9 +86,7 @@ class ImageModel:
         """Draw the images of `generate` a batch at a time: uint8 `(<= batch_size, H, W, C)`."""
         count, size = checked_count(n), checked_count(batch_size, "batch_size")
         labels = checked_labels(labels, count, self.classes)
-        scale = checked_truncation(truncation)
-        seed = secrets.randbelow(SEED_LIMIT) if seed is None else checked_seed(seed)
-        self.last_seed = seed
+        scale, seed = checked_truncation(truncation), self._seed(seed)
         if count <= size:
             noise = iter([normal(count, self.latent_dim, seed)])
         else:
@@ -97,6 +95,11 @@ class ImageModel:
             self._pixels(self._paint("image", self._latents(scale * epsilon, part), part))
             for epsilon, part in zip(noise, parts(labels, count, size), strict=True)
         )
+
+    def _seed(self, seed: int | None) -> int:
+        """Return the seed that is asked for, or a fresh one; `last_seed` remembers it."""
+        self.last_seed = secrets.randbelow(SEED_LIMIT) if seed is None else checked_seed(seed)
+        return self.last_seed
 
     def decode(self, z: Any, labels: Any = None, dtype: Any = np.uint8) -> np.ndarray:
         """Turn latents into images `(N, H, W, C)`.

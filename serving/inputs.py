@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.noise import checked_count
 
 ARRAY_LIMIT = 2**31  # bytes of one returned array
 
@@ -67,6 +68,13 @@ def checked_truncation(truncation: Any) -> np.float32:
     if not 0 <= truncation <= 1:  # false for NaN as well
         raise UsageError(f"truncation is {truncation}; expected a number from 0 to 1")
     return np.float32(truncation)
+
+
+def checked_steps(steps: Any) -> int:
+    """Return the number of images of a path, at least both ends."""
+    if checked_count(steps, "steps") < 2:
+        raise UsageError("steps is 1; expected at least 2, for both ends")
+    return int(steps)
 
 
 def checked_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 
 from serving.images import Axes, ImageModel, cut, parts
-from serving.inputs import checked_images, checked_labels, to_unit
+from serving.inputs import checked_images, checked_labels, checked_steps, to_unit
 from zoo.errors import UsageError
-from zoo.noise import checked_count
 
 
 class VAE(ImageModel):
@@ -85,8 +84,7 @@ class VAE(ImageModel):
         Returns:
             uint8 `(N, steps, H, W, C)`; N is 1 for a single pair.
         """
-        if checked_count(steps, "steps") < 2:
-            raise UsageError("steps is 1; expected at least 2, for both ends")
+        steps = checked_steps(steps)
         first, last = self.encode(start, labels)[0], self.encode(end, labels)[0]
         if len(first) != len(last):
             raise UsageError(f"there are {len(first)} start images but {len(last)} end images")

@@ -30,3 +30,18 @@ def spherical(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     first = np.where(straight, 1 - share, np.sin((1 - share) * angle) / sine)
     last = np.where(straight, share, np.sin(share * angle) / sine)
     return (first * start[:, None] + last * end[:, None]).astype(np.float32)
+
+
+def shares(start: int, end: int, classes: int, steps: int) -> np.ndarray:
+    """Walk from one class to another, in shares of each class.
+
+    Returns:
+        float32 `(steps, classes)`; both ends are one class alone.
+
+    Example:
+        >>> shares(0, 2, classes=3, steps=3).tolist()
+        [[1.0, 0.0, 0.0], [0.5, 0.0, 0.5], [0.0, 0.0, 1.0]]
+    """
+    ends = np.eye(classes, dtype=np.float32)
+    share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+    return (1 - share) * ends[start] + share * ends[end]

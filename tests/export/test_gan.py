@@ -56,6 +56,16 @@ def test_interpolation_and_truncation_are_those_of_keras(bundle, workdir):
     assert np.ptp(served.generate(4, 1, 5, truncation=0), axis=0).max() == 0
 
 
+def test_a_path_between_classes_is_that_of_keras_and_ends_in_them(bundle, workdir):
+    model, served = zoo.from_workdir(workdir), serving.load(bundle, device="cpu")
+    found = served.interpolate_classes(2, 7, steps=5, n=3, seed=4).astype(int)
+    expected = model.interpolate_classes(2, 7, steps=5, count=3, seed=4)
+    assert found.shape == (3, 5, 8, 8, 1) and np.abs(found - expected).max() <= 1
+    for place, label in ((0, 2), (-1, 7)):
+        assert np.abs(found[:, place] - served.generate(3, label, seed=4)).max() <= 1
+    assert np.any(found[:, 2] != found[:, 0]) and np.any(found[:, 2] != found[:, -1])
+
+
 def test_a_label_changes_the_image(bundle):
     served = serving.load(bundle, device="cpu")
     assert np.any(served.generate(8, 1, seed=0) != served.generate(8, 2, seed=0))
@@ -82,6 +92,10 @@ def test_the_snippet_on_the_card_runs_without_this_project(bundle):
         (lambda gan: gan.decode(np.full((1, 3), np.nan), 1), "not finite"),
         (lambda gan: gan.interpolate(np.zeros((2, 3)), np.ones((1, 3))), "2 start latents but 1"),
         (lambda gan: gan.interpolate(np.zeros((1, 3)), np.ones((1, 3)), 1), "steps is 1"),
+        (lambda gan: gan.interpolate_classes(0, 1, steps=1), "steps is 1"),
+        (lambda gan: gan.interpolate_classes(0, 10), "label 10 is out of range"),
+        (lambda gan: gan.interpolate_classes(0, 1.5), "expected whole numbers from 0 to 9"),
+        (lambda gan: gan.interpolate_classes(0, 1, n=0), "expected"),
     ],
 )
 def test_bad_input_is_one_clear_line(bundle, call, message):

@@ -21,7 +21,7 @@ from zoo.gan.residual import ResidualGenerator, ResidualTrunk
 from zoo.pictures import to_uint8
 from zoo.training import replicas
 from zoo.training.built import BuiltModel
-from zoo.walks import spherical
+from zoo.walks import shares, spherical
 
 NETWORKS = {
     "dense": (DenseGenerator, DenseTrunk),
@@ -83,11 +83,15 @@ class GAN(BuiltModel):
         self, inputs: KerasTensor | dict[str, KerasTensor], training: bool = False
     ) -> KerasTensor:
         z, labels = _split(inputs, "z")
-        return self._image(z, self._condition(labels), training)
+        return self.blend(z, self._condition(labels), training)
 
-    def _image(
+    def blend(
         self, z: KerasTensor, condition: KerasTensor | None, training: bool = False
     ) -> KerasTensor:
+        """Draw images `(B, H, W, C)` in [0, 1] of classes mixed in shares `(B, classes)`.
+
+        One share of 1 is what `call` does with that label; an unconditional model takes None.
+        """
         return (self.generator(z, condition, training=training) + 1) / 2
 
     def _condition(self, labels: KerasTensor | None) -> KerasTensor | None:
@@ -301,11 +305,9 @@ class GAN(BuiltModel):
         Returns:
             uint8 `(count, steps, H, W, C)`.
         """
-        ends = self._one_hot([start, end], 2)
-        if ends is None:
+        if self._one_hot([start, end], 2) is None:
             raise UsageError("this model takes no labels (classes = 0), so there is no path")
-        share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-        path = (1 - share) * ends[0] + share * ends[1]  # (steps, classes)
+        path = shares(start, end, self.config.classes, steps)  # (steps, classes)
         z = np.repeat(self.latents(count, seed)[:, None], steps, axis=1)  # (count, steps, D)
         return self._rows(z, np.broadcast_to(path, (count, *path.shape)))
 
@@ -335,7 +337,7 @@ class GAN(BuiltModel):
         """Generate, a few rows at a time so that memory stays bounded, uint8 `(B, H, W, C)`."""
         parts = [slice(start, start + GENERATED_ROWS) for start in range(0, len(z), GENERATED_ROWS)]
         images = (
-            self._image(z[part], None if condition is None else condition[part]) for part in parts
+            self.blend(z[part], None if condition is None else condition[part]) for part in parts
         )
         return np.concatenate([to_uint8(ops.convert_to_numpy(image)) for image in images])
 
