@@ -2,7 +2,6 @@
 
 import logging
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,9 +15,11 @@ from export.family import Family, family_of
 from export.run import Run, opened
 from export.staging import replacing_directory
 from export.variants import VARIANTS, write_variants
+from export.weights import compress
 from serving.bundle import MANIFEST_NAME, NAME_PATTERN, FileEntry, Manifest, Variant, sha256
 from serving.verify import verify
 from zoo.errors import UsageError, nearest
+from zoo.presets import WEIGHTS
 
 FORMATS = ("saved_model", "onnx")
 LICENSE = "Apache-2.0"
@@ -91,7 +92,7 @@ class _Exporter:
         drawn = self.family.samples(self.run.model)
         samples.write(drawn, self.family.processing, self.directory)
         self.family.write_files(self.directory)
-        shutil.copyfile(self.run.weights, self.directory / "model.weights.h5")
+        compress(self.run.weights, self.directory / WEIGHTS)
         self._write_vectors()
         self._write_manifest(name, written, drawn)
         if written:

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import export
@@ -18,6 +19,7 @@ import zoo
 from export import ExportError
 from export.evaluation import evaluate
 from export.run import open_run
+from export.weights import compress
 from serving.bundle import read_manifest
 from serving.recording import HEADING, record
 from serving.verify import verify
@@ -66,6 +68,21 @@ def test_the_weights_are_those_of_the_model(bundle, workdir):
     model.load_weights(bundle / "model.weights.h5")
     expected = zoo.from_workdir(workdir).generate(2, seed=1)
     np.testing.assert_array_equal(model.generate(2, seed=1), expected)
+
+
+def test_weights_are_compressed_and_not_altered(workdir, tmp_path):
+    model = zoo.from_workdir(workdir)
+    for variable in model.variables:
+        value = variable.numpy()
+        variable.assign(value if value.ndim < 2 else tf.cast(tf.cast(value, "bfloat16"), "float32"))
+    plain, small = tmp_path / "plain.weights.h5", tmp_path / "small.weights.h5"
+    model.save_weights(plain)
+    compress(plain, small)
+    again = zoo.from_workdir(workdir)
+    again.load_weights(small)
+    for before, after in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert small.stat().st_size < 0.7 * plain.stat().st_size
 
 
 def test_the_samples_are_a_picture_of_64(bundle):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import zoo
@@ -135,10 +136,16 @@ def assert_equal_states(one, other):
         np.testing.assert_array_equal(ours[key], theirs[key], err_msg=key)
 
 
-def test_mixed_precision_trains_and_ships_float32(tmp_path):
+def test_mixed_precision_trains_in_float32_and_ships_what_it_computes_with(whole, tmp_path):
     run(tmp_path / "run", train__precision="mixed_bfloat16", train__clip_norm=50.0)
-    model = zoo.from_workdir(tmp_path / "run")
+    exact, model = zoo.from_workdir(whole), zoo.from_workdir(tmp_path / "run")
     assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+
+    def rounded(model):
+        matrices = [value for value in model.get_weights() if value.ndim > 1]
+        return [np.array_equal(tf.cast(each, tf.bfloat16), each) for each in matrices]
+
+    assert all(rounded(model)) and not any(rounded(exact))
     assert np.isfinite(state(tmp_path / "run")["best"])
 
 

@@ -88,10 +88,7 @@ class GAN(BuiltModel):
     def blend(
         self, z: KerasTensor, condition: KerasTensor | None, training: bool = False
     ) -> KerasTensor:
-        """Draw images `(B, H, W, C)` in [0, 1] of classes mixed in shares `(B, classes)`.
-
-        One share of 1 is what `call` does with that label; an unconditional model takes None.
-        """
+        """Draw images `(B, H, W, C)` in [0, 1] of shares `(B, classes)` of each class, if any."""
         return (self.generator(z, condition, training=training) + 1) / 2
 
     def _condition(self, labels: KerasTensor | None) -> KerasTensor | None:
