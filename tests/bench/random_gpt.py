@@ -25,7 +25,16 @@ from serving.bundle import (
     Variant,
     sha256,
 )
-from tests.bench.texts import LETTERS, SPECIAL, VARIANTS, Case, Shape, token_names
+from tests.bench import hand_written
+from tests.bench.texts import (
+    HAND_WRITTEN,
+    LETTERS,
+    SPECIAL,
+    VARIANTS,
+    Case,
+    Shape,
+    token_names,
+)
 from zoo.data import tokenizers
 from zoo.transformer import GPT, GPTConfig
 
@@ -46,7 +55,8 @@ def write(case: Case) -> int:
     model = _model(case.shape)
     [spec] = graphs(model)
     made = _graphs(spec, model, case.bits)
-    for variant, graph in made.items():
+    by_hand = {HAND_WRITTEN: hand_written.graph(model)} if case.bits == 32 else {}
+    for variant, graph in (made | by_hand).items():
         onnx.save(graph, case.graph(variant))
     tokenizers.save(_tokenizer(case.shape.vocabulary), case.folder, case.shape.context)
     settings = json.dumps(genai_config(model.config), indent=2)

@@ -4,7 +4,8 @@ Random weights of any shape are exported as they would be shipped. Every way wri
 of tokens from a prompt of one token, sampling included where it samples, and reads a prompt of half
 a window. Each has a process of its own, and all take turns, round by round; the ratio of each round
 is taken, theirs over ours in seconds, and the medians are printed. Above 1.00 ours is faster.
-`bare loop` runs the fused graph again and again on one token, and no more.
+`bare loop` runs the fused graph again and again on one token, and no more; or a graph of the same
+network that was written by hand, in as few operators as there are for it.
 """
 
 import argparse

@@ -13,7 +13,7 @@ import numpy as np
 
 from tests.bench import runtimes
 from tests.bench.peers import Peer, unlike
-from tests.bench.texts import SAMPLED, SPECIAL, VARIANTS, spelled, token_names
+from tests.bench.texts import HAND_WRITTEN, SAMPLED, SPECIAL, VARIANTS, spelled, token_names
 
 if TYPE_CHECKING:
     from serving.session import Bound
@@ -51,12 +51,12 @@ def _streamed(model: Any, case: Case) -> Write:
     return write
 
 
-def _bare_loop(case: Case) -> Write:
-    """Return what runs the graph of ours again and again on one token, and chooses none."""
+def _bare_loop(variant: str, case: Case) -> Write:
+    """Return what runs a fused graph again and again on one token, and chooses none."""
     from serving.session import Session
 
-    shape = case.shape
-    session = Session(case.graph().read_bytes(), case.graph().name, "cpu", case.threads)
+    shape, file = case.shape, case.graph(variant)
+    session = Session(file.read_bytes(), file.name, "cpu", case.threads)
     room = (1, shape.heads, shape.context, shape.width // shape.heads)
     cache_of = {
         f"{layer}.{part}": np.zeros(room, np.float32)
@@ -165,6 +165,11 @@ def _ours(flavour: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
     return Peer(f"genzoo, {flavour}", "onnxruntime", runtimes.PLAIN, load, file, eq, unfit)
 
 
+def _bare(name: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
+    load, file = partial(_bare_loop, variant), partial(_file, variant)
+    return Peer(name, "onnxruntime", runtimes.PLAIN, load, file, unlike, unfit)
+
+
 def _of_genai(flavour: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
     load, file = partial(_genai, variant, not variant), partial(_file, variant)
     name = f"onnxruntime-genai, {flavour} graph"
@@ -178,7 +183,8 @@ def _of_torch(name: str, compiled: bool) -> Peer:
 
 PEERS = (
     _ours("fused", "", _same_graph),
-    Peer("bare loop", "onnxruntime", runtimes.PLAIN, _bare_loop, partial(_file, ""), unlike),
+    _bare("bare loop", "", _same_graph),
+    _bare("bare loop, graph by hand", HAND_WRITTEN, _float32),
     _ours("static", "static", _float32),
     _ours("portable", "fp32", _float32),
     _of_genai("fused", "", _same_graph),

@@ -24,6 +24,7 @@ SAMPLED = {"temperature": 0.8, "top_k": 40}
 KINDS = (SAMPLE, GREEDY, PROMPT) = ("sampled", "greedy", "prompt")
 AGREED = 16  # tokens that all must choose alike after a prompt of half a window
 VARIANTS = {32: "fused", 8: "fused-int8", 4: "fused-int4"}  # of ours, by the bits of its weights
+HAND_WRITTEN = "hand-written"  # what the fused graph is held to
 SPECIAL = 3  # the first ids, which stand for no text
 LETTERS = [chr(code) for code in range(0x21, 0x7F)]
 
