@@ -10,6 +10,7 @@ from importlib.metadata import packages_distributions, version
 
 import numpy as np
 
+from serving.huge_pages import huge_pages
 from zoo.hardware import PROCESSORS, processor
 
 READ_BYTES = 2**29  # far more than any cache holds
@@ -37,10 +38,13 @@ def vectors() -> str:
 def bandwidth(threads: int, rounds: int = 5) -> float:
     """Return how many bytes of memory a second so many threads can read, by reading.
 
-    Each thread reads its own part of one array. The best of two readers counts: a product of the
-    array with itself and its maximum, which do too little with a number to be held up by that.
+    Each thread reads its own part of one array, which lies in huge pages as weights do. The best of
+    two readers counts: a product of the array with itself and its maximum, which do too little with
+    a number to be held up by that.
     """
-    parts = np.split(np.ones(READ_BYTES // 4 // threads * threads, np.float32), threads)
+    with huge_pages():
+        numbers = np.ones(READ_BYTES // 4 // threads * threads, np.float32)
+    parts = np.split(numbers, threads)
     bytes_read, rates = sum(part.nbytes for part in parts), []
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(rounds):
