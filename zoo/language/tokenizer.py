@@ -80,7 +80,7 @@ class Tokenizer:
 
     def bytes_of(self, id: int) -> bytes:
         """Return the bytes that a token stands for; none for a special token."""
-        return self._bytes[int(id)]
+        return self._bytes[id]
 
 
 class Utf8Stream:
