@@ -114,10 +114,10 @@ class Decoding:
         ids = self._sampler.draw(logits, self.rows)
         if self._wants_log_probs:
             nats = log_softmax(logits)
-            for place, (row, token) in enumerate(zip(self.rows, ids, strict=True)):
-                self.log_probs[row].append(nats.item(place, token))
-        for row, token in zip(self.rows, ids, strict=True):
-            self._windows[row].append(token)
+            for place, row in enumerate(self.rows):
+                self.log_probs[row].append(nats.item(place, ids[place]))
+        for place, row in enumerate(self.rows):
+            self._windows[row].append(ids[place])
         return ids
 
     def _guessing(self) -> Iterator[list[int]]:

@@ -4,8 +4,12 @@ A step of a small network takes about as long as thirty calls of NumPy, and a vo
 50,000 tokens. So calls are few, and of a long row only what may matter is looked at twice.
 """
 
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
+
 import numpy as np
 
+FEW = 100  # numbers up to which plain Python adds up and looks up faster
 MANY = 4096  # numbers from which on it is worth to add up and sort in parts
 BLOCK = 256  # numbers whose sum is looked at before they are
 GLANCE = 8  # columns for each of the largest, where many numbers are folded into columns
@@ -102,11 +106,12 @@ def pick(weights: np.ndarray, share: float) -> int:
         place = _pick_by_blocks(weights, share)
         if place is not None:
             return place
-    reached = np.add.accumulate(weights)
-    total = reached.item(-1)
-    place = int(reached.searchsorted(share * total, "right"))
+    few = len(weights) <= FEW
+    reached = list(accumulate(weights.tolist())) if few else np.add.accumulate(weights)
+    total = float(reached[-1])
+    place = bisect_right(reached, share * total)
     # Rounding must not point beyond the last token that can be drawn.
-    return place if place < len(weights) else int(reached.searchsorted(total))
+    return place if place < len(weights) else bisect_left(reached, total)
 
 
 def _pick_by_blocks(weights: np.ndarray, share: float) -> int | None:

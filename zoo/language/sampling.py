@@ -121,9 +121,9 @@ class Sampler:
         Raises:
             GenzooError: logits are NaN or infinite.
         """
-        drawn, texts = [], self._texts
-        for row, own in zip(range(len(texts)) if rows is None else rows, logits, strict=True):
-            drawn.append(texts[row].draw(own))
+        drawn = []
+        for place, row in enumerate(range(len(self._texts)) if rows is None else rows):
+            drawn.append(self._texts[row].draw(logits[place]))
         return drawn
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
@@ -157,12 +157,21 @@ class _TextSampler:
             self._counts = np.zeros(vocabulary_size, np.int64)  # of each token in the new text
             self._met = np.zeros(vocabulary_size, bool)  # in the prompt or the new text
             self._met[list(prompt)] = True
+        self._adjusts = self._bias is not None or self._counts is not None
 
     def draw(self, logits: np.ndarray) -> int:
         """Return the next token, given its logits `(V,)`."""
-        logits, token = self._adjusted(logits)
+        if self._adjusts:
+            logits = self._adjusted(logits)
+        token = int(logits.argmax())  # of equals the lowest; the first NaN, if there is any
+        highest = logits.item(token)
+        if not math.isfinite(highest):
+            raise GenzooError(
+                "the network returned logits that are NaN or infinite, and no token can be drawn "
+                "from them; its weights or its input are not what they should be"
+            )
         if not self._greedy:
-            ids, weights = self._weights(logits, logits.item(token))
+            ids, weights = self._weights(logits, highest)
             token = pick(weights, next(self._numbers))
             if ids is not None:
                 token = ids.item(token)
@@ -173,27 +182,21 @@ class _TextSampler:
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return what the next token is drawn with, `(V,)`."""
-        logits, token = self._adjusted(logits)
-        ids, weights = [token], np.ones(1)
-        if not self._greedy:
-            ids, weights = self._weights(logits, logits.item(token))
+        if self._adjusts:
+            logits = self._adjusted(logits)
         shares = np.zeros(len(logits))
+        if self._greedy:
+            shares[logits.argmax()] = 1
+            return shares
+        ids, weights = self._weights(logits, logits.max())
         shares[slice(None) if ids is None else ids] = weights / weights.sum()
         return shares
 
-    def _adjusted(self, logits: np.ndarray) -> tuple[np.ndarray, int]:
-        """Return logits after bias and penalties, and the likeliest token, of equals the lowest."""
+    def _adjusted(self, logits: np.ndarray) -> np.ndarray:
+        """Return logits after bias and penalties."""
         if self._bias is not None:
             logits = logits + self._bias
-        if self._counts is not None:
-            logits = self._with_penalties(logits.astype(np.float64))
-        token = int(logits.argmax())  # the first NaN, if there is any
-        if not math.isfinite(logits.item(token)):
-            raise GenzooError(
-                "the network returned logits that are NaN or infinite, and no token can be drawn "
-                "from them; its weights or its input are not what they should be"
-            )
-        return logits, token
+        return logits if self._counts is None else self._with_penalties(logits.astype(np.float64))
 
     def _with_penalties(self, logits: np.ndarray) -> np.ndarray:
         config = self._config

@@ -194,9 +194,9 @@ class TextModel:
         """Decode to the end, and yield what is new whenever there is something."""
         try:
             for ids in decoding:
-                for row, token in zip(decoding.rows, ids, strict=True):
+                for place, row in enumerate(decoding.rows):
                     text = texts[row]
-                    piece = text.take(token)
+                    piece = text.take(ids[place])
                     if text.reason:
                         decoding.finish(row)
                     if piece:
