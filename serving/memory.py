@@ -66,7 +66,7 @@ class SharedMemory:
         return self._longest >= self._context
 
     def read(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
-        if not self._longest or len(texts[0]) > 1:
+        if max(map(len, texts)) > 1:
             return self._read_many(texts)
         for row, (token,) in enumerate(texts):
             place = self._lengths[row]

@@ -81,6 +81,8 @@ class Session:
             if device == "cuda":
                 raise DeviceError(f"CUDA does not run {name}: {first_line(error)}") from error
             raise BundleError(f"ONNX Runtime refuses {name}: {first_line(error)}") from error
+        # It would keep the bytes to load them again on another device, which is never asked of it.
+        self._session._model_bytes = None
         self.providers: list[str] = self._session.get_providers()
         if device == "cuda" and CUDA not in self.providers:
             raise DeviceError(

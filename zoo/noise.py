@@ -35,11 +35,7 @@ def normal(count: int, size: int, seed: int) -> np.ndarray:
         >>> bool((normal(2, 3, seed=7) == normal(5, 3, seed=7)[:2]).all())
         True
     """
-    # A new generator costs 160 microseconds, more than drawing a batch; a new seed costs 2.
-    if not hasattr(_local, "state"):
-        _local.state = np.random.RandomState(0)
-    _local.state.seed(checked_seed(seed))
-    return _local.state.standard_normal((count, size)).astype(np.float32)
+    return _seeded(checked_seed(seed)).standard_normal((count, size)).astype(np.float32)
 
 
 def normal_batches(count: int, size: int, seed: int, batch_size: int) -> Iterator[np.ndarray]:
@@ -58,6 +54,39 @@ def normal_batches(count: int, size: int, seed: int, batch_size: int) -> Iterato
         state.standard_normal((min(batch_size, count - start), size)).astype(np.float32)
         for start in range(0, count, batch_size)
     )
+
+
+def uniform(seed: int) -> Iterator[float]:
+    """Return the numbers of `RandomState(seed).random_sample()`, in [0, 1), without end.
+
+    Raises:
+        UsageError: the seed is not a whole number in the range of seeds.
+
+    Example:
+        >>> numbers = uniform(7)
+        >>> [round(next(numbers), 3) for _ in range(3)]
+        [0.076, 0.78, 0.438]
+    """
+    return _uniform(checked_seed(seed))
+
+
+def _uniform(seed: int) -> Iterator[float]:
+    # Many at a time, since asking costs more than drawing. Those that were drawn before are drawn
+    # again, since that costs less than a generator for each seed.
+    done, count = 0, 256
+    while True:
+        numbers = _seeded(seed).random_sample(count)
+        yield from numbers[done:].tolist()
+        done, count = count, 2 * count
+
+
+def _seeded(seed: int) -> np.random.RandomState:
+    """Return the generator of this thread, at the beginning of a seed's stream."""
+    # A new generator costs 100 microseconds, more than drawing a batch; a new seed costs 2.
+    if not hasattr(_local, "state"):
+        _local.state = np.random.RandomState(0)
+    _local.state.seed(seed)
+    return _local.state
 
 
 def checked_seed(seed: int) -> int:

@@ -1,5 +1,7 @@
 """Devices: what is asked for is what is got, or it is said."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,14 @@ Z = np.ones((3, tiny_bundle.LATENT), np.float32)
 def test_runs_only_what_is_asked_for():
     (image,) = Session(DECODER, "decoder.onnx", "cpu").run(["image"], {"z": Z})
     np.testing.assert_allclose(image, tiny_bundle.expected("decoder", {"z": Z})["image"], rtol=1e-6)
+
+
+def test_the_bytes_of_the_file_are_not_kept():
+    data = bytes(bytearray(DECODER))
+    before = sys.getrefcount(data)
+    loaded = Session(data, "decoder.onnx", "cpu")
+    assert sys.getrefcount(data) == before
+    assert loaded.run(["image"], {"z": Z})[0].shape == (3, *tiny_bundle.SHAPE)
 
 
 def test_bound_input_and_output_give_the_same():

@@ -117,6 +117,14 @@ def test_the_end_mark_ends_a_text():
     assert completion.text == "" and completion.reason == "end" and len(completion.ids) == 1
 
 
+@pytest.mark.parametrize("options", [{}, {"temperature": 0}, {"top_k": 3, "top_p": 0.5}])
+def test_a_network_that_returns_no_numbers_is_told(options):
+    model = language_model()
+    model.step.head[3] = np.nan
+    for prompt in ("ab", ["ab", "abcd"]):
+        assert "NaN or infinite" in complaint(model.generate, prompt, **options)
+
+
 def test_finished_texts_leave_the_batch():
     model = language_model()
     bias = [{model.tokenizer.eos: 1e4}, {model.tokenizer.eos: -1e4}]

@@ -141,9 +141,9 @@ def written(model: GPT, prompts: list[list[int]], count: int) -> list[list[int]]
     memory = PaddedMemory(step, len(prompts), CONTEXT)
     decoding = Decoding(memory, prompts, sampler, max_new_tokens=count, context=CONTEXT)
     texts = [[] for _ in prompts]
-    for tokens in decoding:
-        for token in tokens:
-            texts[token.row].append(token.id)
+    for ids in decoding:
+        for row, id in zip(decoding.rows, ids, strict=True):
+            texts[row].append(id)
     return texts
 
 

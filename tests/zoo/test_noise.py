@@ -48,3 +48,14 @@ def test_bad_seeds(seed):
         noise.normal(1, 1, seed)
     with pytest.raises(UsageError, match="seed is"):
         noise.normal_batches(1, 1, seed, 1)
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
+def test_uniform_numbers_are_those_of_the_frozen_stream_whoever_else_draws(seed):
+    numbers, others, found = noise.uniform(seed), noise.uniform(5), []
+    for _ in range(2000):
+        found.append(next(numbers))
+        next(others)
+    assert found == np.random.RandomState(seed).random_sample(2000).tolist()
+    with pytest.raises(UsageError, match="seed is -1"):
+        noise.uniform(-1)

@@ -7,14 +7,13 @@ the text goes on as if it had begun there. Each token then sees at least half a 
 anew costs each token about as much again as one step.
 """
 
-import math
 from collections.abc import Iterator, Sequence
-from itertools import repeat, takewhile
-from typing import NamedTuple
+from itertools import takewhile
 
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.language.filters import log_softmax
 from zoo.language.lookup import LookupStatistics, NGrams
 from zoo.language.memory import Memory
 from zoo.language.sampling import Sampler
@@ -22,16 +21,8 @@ from zoo.language.sampling import Sampler
 OVERFLOW = ("slide", "refuse")
 
 
-class Token(NamedTuple):
-    """A token that was drawn: for which prompt, its id, and its log-probability in nats."""
-
-    row: int
-    id: int
-    log_prob: float = math.nan
-
-
 class Decoding:
-    """A batch of texts in the making; iterate over it for the tokens of each step.
+    """A batch of texts in the making; iterate over it for what is drawn at each step.
 
     Args:
         memory: of the model, for as many texts as there are prompts.
@@ -43,10 +34,12 @@ class Decoding:
             `refuse`.
         known: what the memory of a single text has read; what a prompt has in common with it at
             the beginning is not read again.
-        log_probs: whether tokens carry their log-probability, which costs time; NaN if not.
+        log_probs: whether to keep the log-probability of each token, which costs time.
         lookup: most tokens that are guessed ahead, see `zoo.language.lookup`; for one prompt only.
 
     Attributes:
+        rows: the prompts whose texts go on, in rising order; what a step draws is for these.
+        log_probs: of the tokens of each prompt so far, in nats, before penalties and filters.
         statistics: how good the guesses are, with `lookup`.
 
     Raises:
@@ -77,9 +70,10 @@ class Decoding:
         for prompt in prompts:
             check_prompt(prompt, max_new_tokens if overflow == "refuse" else 0, context)
         self.memory, self._sampler, self._context = memory, sampler, context
-        self._max_new_tokens, self._log_probs = max_new_tokens, log_probs
+        self._max_new_tokens, self._wants_log_probs = max_new_tokens, log_probs
         self._windows = [list(prompt[-context:]) for prompt in prompts]
-        self._go_on(np.arange(len(prompts)))
+        self.rows = list(range(len(prompts)))
+        self.log_probs: list[list[float]] = [[] for _ in prompts]
         self._finished: set[int] = set()
         self._lookup, self.statistics = lookup, LookupStatistics()
         self._read = 0  # tokens of the first window that the memory holds
@@ -87,10 +81,6 @@ class Decoding:
             pairs = zip(known, self._windows[0][:-1], strict=False)  # the last gives the logits
             self._read = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
             memory.truncate(self._read)
-
-    def _go_on(self, rows: np.ndarray) -> None:
-        """Leave all texts but these."""
-        self._rows, self._going = rows, rows.tolist()
 
     def finish(self, row: int) -> None:
         """Draw no more tokens for a prompt."""
@@ -101,34 +91,36 @@ class Decoding:
         """What the memory of a single text has read by now; of several this means nothing."""
         return self._windows[0][: self._read]
 
-    def __iter__(self) -> Iterator[list[Token]]:
+    def __iter__(self) -> Iterator[list[int]]:
         return self._guessing() if self._lookup else self._stepping()
 
-    def _stepping(self) -> Iterator[list[Token]]:
+    def _stepping(self) -> Iterator[list[int]]:
         """Draw a token for each text at each step."""
-        windows = self._windows
-        unread = [window[self._read :] for window in windows]
+        unread = [window[self._read :] for window in self._windows]
         for index in range(self._max_new_tokens):
-            if index:
-                full = self.memory.full
-                unread = self._slide() if full else [windows[row][-1:] for row in self._going]
+            if index and self.memory.full:
+                unread = self._slide()
             logits = self.memory.read(unread)
-            self._read = len(windows[0])
-            yield self._draw(logits)
+            self._read = len(self._windows[0])
+            ids = self._draw(logits)
+            yield ids
             if self._finished:
-                self._drop_finished()
-                if not len(self._rows):
+                ids = self._drop_finished(ids)
+                if not ids:
                     return
+            unread = list(zip(ids))
 
-    def _draw(self, logits: np.ndarray) -> list[Token]:
-        drawn = self._sampler(logits, self._rows)
-        log_probs = drawn.log_probs.tolist() if self._log_probs else repeat(math.nan)
-        tokens = list(map(Token, self._going, drawn.ids, log_probs))
-        for token in tokens:
-            self._windows[token.row].append(token.id)
-        return tokens
+    def _draw(self, logits: np.ndarray) -> list[int]:
+        ids = self._sampler.draw(logits, self.rows)
+        if self._wants_log_probs:
+            nats = log_softmax(logits)
+            for place, row in enumerate(self.rows):
+                self.log_probs[row].append(nats.item(place, ids[place]))
+        for place, row in enumerate(self.rows):
+            self._windows[row].append(ids[place])
+        return ids
 
-    def _guessing(self) -> Iterator[list[Token]]:
+    def _guessing(self) -> Iterator[list[int]]:
         """Draw as many tokens of the one text at each step as were guessed right, and one more."""
         grams, statistics, left = NGrams(), self.statistics, self._max_new_tokens
         while left:
@@ -143,12 +135,12 @@ class Decoding:
             statistics.steps += 1
             statistics.guessed += len(guess)
             for place, row in enumerate(logits[-1 - len(guess) :]):
-                tokens = self._draw(row[None])
+                ids = self._draw(row[None])
                 right = guess[place : place + 1] == [window[-1]]
                 self._read = len(window) - 1  # of what the memory holds, all that is true
                 left, statistics.tokens = left - 1, statistics.tokens + 1
                 statistics.accepted += right
-                yield tokens
+                yield ids
                 if self._finished:
                     return
                 if not right:
@@ -158,19 +150,21 @@ class Decoding:
 
     def _slide(self) -> list[list[int]]:
         """Forget everything, and return what is to be read anew: half of a window that is full."""
-        for row in self._going:
+        for row in self.rows:
             if len(self._windows[row]) > self._context:
                 self._windows[row] = self._windows[row][-max(1, self._context // 2) :]
         self.memory.forget()
         self._read = 0
-        return [self._windows[row] for row in self._going]
+        return [self._windows[row] for row in self.rows]
 
-    def _drop_finished(self) -> None:
-        going = np.array([row not in self._finished for row in self._going])
-        if not going.all():
-            self._go_on(self._rows[going])
-            if len(self._rows):
-                self.memory.keep(np.flatnonzero(going))
+    def _drop_finished(self, ids: list[int]) -> list[int]:
+        """Leave the texts that are finished, and return the tokens of the others."""
+        places = [place for place, row in enumerate(self.rows) if row not in self._finished]
+        if len(places) < len(self.rows):
+            self.rows = [self.rows[place] for place in places]
+            if places:
+                self.memory.keep(np.array(places))
+        return [ids[place] for place in places]
 
 
 def check_prompt(prompt: Sequence[int], max_new_tokens: int, context: int) -> None:

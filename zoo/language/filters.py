@@ -1,100 +1,138 @@
-"""What decides which of the next tokens can be drawn, as functions of logits or weights."""
+"""What decides which of the next tokens can be drawn, as functions of the logits of one text.
 
-import math
-from collections.abc import Sequence
+A step of a small network takes about as long as thirty calls of NumPy, and a vocabulary may have
+50,000 tokens. So calls are few, and of a long row only what may matter is looked at twice.
+"""
+
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 
 import numpy as np
 
-
-def keep_top_k(weights: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Keep exactly the `k` heaviest tokens of each row; of equals, those with lower ids.
-
-    Args:
-        weights: `(B, V)`.
-        k: `(B, 1)`, 1 to V.
-
-    Example:
-        >>> keep_top_k(np.array([[0.2, 0.3, 0.3, 0.2]]), np.array([[3]]))
-        array([[0.2, 0.3, 0.3, 0. ]])
-    """
-    places = weights.shape[-1] - k
-    ordered = np.partition(weights, sorted(set(places[:, 0].tolist())))
-    return weights * _kept(weights, np.take_along_axis(ordered, places, axis=-1), k)
+FEW = 100  # numbers up to which plain Python adds up and looks up faster
+MANY = 4096  # numbers from which on it is worth to add up and sort in parts
+BLOCK = 256  # numbers whose sum is looked at before they are
+GLANCE = 8  # columns for each of the largest, where many numbers are folded into columns
 
 
-def likeliest(logits: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the `k` likeliest tokens of each row; of equals, those with lower ids.
+def likeliest(logits: np.ndarray, k: int) -> np.ndarray:
+    """Return the ids of the `k` likeliest tokens, in rising order; of equals, the lower ids.
 
     Args:
-        logits: `(B, V)`.
+        logits: `(V,)`, none of them NaN.
         k: 1 to V.
 
-    Returns:
-        Ids in rising order, and their logits, `(B, k)` each.
-
     Example:
-        >>> likeliest(np.array([[2.0, 3.0, 3.0, 2.0]]), 3)
-        (array([[0, 1, 2]]), array([[2., 3., 3.]]))
+        >>> likeliest(np.array([2.0, 3.0, 3.0, 2.0]), 3)
+        array([0, 1, 2])
     """
+    if len(logits) >= 4 * GLANCE * k:
+        some = _at_least_k(logits, k)
+        if len(some) < len(logits):
+            return some[likeliest(logits[some], k)]
     ordered = logits.copy()
-    ordered.partition(logits.shape[-1] - k)
-    kept = _kept(logits, ordered[:, -k:][:, :1], k)
-    return kept.nonzero()[1].reshape(-1, k), logits[kept].reshape(-1, k)
+    ordered.partition(len(logits) - k)
+    least = ordered[len(logits) - k]
+    (ids,) = (logits >= least).nonzero()
+    return ids if len(ids) == k else _first(ids, logits, least, k)
 
 
-def _kept(values: np.ndarray, least: np.ndarray, k: np.ndarray | int) -> np.ndarray:
-    """Tell which are the `k` largest of each row, whose smallest is `least` `(B, 1)`."""
-    kept = values >= least
-    wanted = k * len(values) if isinstance(k, int) else k.sum()
-    if np.count_nonzero(kept) != wanted:  # more of some row, since equals
-        above, equal = values > least, values == least
-        room = k - above.sum(-1, keepdims=True)
-        kept = above | (equal & (np.cumsum(equal, axis=-1) <= room))
-    return kept
+def _at_least_k(logits: np.ndarray, k: int) -> np.ndarray:
+    """Return the ids of the k likeliest tokens and of few others, at a glance.
+
+    The k-th largest of all is not less than the k-th largest of the maxima of columns.
+    """
+    columns = GLANCE * k
+    whole = logits[: len(logits) // columns * columns].reshape(-1, columns)  # (rows, columns)
+    maxima = np.maximum.reduce(whole, axis=0)
+    maxima.partition(columns - k)
+    return (logits >= maxima[columns - k]).nonzero()[0]
 
 
-def keep_top_p(weights: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Keep the fewest heaviest tokens of each row that together have a share `p` of its weight.
+def _first(places: np.ndarray, values: np.ndarray, least: float, k: int) -> np.ndarray:
+    """Return, of the places of all values that are not less than the k-th largest, the first k."""
+    above = values[places] > least
+    room = k - np.count_nonzero(above)
+    return places[above | (np.cumsum(~above) <= room)]
+
+
+def nucleus(weights: np.ndarray, p: float) -> np.ndarray:
+    """Return the places of the fewest heaviest tokens that together have a share of the weight.
 
     Args:
-        weights: `(B, V)`.
-        p: `(B, 1)`, 0 to 1; 1 keeps all.
+        weights: `(V,)`, none of them negative.
+        p: the share, more than 0, at most 1.
+
+    Returns:
+        Places in rising order; of equals, the first.
 
     Example:
-        >>> keep_top_p(np.array([[5.0, 3.0, 2.0]]), np.array([[0.6]]))
-        array([[5., 3., 0.]])
+        >>> nucleus(np.array([5.0, 3.0, 2.0]), 0.6)
+        array([0, 1])
     """
-    kept = weights.copy()
-    for row, share in enumerate(p[:, 0].tolist()):
-        if share == 1:
-            continue
-        total = np.add.reduce(weights[row])
-        # Those below this weigh less than 1 - p of the total together: none of them is needed.
-        (some,) = (weights[row] >= (1 - share) * total / weights.shape[-1]).nonzero()
-        heavy = weights[row, some]
-        order = (-heavy).argsort(kind="stable")
-        heavy = heavy[order]
-        before = np.add.accumulate(heavy) - heavy  # what the heavier ones weigh
-        chosen = some[order[before < share * total]]
-        kept[row] = 0
-        kept[row, chosen] = weights[row, chosen]
-    return kept
+    taken, some, wanted = 0, weights, p * np.add.reduce(weights)
+    # What is above or below the mean is set aside, all of it taken or none, until few are left.
+    while len(some) > MANY:
+        above = some >= np.add.reduce(some) / len(some)
+        heavier = some[above]
+        if len(heavier) in (0, len(some)):  # all are equal
+            break
+        weight = np.add.reduce(heavier)
+        if weight >= wanted:
+            some = heavier
+        else:
+            some, wanted, taken = some[~above], wanted - weight, taken + len(heavier)
+    ordered = np.sort(some)[::-1]
+    last = min(int(np.add.accumulate(ordered).searchsorted(wanted)), len(some) - 1)
+    least, count = ordered[last], taken + last + 1
+    (places,) = (weights >= least).nonzero()
+    return places if len(places) == count else _first(places, weights, least, count)
 
 
-def pick(weights: np.ndarray, uniform: Sequence[float]) -> list[int]:
-    """Turn uniform numbers, B of them in [0, 1), into places drawn with `weights` `(B, C)`.
+def pick(weights: np.ndarray, share: float) -> int:
+    """Return the first place where the weights so far are more than a share of all of them.
+
+    Weights are added up one by one, in float64.
+
+    Args:
+        weights: `(C,)`, not all of them 0.
+        share: a uniform number in [0, 1) draws with these weights.
 
     Example:
-        >>> pick(np.array([[2.0, 0.0, 2.0]] * 2), [0.49, 0.5])
+        >>> [pick(np.array([2.0, 0.0, 2.0]), share) for share in (0.49, 0.5)]
         [0, 2]
     """
-    places = []
-    for reached, share in zip(np.add.accumulate(weights, axis=-1), uniform, strict=True):
-        total = reached.item(-1)
-        # Rounding must not point beyond the last token.
-        wanted = min(share * total, math.nextafter(total, 0))
-        places.append(int(reached.searchsorted(wanted, side="right")))
-    return places
+    if len(weights) >= MANY:
+        place = _pick_by_blocks(weights, share)
+        if place is not None:
+            return place
+    few = len(weights) <= FEW
+    reached = list(accumulate(weights.tolist())) if few else np.add.accumulate(weights)
+    total = float(reached[-1])
+    place = bisect_right(reached, share * total)
+    # Rounding must not point beyond the last token that can be drawn.
+    return place if place < len(weights) else bisect_left(reached, total)
+
+
+def _pick_by_blocks(weights: np.ndarray, share: float) -> int | None:
+    """Pick from the sums of blocks, or return None where rounding could make a difference.
+
+    Adding one by one takes longer than all else, since no sum can begin before the last has ended.
+    """
+    ends = np.add.accumulate(np.add.reduceat(weights, np.arange(0, len(weights), BLOCK)))
+    total = ends.item(-1)
+    wanted = share * total
+    block = int(ends.searchsorted(wanted, "right"))
+    before = ends.item(block - 1) if block else 0.0
+    reached = before + np.add.accumulate(weights[block * BLOCK : (block + 1) * BLOCK])
+    place = int(reached.searchsorted(wanted, "right"))
+    if place == len(reached):
+        return None
+    before = reached.item(place - 1) if place else before
+    # Each of so many additions is wrong by half an epsilon at most, in either way to add up.
+    doubt = 2 * len(weights) * np.finfo(np.float64).eps * total
+    certain = before + doubt < wanted < reached.item(place) - doubt
+    return block * BLOCK + place if certain else None
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

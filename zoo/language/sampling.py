@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from zoo.errors import UsageError
-from zoo.language.filters import keep_top_k, keep_top_p, likeliest, log_softmax, pick
-from zoo.noise import checked_seed
+from zoo.errors import GenzooError, UsageError
+from zoo.language.filters import likeliest, nucleus, pick
+from zoo.noise import uniform
 
 BIAS_LIMIT = 1e4  # large enough to forbid or to force a token
 _RANGES = {
@@ -24,15 +24,7 @@ _RANGES = {
     "frequency_penalty": (lambda value: abs(value) <= 100, "-100 to 100"),
     "presence_penalty": (lambda value: abs(value) <= 100, "-100 to 100"),
 }
-_NEUTRAL = {
-    "temperature": 1,
-    "top_p": 1,
-    "min_p": 0,
-    "repetition_penalty": 1,
-    "frequency_penalty": 0,
-    "presence_penalty": 0,
-}
-_PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
+_NO_PENALTY = {"repetition_penalty": 1, "frequency_penalty": 0, "presence_penalty": 0}
 
 
 @dataclass(frozen=True)
@@ -89,22 +81,6 @@ class SamplingConfig:
             _require(token in range(size), "a token of logit_bias", token, f"0 to {size - 1}")
 
 
-class Drawn:
-    """One token for each text.
-
-    Attributes:
-        ids: B of them.
-    """
-
-    def __init__(self, ids: list[int], logits: np.ndarray):
-        self.ids, self._logits = ids, logits
-
-    @property
-    def log_probs(self) -> np.ndarray:
-        """The model's own log-probability of each, in nats: before penalties and filters. `(B,)`"""
-        return log_softmax(self._logits)[np.arange(len(self.ids)), self.ids]
-
-
 class Sampler:
     """Draws the next token of each text of a batch.
 
@@ -119,9 +95,8 @@ class Sampler:
 
     Example:
         >>> sampler = Sampler([SamplingConfig()] * 2, [7, 8], [[0], [0]], vocabulary_size=4)
-        >>> logits = np.zeros((2, 4))
-        >>> sampler(logits).log_probs.round(4)
-        array([-1.3863, -1.3863])
+        >>> sampler.draw(np.array([[0.0, 0.0, 99.0, 0.0]] * 2))
+        [2, 2]
     """
 
     def __init__(
@@ -131,118 +106,130 @@ class Sampler:
         prompts: Sequence[Sequence[int]],
         vocabulary_size: int,
     ):
-        for config in configs:
-            config.check_vocabulary(vocabulary_size)
-        self._random = [np.random.RandomState(checked_seed(seed)) for seed in seeds]
-        self._settings = {
-            name: np.array([getattr(config, name) for config in configs], np.float64)[:, None]
-            for name in _NEUTRAL
-        }
-        # What no text asks for costs nothing; what one asks for changes no number of the others.
-        self._used = {
-            name for name, values in self._settings.items() if (values != _NEUTRAL[name]).any()
-        }
-        greedy = self._settings["temperature"] == 0
-        self._greedy = bool(greedy.all())
-        self._settings["temperature"] = np.maximum(self._settings["temperature"], 1e-12)
-        top_k = np.array([config.top_k or vocabulary_size for config in configs])[:, None]
-        self._settings["top_k"] = np.where(greedy, 1, top_k)
-        self._penalised = not self._used.isdisjoint(_PENALTIES)
-        shape = len(configs), vocabulary_size
-        if any(config.logit_bias for config in configs):
-            self._used.add("logit_bias")
-            self._settings["logit_bias"] = np.zeros(shape, np.float32)
-        self._counts = np.zeros(shape, np.int64)  # of each token in the new text
-        self._met = np.zeros(shape, bool)  # in the prompt or the new text
-        for row, (config, prompt) in enumerate(zip(configs, prompts, strict=True)):
-            for token, bias in config.logit_bias.items():
-                self._settings["logit_bias"][row, token] = bias
-            self._met[row, list(prompt)] = True
-        self._take(np.arange(len(configs)))
+        self._texts = [
+            _TextSampler(config, seed, prompt, vocabulary_size)
+            for config, seed, prompt in zip(configs, seeds, prompts, strict=True)
+        ]
 
-    def _take(self, rows: np.ndarray) -> None:
-        """Go on with these texts."""
-        self._rows, self._going = rows, rows.tolist()
-        self._now = {name: values[rows] for name, values in self._settings.items()}  # (B, 1) each
-        self._most = int(self._now["top_k"].max())  # tokens that some row keeps
-        self._ragged = bool((self._now["top_k"] < self._most).any())
-
-    def __call__(self, logits: np.ndarray, rows: np.ndarray | None = None) -> Drawn:
+    def draw(self, logits: np.ndarray, rows: Sequence[int] | None = None) -> list[int]:
         """Draw one token for each row.
 
         Args:
             logits: `(B, V)`.
-            rows: which texts they are of, `(B,)`; all by default.
+            rows: which texts they are of, B of them; all by default.
+
+        Raises:
+            GenzooError: logits are NaN or infinite.
         """
-        ids, weights = self._weights(logits, rows)
-        if self._greedy:
-            drawn = weights.argmax(-1).tolist()  # of equals the lowest id
-        else:
-            drawn = pick(weights, [self._random[row].random_sample() for row in self._going])
+        drawn = []
+        for place, row in enumerate(range(len(self._texts)) if rows is None else rows):
+            drawn.append(self._texts[row].draw(logits[place]))
+        return drawn
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return what the tokens of all texts are drawn with, `(B, V)`; each row sums to 1."""
+        pairs = zip(self._texts, logits, strict=True)
+        return np.array([text.probabilities(own) for text, own in pairs])
+
+
+class _TextSampler:
+    """Draws the tokens of one text.
+
+    Nothing is computed for several texts at once, so each draws the same alone and in a batch; and
+    rows and plain numbers take NumPy half the time that matrices of few rows take.
+    """
+
+    def __init__(
+        self, config: SamplingConfig, seed: int, prompt: Sequence[int], vocabulary_size: int
+    ):
+        config.check_vocabulary(vocabulary_size)
+        self._config, self._numbers = config, uniform(seed)
+        self._greedy = config.temperature == 0
+        self._temperature = max(config.temperature, 1e-12)  # which makes no number overflow
+        self._top_k = config.top_k if config.top_k != vocabulary_size else None
+        self._top_p, self._min_p = config.top_p, config.min_p
+        # What is not asked for costs nothing.
+        self._bias = self._counts = None
+        if config.logit_bias:
+            self._bias = np.zeros(vocabulary_size, np.float32)
+            self._bias[list(config.logit_bias)] = list(config.logit_bias.values())
+        if any(getattr(config, name) != neutral for name, neutral in _NO_PENALTY.items()):
+            self._counts = np.zeros(vocabulary_size, np.int64)  # of each token in the new text
+            self._met = np.zeros(vocabulary_size, bool)  # in the prompt or the new text
+            self._met[list(prompt)] = True
+        self._adjusts = self._bias is not None or self._counts is not None
+
+    def draw(self, logits: np.ndarray) -> int:
+        """Return the next token, given its logits `(V,)`."""
+        if self._adjusts:
+            logits = self._adjusted(logits)
+        token = int(logits.argmax())  # of equals the lowest; the first NaN, if there is any
+        highest = logits.item(token)
+        if not math.isfinite(highest):
+            raise GenzooError(
+                "the network returned logits that are NaN or infinite, and no token can be drawn "
+                "from them; its weights or its input are not what they should be"
+            )
+        if not self._greedy:
+            ids, weights = self._weights(logits, highest)
+            token = pick(weights, next(self._numbers))
             if ids is not None:
-                drawn = [own.item(place) for own, place in zip(ids, drawn, strict=True)]
-        if self._penalised:
-            self._counts[self._rows, drawn] += 1
-            self._met[self._rows, drawn] = True
-        return Drawn(drawn, logits)
+                token = ids.item(token)
+        if self._counts is not None:
+            self._counts[token] += 1
+            self._met[token] = True
+        return token
 
-    def probabilities(self, logits: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-        """Return what tokens are drawn with, `(B, V)`; each row sums to 1."""
-        ids, weights = self._weights(logits, rows)
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return what the next token is drawn with, `(V,)`."""
+        if self._adjusts:
+            logits = self._adjusted(logits)
+        shares = np.zeros(len(logits))
         if self._greedy:
-            return np.eye(logits.shape[-1])[weights.argmax(-1)]
-        shares = weights / weights.sum(-1, keepdims=True)
-        if ids is None:
+            shares[logits.argmax()] = 1
             return shares
-        everywhere = np.zeros(logits.shape)
-        np.put_along_axis(everywhere, ids, shares, axis=-1)
-        return everywhere
+        ids, weights = self._weights(logits, logits.max())
+        shares[slice(None) if ids is None else ids] = weights / weights.sum()
+        return shares
 
-    def _weights(
-        self, logits: np.ndarray, rows: np.ndarray | None
-    ) -> tuple[np.ndarray | None, np.ndarray]:
-        """Return what tokens are drawn with, up to a factor; where all is greedy, what to maximise.
-
-        The heaviest of each row weighs 1. Tokens that no row can draw are left out where top_k
-        tells them early, since every number less is time saved.
-
-        Returns:
-            Ids in rising order, `(B, C)`, or None for all; and their weights, float64 `(B, C)`.
-        """
-        if rows is None:
-            rows = np.arange(len(logits))
-        if rows is not self._rows:
-            self._take(rows)
-        used, now, ids = self._used, self._now, None
-        if "logit_bias" in used:
-            logits = np.add(logits, now["logit_bias"], dtype=logits.dtype)
-        if self._penalised:
-            logits = self._with_penalties(logits)
-        if self._greedy:
-            return None, logits
-        if self._most < logits.shape[-1]:
-            ids, logits = likeliest(logits, self._most)
-        # The likeliest becomes 0, so that no temperature, however low, makes a number overflow.
-        highest = np.maximum.reduce(logits, axis=-1, keepdims=True)
-        weights = np.subtract(logits, highest, dtype=np.float64)
-        if "temperature" in used:
-            weights /= now["temperature"]
-        np.exp(weights, out=weights)
-        if self._ragged:
-            weights = keep_top_k(weights, now["top_k"])
-        if "top_p" in used:
-            weights = keep_top_p(weights, now["top_p"])
-        if "min_p" in used:
-            weights *= weights >= now["min_p"]
-        return ids, weights
+    def _adjusted(self, logits: np.ndarray) -> np.ndarray:
+        """Return logits after bias and penalties."""
+        if self._bias is not None:
+            logits = logits + self._bias
+        return logits if self._counts is None else self._with_penalties(logits.astype(np.float64))
 
     def _with_penalties(self, logits: np.ndarray) -> np.ndarray:
-        now, counts = self._now, self._counts[self._rows]
-        penalty = now["repetition_penalty"]
+        config = self._config
+        penalty = config.repetition_penalty
         penalised = np.where(logits > 0, logits / penalty, logits * penalty)
-        logits = np.where(self._met[self._rows], penalised, logits)
-        logits = logits - now["frequency_penalty"] * counts
-        return logits - now["presence_penalty"] * (counts > 0)
+        logits = np.where(self._met, penalised, logits)
+        logits = logits - config.frequency_penalty * self._counts
+        return logits - config.presence_penalty * (self._counts > 0)
+
+    def _weights(self, logits: np.ndarray, highest: float) -> tuple[np.ndarray | None, np.ndarray]:
+        """Return what tokens are drawn with, up to a factor; the heaviest weighs 1.
+
+        What cannot be drawn is left out as soon as it is known, since every number less is time
+        saved.
+
+        Returns:
+            Ids in rising order, `(C,)`, or None for all; and their weights, float64 `(C,)`.
+        """
+        ids = None
+        if self._top_k is not None:
+            ids = likeliest(logits, self._top_k)
+            logits = logits[ids]
+        weights = logits.astype(np.float64)
+        weights -= highest  # before the division, so that a low temperature overflows nothing
+        if self._temperature != 1:
+            weights /= self._temperature
+        np.exp(weights, weights)
+        if self._top_p < 1:
+            kept = nucleus(weights, self._top_p)
+            ids, weights = kept if ids is None else ids[kept], weights[kept]
+        if self._min_p:
+            weights *= weights >= self._min_p
+        return ids, weights
 
 
 def _is_number(value: object) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.errors import UsageError, nearest
 from zoo.language.beams import beam_search
-from zoo.language.decoding import Decoding, Token
+from zoo.language.decoding import Decoding
 from zoo.language.lookup import LookupStatistics
 from zoo.language.memory import Memory, PaddedMemory, Step
 from zoo.language.sampling import Sampler, SamplingConfig
@@ -104,7 +104,8 @@ class TextModel:
         decoding, texts = self._begin(prompts, max_new_tokens, log_probs=True, **options)
         for _ in self._pieces(decoding, texts):
             pass
-        return [text.completion() for text in texts]
+        pairs = zip(texts, decoding.log_probs, strict=True)
+        return [text.completion(log_probs) for text, log_probs in pairs]
 
     def stream(self, prompt: str, max_new_tokens: int = 200, **options: Any) -> Iterator[str]:
         """Write on from one prompt, and yield the text as it comes, in whole characters.
@@ -192,12 +193,12 @@ class TextModel:
     def _pieces(self, decoding: Decoding, texts: list["_Text"]) -> Iterator[str]:
         """Decode to the end, and yield what is new whenever there is something."""
         try:
-            for tokens in decoding:
-                for token in tokens:
-                    text = texts[token.row]
-                    piece = text.take(token)
+            for ids in decoding:
+                for place, row in enumerate(decoding.rows):
+                    text = texts[row]
+                    piece = text.take(ids[place])
                     if text.reason:
-                        decoding.finish(token.row)
+                        decoding.finish(row)
                     if piece:
                         yield piece
             yield from filter(None, [text.end() for text in texts])
@@ -213,15 +214,15 @@ class _Text:
         self._tokenizer = tokenizer
         self._characters, self._stop = Utf8Stream(), StopStrings(stop)
         self._pieces: list[str] = []
-        self._tokens: list[Token] = []
+        self._ids: list[int] = []
         self.reason: str | None = None
 
-    def take(self, token: Token) -> str:
+    def take(self, token: int) -> str:
         """Add a token, and return the text that is sure now."""
-        self._tokens.append(token)
-        piece = self._stop.push(self._characters.push(self._tokenizer.bytes_of(token.id)))
+        self._ids.append(token)
+        piece = self._stop.push(self._characters.push(self._tokenizer.bytes_of(token)))
         self._pieces.append(piece)
-        if token.id == self._tokenizer.eos:
+        if token == self._tokenizer.eos:
             self.reason = "end"
         elif self._stop.found:
             self.reason = "stop"
@@ -239,14 +240,9 @@ class _Text:
         """What is sure by now."""
         return "".join(self._pieces)
 
-    def completion(self) -> Completion:
-        """Return the finished text."""
-        return Completion(
-            self.text,
-            tuple(token.id for token in self._tokens),
-            tuple(token.log_prob for token in self._tokens),
-            self.reason,
-        )
+    def completion(self, log_probs: Sequence[float]) -> Completion:
+        """Return the finished text, given the log-probability of each token."""
+        return Completion(self.text, tuple(self._ids), tuple(log_probs), self.reason)
 
 
 def sampling_configs(settings: dict[str, Any], count: int) -> list[SamplingConfig]:

@@ -20,6 +20,8 @@ class Tokenizer:
     Attributes:
         size: number of tokens.
         pad, bos, eos: ids of the special tokens.
+        bytes_of: takes the id of a token and returns the bytes that it stands for; none for a
+            special token.
 
     Raises:
         GenzooError: the content is no such tokenizer.
@@ -38,6 +40,7 @@ class Tokenizer:
         self.pad, self.bos, self.eos = (vocabulary[token] for token in SPECIAL.values())
         self.size = len(vocabulary)
         self._bytes = _bytes_of_tokens(vocabulary)
+        self.bytes_of = self._bytes.__getitem__  # asked of every token, and so no method
         single = {data for data in self._bytes.values() if len(data) == 1}
         # Without a token for every byte, characters are known one by one.
         self._characters = None if len(single) == 256 else set(self._bytes.values())
@@ -78,13 +81,12 @@ class Tokenizer:
         whole = (data.decode(errors="ignore") for _, data in sorted(self._bytes.items()))
         return next(text for text in whole if text)
 
-    def bytes_of(self, id: int) -> bytes:
-        """Return the bytes that a token stands for; none for a special token."""
-        return self._bytes[int(id)]
-
 
 class Utf8Stream:
     """Text from tokens as they come, never cut within a UTF-8 character.
+
+    Attributes:
+        push: takes bytes, and returns the text that is complete now that they have come.
 
     Example:
         >>> stream = Utf8Stream()
@@ -95,15 +97,11 @@ class Utf8Stream:
     """
 
     def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-
-    def push(self, data: bytes) -> str:
-        """Return the text that is complete now that these bytes have come."""
-        return self._decoder.decode(data)
+        self.push = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
 
     def end(self) -> str:
         """Return what is left at the end: nothing, or U+FFFD for a character cut short."""
-        return self._decoder.decode(b"", final=True)
+        return self.push(b"", final=True)
 
 
 class StopStrings:
