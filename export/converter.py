@@ -15,6 +15,7 @@ from export.folding import fold
 from export.graphs import GraphSpec
 from export.layout import channels_first
 from export.quiet import quiet
+from export.stacked import merge_stacked
 from export.tidy import tidy_layers
 from zoo.errors import first_line
 
@@ -59,6 +60,8 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = rewrite(graph, [matmul_add_to_gemm_rule])  # a dense layer is one operator
     graph = channels_first(graph)
     fold(graph)
+    infer_shapes(graph)
+    merge_stacked(graph)
     ir.passes.common.CommonSubexpressionEliminationPass()(graph)
     ir.passes.common.ClearMetadataAndDocStringPass()(graph)
     ir.passes.common.RemoveUnusedOpsetsPass()(graph)

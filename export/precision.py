@@ -56,7 +56,7 @@ def reduce_precision(
                 reduced, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *IN_PLACE]
             )
         else:
-            reduced = _quantize(split_phases(reduced), calibration())
+            reduced = _quantize(_prepared(reduced), calibration())
     except (ValueError, RuntimeError, TypeError) as error:
         raise ExportError(
             f"{model.graph.name}: no {variant} variant can be made: {first_line(error)}"
@@ -130,6 +130,15 @@ def _before_casts(value: ir.Value) -> ir.Value:
     while (producer := value.producer()) is not None and producer.op_type == "Cast":
         value = producer.inputs[0]
     return value
+
+
+def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Write a graph in what there are 8-bit kernels for."""
+    graph = ir.serde.deserialize_model(model)
+    split_phases(graph)
+    prepared = ir.serde.serialize_model(graph)
+    del prepared.graph.value_info[:]  # shapes that any reader can infer
+    return prepared
 
 
 def _quantize(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> onnx.ModelProto:
