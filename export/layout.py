@@ -52,20 +52,25 @@ def _raise(node: ir.Node, graph: ir.Graph) -> bool:
     transposes = list(value.consumers())
     if value.is_graph_output() or {_permutation(each) for each in transposes} != {FIRST}:
         return False
-    turned = None
-    if _permutation(node) == LAST and not any(
-        each.outputs[0].is_graph_output() for each in transposes
-    ):
-        turned = node.inputs[0]
-    elif node.op_type in ELEMENTWISE:
-        turned = _elementwise(node, graph)
-    elif node.op_type == "Reshape":
-        turned = _reshape(node, graph)
-    if turned is None:
+    turned = _given_first(node, graph)
+    if turned is None or (turned.producer() is None and _is_returned(transposes)):
         return False
     for transpose in transposes:
         replace(transpose.outputs[0], turned)
     return True
+
+
+def _given_first(node: ir.Node, graph: ir.Graph) -> ir.Value | None:
+    """Return the result of a node with its channels first, or None where it cannot be had."""
+    if _permutation(node) == LAST:
+        return node.inputs[0]
+    if node.op_type in ELEMENTWISE:
+        return _elementwise(node, graph)
+    return _reshape(node, graph) if node.op_type == "Reshape" else None
+
+
+def _is_returned(nodes: list[ir.Node]) -> bool:
+    return any(node.outputs[0].is_graph_output() for node in nodes)
 
 
 def _elementwise(node: ir.Node, graph: ir.Graph) -> ir.Value | None:
@@ -73,8 +78,10 @@ def _elementwise(node: ir.Node, graph: ir.Graph) -> ir.Value | None:
     return copy_of(node, sources) if all(sources) else None
 
 
-def _turned(value: ir.Value, before: ir.Node, graph: ir.Graph) -> ir.Value | None:
+def _turned(value: ir.Value | None, before: ir.Node, graph: ir.Graph) -> ir.Value | None:
     """Return a value with its channels first, or None where its axes are not known."""
+    if value is None:
+        return None
     if value.const_value is None:
         if value.shape is None or len(value.shape) != 4:
             return None
@@ -111,8 +118,8 @@ def _first_order(height: int, width: int, channels: int) -> np.ndarray:
 
 
 def _constant_shape(reshape: ir.Node) -> list[int]:
-    constant = reshape.inputs[1].const_value
-    return [] if constant is None else constant.numpy().tolist()
+    shape = reshape.inputs[1].const_value
+    return [] if shape is None else shape.numpy().tolist()
 
 
 def _reordered(value: ir.Value, order: np.ndarray, graph: ir.Graph) -> ir.Value | None:

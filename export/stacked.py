@@ -63,8 +63,10 @@ def _stack(last: ir.Node) -> _Stack | None:
     return None
 
 
-def _is_of_channels(value: ir.Value) -> bool:
-    """Tell whether a value is the same for all pixels of a channel."""
+def _is_of_channels(value: ir.Value | None) -> bool:
+    """Tell whether a value is the same for all pixels of a channel, as one left out is."""
+    if value is None:
+        return True
     return value.shape is not None and all(axis == 1 for axis in list(value.shape)[-2:])
 
 

@@ -5,9 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.parity import runner
+from export.converter import convert
+from export.gan import generator
+from export.parity import prove, runner
+from export.precision import reduce_precision
 from export.stacked import merge_stacked
 from tests.export.toys import in_place, kinds, network
+from tests.zoo import tiny_gan
 
 
 def stacked(
@@ -111,3 +115,21 @@ def test_of_three_the_last_two_are_merged():
     merged = in_place(merge_stacked, model)
     assert kinds(merged) == ["ConvTranspose", *["Conv"] * 8, "Concat", "ConvTranspose"]
     assert_same(model, merged)
+
+
+@pytest.mark.parametrize("condition", ["unconditional", "auxiliary"])
+def test_a_generator_in_both_precisions(condition):
+    config = tiny_gan.config("dcgan", condition, image_shape=(8, 8, 1), channels=(16, 6))
+    spec = generator(tiny_gan.model(config))
+    exact = convert(spec)
+    assert prove(runner(exact), spec) < 1e-5
+    between = ["Mul", "Add", "Relu"] if config.classes else ["Relu"]
+    end = [*["Conv", *between, "Conv"] * 4, "Concat", "ConvTranspose", "Sigmoid", "Reshape"]
+    assert kinds(exact)[-len(end) :] == end
+    if not config.classes:
+        assert kinds(exact)[: -len(end)] == ["Gemm", "Reshape", "Relu"]
+    rounded = reduce_precision(exact, "int8", lambda: [spec.sample(64, 0)])
+    found = kinds(rounded)
+    assert "Transpose" not in found and found.count("Conv") == 8
+    assert found.count("Relu") == 1 + 4 * bool(config.classes)  # the others limit 8 bits
+    assert prove(runner(rounded), spec, limit=0.1) > 0
