@@ -16,15 +16,21 @@ from onnxscript import ir
 
 from export.surgery import added, constant, replace
 
+# Kernels compute so many channels at once, be they wanted or not. Four phases of the one channel of
+# MNIST took 1.0 ms in 8 bits and the transposed convolution 0.2 ms in float32.
+LEAST_CHANNELS = 8
+
 
 def split_phases(model: ir.Model) -> None:
     """Split, in place, each transposed convolution that can be into ordinary ones.
+
+    One that few channels leave, such as the last, has little to compute and stays.
 
     Args:
         model: a graph.
     """
     for node in list(model.graph):
-        if can_be_split(node):
+        if can_be_split(node) and node.inputs[1].const_value.shape[1] >= LEAST_CHANNELS:
             _split(node, model.graph)
     ir.passes.common.RemoveUnusedNodesPass()(model)
 

@@ -14,7 +14,6 @@ from export.surgery import added, constant, is_read_once
 
 # Beyond these the image is within half a level of 255 from its end.
 LIMITS = {"Sigmoid": math.log(2 * 255 - 1), "Tanh": math.log(2 * 255 - 1) / 2}
-_MOVING = {"Concat", "DepthToSpace", "Reshape", "Transpose"}
 
 
 def clip_saturated(model: ir.Model) -> None:
@@ -25,23 +24,14 @@ def clip_saturated(model: ir.Model) -> None:
     Args:
         model: a graph.
     """
-    graph = model.graph
-    for node in list(graph):
-        if (limit := LIMITS.get(node.op_type)) is None:
+    for node in list(model.graph):
+        limit, value = LIMITS.get(node.op_type), node.inputs[0]
+        if limit is None or not _is_convolved(value):
             continue
-        for value in _convolved(node.inputs[0]):
-            ends = (constant(np.float32(end), "limit", graph) for end in (-limit, limit))
-            ((reader, index),) = value.uses()
-            reader.replace_input_with(index, added("Clip", [value, *ends], reader))
+        ends = (constant(np.float32(end), "limit", model.graph) for end in (-limit, limit))
+        node.replace_input_with(0, added("Clip", [value, *ends], node))
 
 
-def _convolved(value: ir.Value) -> list[ir.Value]:
-    """Return the results of convolutions that a value is put together from."""
+def _is_convolved(value: ir.Value) -> bool:
     node = value.producer()
-    if node is None or not is_read_once(value):
-        return []
-    if node.op_type == "Conv":
-        return [value]
-    sources = node.inputs if node.op_type == "Concat" else node.inputs[:1]
-    moved = sources if node.op_type in _MOVING else []
-    return [result for source in moved for result in _convolved(source)]
+    return node is not None and node.op_type == "Conv" and is_read_once(value)
