@@ -15,6 +15,7 @@ from export.folding import fold
 from export.graphs import GraphSpec
 from export.layout import channels_first
 from export.quiet import quiet
+from export.repeats import merge_resizes, resize_repeated
 from export.stacked import merge_stacked
 from export.tidy import tidy_layers
 from zoo.errors import first_line
@@ -58,7 +59,10 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     infer_shapes(graph)
     graph = optimize(rewrite(graph))
     graph = rewrite(graph, [matmul_add_to_gemm_rule])  # a dense layer is one operator
+    resize_repeated(graph)
+    infer_shapes(graph)
     graph = channels_first(graph)
+    merge_resizes(graph)
     fold(graph)
     infer_shapes(graph)
     merge_stacked(graph)

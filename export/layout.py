@@ -30,7 +30,7 @@ def channels_first(model: ir.Model) -> ir.Model:
     while any(_raise(node, turned.graph) for node in turned.graph):
         ir.passes.common.RemoveUnusedNodesPass()(turned)
     for node in list(turned.graph):
-        if _permutation(node) == LAST:
+        if permutation_of(node) == LAST:
             _sink(node, turned.graph)
     ir.passes.common.RemoveUnusedNodesPass()(turned)
     return turned if _transposes(turned) < _transposes(model) else model
@@ -40,7 +40,8 @@ def _transposes(model: ir.Model) -> int:
     return sum(node.op_type == "Transpose" for node in model.graph)
 
 
-def _permutation(node: ir.Node | None) -> tuple[int, ...] | None:
+def permutation_of(node: ir.Node | None) -> tuple[int, ...] | None:
+    """Return the order in which a Transpose takes axes, or None of another node."""
     if node is None or node.op_type != "Transpose" or "perm" not in node.attributes:
         return None
     return tuple(node.attributes["perm"].as_ints())
@@ -50,7 +51,7 @@ def _raise(node: ir.Node, graph: ir.Graph) -> bool:
     """Let a node give channels first, where this is all that its results are wanted for."""
     value = node.outputs[0]
     transposes = list(value.consumers())
-    if value.is_graph_output() or {_permutation(each) for each in transposes} != {FIRST}:
+    if value.is_graph_output() or {permutation_of(each) for each in transposes} != {FIRST}:
         return False
     turned = _given_first(node, graph)
     if turned is None or (turned.producer() is None and _is_returned(transposes)):
@@ -62,10 +63,12 @@ def _raise(node: ir.Node, graph: ir.Graph) -> bool:
 
 def _given_first(node: ir.Node, graph: ir.Graph) -> ir.Value | None:
     """Return the result of a node with its channels first, or None where it cannot be had."""
-    if _permutation(node) == LAST:
+    if permutation_of(node) == LAST:
         return node.inputs[0]
     if node.op_type in ELEMENTWISE:
         return _elementwise(node, graph)
+    if node.op_type == "Resize":
+        return _resize(node, graph)
     return _reshape(node, graph) if node.op_type == "Reshape" else None
 
 
@@ -95,6 +98,16 @@ def _turned(value: ir.Value | None, before: ir.Node, graph: ir.Graph) -> ir.Valu
         return value
     array = array.reshape((1,) * (4 - array.ndim) + array.shape)  # (1 or B, 1 or H, 1 or W, C)
     return constant(array.transpose(FIRST), f"{value.name}/first", graph)
+
+
+def _resize(node: ir.Node, graph: ir.Graph) -> ir.Value | None:
+    """Let what enlarges images by scales take those of channels first."""
+    source, region, scales = node.inputs[:3] if len(node.inputs) == 3 else (None, None, None)
+    if region is not None or scales is None or scales.const_value is None:
+        return None
+    inputs = [_turned(source, node, graph), None]
+    ordered = constant(scales.const_value.numpy()[list(FIRST)], f"{scales.name}/first", graph)
+    return copy_of(node, [*inputs, ordered]) if inputs[0] else None
 
 
 def _reshape(node: ir.Node, graph: ir.Graph) -> ir.Value | None:

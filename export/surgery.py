@@ -39,11 +39,12 @@ def is_read_once(value: ir.Value) -> bool:
 
 
 def replace(value: ir.Value, by: ir.Value) -> None:
-    """Let all that reads a value read another one, which a node gives, and take over its name.
+    """Let all that reads a value read another one, whose shape is the same.
 
-    So what the graph returns keeps its name, type and axes.
+    What the graph returns keeps its name.
     """
     if value.is_graph_output():
-        by.shape, by.type = value.shape, value.type
         by.name, value.name = value.name, None
+    if by.producer() is not None:  # what the graph takes says so itself
+        by.shape, by.type = value.shape, value.type
     value.replace_all_uses_with(by, replace_graph_outputs=True)
