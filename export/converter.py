@@ -11,9 +11,12 @@ from onnxscript.rewriter import rewrite
 from onnxscript.rewriter.rules.common import matmul_add_to_gemm_rule
 
 from export.errors import ExportError
-from export.folding import CHANNELS
+from export.folding import fold
 from export.graphs import GraphSpec
+from export.layout import channels_first
 from export.quiet import quiet
+from export.repeats import merge_resizes, resize_repeated
+from export.stacked import merge_stacked
 from export.tidy import tidy_layers
 from zoo.errors import first_line
 
@@ -53,17 +56,27 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     Reshape` that carries the batch size becomes one Reshape to a constant.
     """
     graph = tidy_layers(ir.serde.deserialize_model(model))
-    ir.passes.common.ShapeInferencePass(check_type=False, strict_mode=False)(graph)
+    infer_shapes(graph)
     graph = optimize(rewrite(graph))
     graph = rewrite(graph, [matmul_add_to_gemm_rule])  # a dense layer is one operator
-    graph = rewrite(graph, CHANNELS)  # once for the scale
-    graph = rewrite(graph, CHANNELS)  # and once for the shift that followed it
+    resize_repeated(graph)
+    infer_shapes(graph)
+    graph = channels_first(graph)
+    merge_resizes(graph)
+    fold(graph)
+    infer_shapes(graph)
+    merge_stacked(graph)
     ir.passes.common.CommonSubexpressionEliminationPass()(graph)
     ir.passes.common.ClearMetadataAndDocStringPass()(graph)
     ir.passes.common.RemoveUnusedOpsetsPass()(graph)
     tidy = ir.serde.serialize_model(graph)
     del tidy.graph.value_info[:]  # shapes that any reader can infer
     return tidy
+
+
+def infer_shapes(graph: ir.Model) -> None:
+    """Infer the shape of each value, in place, as far as it follows."""
+    ir.passes.common.ShapeInferencePass(check_type=False, strict_mode=False)(graph)
 
 
 def _declare(model: onnx.ModelProto, spec: GraphSpec) -> None:

@@ -8,28 +8,38 @@ Reference:
     Shi et al. 2016 (arXiv:1609.07009).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import onnx
 from onnxscript import ir
-from onnxscript.rewriter import rewrite
-from onnxscript.rewriter.pattern import RewriteRule
+
+from export.surgery import added, constant, replace
+
+# Kernels compute so many channels at once, be they wanted or not. Four phases of the one channel of
+# MNIST took 1.0 ms in 8 bits and the transposed convolution 0.2 ms in float32.
+LEAST_CHANNELS = 8
 
 
-def split_phases(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a graph whose transposed convolutions, where they can be, are ordinary ones.
+def split_phases(model: ir.Model) -> None:
+    """Split, in place, each transposed convolution that can be into ordinary ones.
 
-    Those that can be have the same stride both ways and give images of exactly that multiple.
+    One that few channels leave, such as the last, has little to compute and stays.
 
     Args:
-        model: the graph, which is not changed.
+        model: a graph.
     """
-    graph = ir.serde.deserialize_model(model)
-    rules = [RewriteRule(pattern, _as_phases, _can_be_split) for pattern in (_plain, _with_bias)]
-    split = ir.serde.serialize_model(rewrite(graph, rules))
-    del split.graph.value_info[:]  # shapes that any reader can infer
-    return split
+    for node in list(model.graph):
+        if can_be_split(node) and node.inputs[1].const_value.shape[1] >= LEAST_CHANNELS:
+            _split(node, model.graph)
+    ir.passes.common.RemoveUnusedNodesPass()(model)
+
+
+def _split(node: ir.Node, graph: ir.Graph) -> None:
+    images = [convolve(part, node, graph) for part in parts(node)]
+    together = added("Concat", images, node, axis=1)
+    laid = added("DepthToSpace", [together], node, blocksize=strides_of(node)[0], mode="DCR")
+    replace(node.outputs[0], laid)
 
 
 class _Phase(NamedTuple):
@@ -58,46 +68,66 @@ def phases(size: int, stride: int, pad: int) -> list[_Phase]:
     return found
 
 
-def _plain(op, x, kernel):
-    return op.ConvTranspose(x, kernel, _allow_other_attributes=True, _outputs=["result"])
+def is_plain(node: ir.Node) -> bool:
+    """Tell whether a node is a transposed convolution of images by a constant kernel.
 
-
-def _with_bias(op, x, kernel, bias):
-    return op.ConvTranspose(x, kernel, bias, _allow_other_attributes=True, _outputs=["result"])
-
-
-def _can_be_split(context, x, kernel, result, bias=None) -> bool:
-    attributes = result.producer().attributes
-    if kernel.const_value is None or attributes.get_int("group", 1) != 1:
+    Its taps lie side by side, and all input channels count for all output channels.
+    """
+    if node.op_type != "ConvTranspose" or node.inputs[1].const_value is None:
         return False
-    if set(attributes.get_ints("dilations", [1])) != {1} or "output_shape" in attributes:
+    attributes = node.attributes
+    if attributes.get_int("group", 1) != 1 or set(attributes.get_ints("dilations", [1])) != {1}:
         return False
-    if any(attributes.get_ints("output_padding", [0])) or "strides" not in attributes:
+    if "output_shape" in attributes or attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
         return False
-    strides, pads = attributes["strides"].as_ints(), attributes.get_ints("pads", [0] * 4)
-    sizes = kernel.const_value.shape[2:]
+    return len(node.inputs[1].const_value.shape) == 4 and "strides" in attributes
+
+
+def can_be_split(node: ir.Node) -> bool:
+    """Tell whether a node can be split into phases and gains from it.
+
+    It is a plain transposed convolution with the same stride both ways, its images are exactly that
+    multiple of what it takes, and it does not only put numbers in their place, by ones.
+    """
+    if not is_plain(node) or any(node.attributes.get_ints("output_padding", [0])):
+        return False
+    strides, pads = strides_of(node), pads_of(node)
+    kernel = node.inputs[1].const_value.numpy()
     whole = all(
-        pads[axis] + pads[axis + 2] == sizes[axis] - strides[axis] for axis in range(len(sizes))
+        pads[axis] + pads[axis + 2] == kernel.shape[2 + axis] - strides[axis] for axis in (0, 1)
     )
-    return len(set(strides)) == 1 and len(sizes) == 2 and strides[0] > 1 and whole
+    return strides[0] == strides[1] > 1 and whole and not np.isin(kernel, (0, 1)).all()
 
 
-def _as_phases(op, x, kernel, result, bias=None):
-    attributes = result.producer().attributes
-    stride, pads = attributes["strides"].as_ints()[0], attributes.get_ints("pads", [0] * 4)
-    weights = kernel.const_value.numpy()  # (in, out, H, W)
-    rows, columns = (phases(weights.shape[2 + axis], stride, pads[axis]) for axis in (0, 1))
-    parts = []
+def strides_of(node: ir.Node) -> list[int]:
+    """Return the strides down and across."""
+    return list(node.attributes["strides"].as_ints())
+
+
+def pads_of(node: ir.Node) -> list[int]:
+    """Return what is cut off at the top, on the left, at the bottom and on the right."""
+    return list(node.attributes.get_ints("pads", [0] * 4))
+
+
+class Part(NamedTuple):
+    """The convolution that gives a phase: its kernel (out, in, H, W) and its padding."""
+
+    kernel: np.ndarray
+    pads: list[int]
+
+
+def parts(node: ir.Node) -> Iterator[Part]:
+    """Yield the convolutions that a transposed one is, for its phases row by row."""
+    kernel, pads, (stride, _) = node.inputs[1].const_value.numpy(), pads_of(node), strides_of(node)
+    rows, columns = (phases(kernel.shape[2 + axis], stride, pads[axis]) for axis in (0, 1))
     for row in rows:
         for column in columns:
-            taps = weights[:, :, row.taps][:, :, :, column.taps].transpose(1, 0, 2, 3)
-            name = f"{kernel.name}/phase_{len(parts)}"
-            parts.append(
-                op.Conv(
-                    x,
-                    op.initializer(ir.tensor(np.ascontiguousarray(taps), name=name)),
-                    *([] if bias is None else [bias]),
-                    pads=[row.before, column.before, row.after, column.after],
-                )
-            )
-    return op.DepthToSpace(op.Concat(*parts, axis=1), blocksize=stride, mode="DCR")
+            taps = kernel[:, :, row.taps][:, :, :, column.taps].transpose(1, 0, 2, 3)
+            yield Part(taps, [row.before, column.before, row.after, column.after])
+
+
+def convolve(part: Part, node: ir.Node, graph: ir.Graph, before: ir.Node | None = None) -> ir.Value:
+    """Return a phase (B, out, H, W) of a transposed convolution, which it adds to the graph."""
+    source, weights, *bias = node.inputs
+    kernel = constant(part.kernel, f"{weights.name}/phase", graph)
+    return added("Conv", [source, kernel, *bias], before or node, pads=part.pads)

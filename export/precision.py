@@ -21,6 +21,7 @@ from export.graphs import Arrays
 from export.parity import runner
 from export.phases import split_phases
 from export.quiet import quiet
+from export.saturation import clip_saturated
 from zoo.errors import first_line
 
 BLOCK = 32  # weights that share a scale in block-wise quantization
@@ -28,6 +29,8 @@ FLOAT16_MAX = float(np.finfo(np.float16).max)
 # What ONNX Runtime has 8-bit CPU kernels for. It has none for ConvTranspose, which is therefore
 # split into convolutions first.
 QUANTIZED = ["Conv", "Gemm", "MatMul"]
+# What limits the result of a convolution limits its 256 levels, and costs nothing more.
+LIMITING = ["Clip", "Relu"]
 IN_PLACE = ["ScatterND"]  # what writes into an input of the graph, which stays float32
 ROUNDED_ROWS = 4  # `accuracy_level` of products whose activations are int8: several times faster
 # A product may give float32 at no cost. With 256 levels for the logits, the likelihood of the dense
@@ -56,7 +59,7 @@ def reduce_precision(
                 reduced, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *IN_PLACE]
             )
         else:
-            reduced = _quantize(split_phases(reduced), calibration())
+            reduced = _quantize(_prepared(reduced), calibration())
     except (ValueError, RuntimeError, TypeError) as error:
         raise ExportError(
             f"{model.graph.name}: no {variant} variant can be made: {first_line(error)}"
@@ -132,6 +135,16 @@ def _before_casts(value: ir.Value) -> ir.Value:
     return value
 
 
+def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Write a graph in what there are 8-bit kernels for."""
+    graph = ir.serde.deserialize_model(model)
+    split_phases(graph)
+    clip_saturated(graph)
+    prepared = ir.serde.serialize_model(graph)
+    del prepared.graph.value_info[:]  # shapes that any reader can infer
+    return prepared
+
+
 def _quantize(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> onnx.ModelProto:
     """Quantize weights per channel and activations with ranges fixed by real inputs.
 
@@ -145,7 +158,7 @@ def _quantize(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> onnx.Mod
             file,
             _Reader(calibration),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=QUANTIZED,
+            op_types_to_quantize=[*QUANTIZED, *LIMITING],
             nodes_to_exclude=_reading_in_place(model),
             per_channel=True,
             activation_type=QuantType.QUInt8,

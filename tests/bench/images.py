@@ -134,7 +134,8 @@ def _write_larger(folder: Path) -> None:
     recipe.build().save_weights(run.best_weights)
     unknown = dict.fromkeys(("dataset", "dataset_license", "git_commit", "hardware"), "none")
     run.write_record(unknown | {"packages": {}, "train_seconds": 0.0})
-    export(run.path, folder / "bundle", formats=["onnx"], name=LARGER)
+    variants = ["fp32", "int8"]
+    export(run.path, folder / "bundle", formats=["onnx"], variants=variants, name=LARGER)
 
 
 def _write_torch(model: Any, file: Path) -> None:

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from onnx import helper, numpy_helper
 
 from export.converter import simplify
 from export.parity import runner
+from tests.export.toys import kinds, network
 
 CHANNELS = 3
 
@@ -14,24 +14,24 @@ def normalized(kind, factor_shape, *, swapped=False, used_twice=False):
     """A graph of a convolution, a scale and a shift of what leaves it."""
     random = np.random.RandomState(0)
     kernel = (2, CHANNELS, 4, 4) if kind == "ConvTranspose" else (CHANNELS, 2, 4, 4)
-    values = {
+    constants = {
         "kernel": random.normal(size=kernel),
         "scale": random.normal(size=factor_shape),
         "shift": random.normal(size=factor_shape),
     }
-    order = ["scale", "convolved"] if swapped else ["convolved", "scale"]
     nodes = [
-        helper.make_node(kind, ["x", "kernel"], ["convolved"], strides=[2, 2], pads=[1] * 4),
-        helper.make_node("Mul", order, ["scaled"]),
-        helper.make_node("Add", ["scaled", "shift"], ["shifted"]),
-        helper.make_node("Add", ["shifted", "convolved" if used_twice else "shifted"], ["y"]),
+        (kind, "x kernel", "convolved", {"strides": [2, 2], "pads": [1] * 4}),
+        ("Mul", "scale convolved" if swapped else "convolved scale", "scaled", {}),
+        ("Add", "scaled shift", "shifted", {}),
+        ("Add", f"shifted {'convolved' if used_twice else 'shifted'}", "y", {}),
     ]
-    ports = [helper.make_tensor_value_info(name, 1, ["batch", None, None, None]) for name in "xy"]
-    tensors = [
-        numpy_helper.from_array(each.astype(np.float32), name) for name, each in values.items()
-    ]
-    graph = helper.make_graph(nodes, "graph", ports[:1], ports[1:], tensors)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return network(nodes, constants)
+
+
+def assert_same(model, other, *shape):
+    x = np.random.RandomState(1).normal(size=(2, *shape)).astype(np.float32)
+    expected, found = runner(model)({"x": x})["y"], runner(other)({"x": x})["y"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["Conv", "ConvTranspose"])
@@ -40,17 +40,56 @@ def normalized(kind, factor_shape, *, swapped=False, used_twice=False):
 def test_scale_and_shift_are_folded(kind, shape, swapped):
     model = normalized(kind, shape, swapped=swapped)
     folded = simplify(model)
-    assert [node.op_type for node in folded.graph.node] == [kind, "Add"]
-    x = np.random.RandomState(1).normal(size=(2, 2, 6, 6)).astype(np.float32)
-    np.testing.assert_allclose(
-        runner(folded)({"x": x})["y"], runner(model)({"x": x})["y"], rtol=1e-4, atol=1e-5
-    )
+    assert kinds(folded) == [kind, "Add"]
+    assert_same(model, folded, 2, 6, 6)
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"factor_shape": (1, 1, 1, 1)}, {"factor_shape": (1, CHANNELS, 1, 1), "used_twice": True}],
+    [{"factor_shape": (1, 1, 1, 12)}, {"factor_shape": (1, CHANNELS, 1, 1), "used_twice": True}],
 )
 def test_what_is_not_of_channels_or_is_needed_elsewhere_stays(options):
-    kinds = [node.op_type for node in simplify(normalized("Conv", **options)).graph.node]
-    assert kinds.count("Mul") == 1
+    assert kinds(simplify(normalized("ConvTranspose", **options))).count("Mul") == 1
+
+
+def test_one_factor_for_all_is_folded_into_kernel_and_bias():
+    random = np.random.RandomState(0)
+    nodes = [
+        ("Conv", "x kernel bias", "convolved", {}),
+        ("Mul", "convolved two", "scaled", {}),
+        ("Add", "one scaled", "y", {}),
+    ]
+    constants = {"kernel": random.normal(size=(3, 2, 3, 3)), "bias": random.normal(size=3)}
+    model = network(nodes, constants | {"two": 2.0, "one": [[[1.0]]]}, axes=[2, None, None])
+    assert kinds(simplify(model)) == ["Conv"]
+    assert_same(model, simplify(model), 2, 6, 6)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 1), (1, 2, 1, 1), ()])
+def test_what_follows_a_dense_layer_is_folded_into_it(shape):
+    random = np.random.RandomState(0)
+    nodes = [
+        ("MatMul", "x weights", "flat", {}),
+        ("Reshape", "flat shape", "image", {}),
+        ("Mul", "image scale", "scaled", {}),
+        ("Add", "shift scaled", "y", {}),
+    ]
+    constants = {"weights": random.normal(size=(5, 24)), "shape": [-1, 2, 3, 4]}
+    constants |= {name: random.normal(size=shape) for name in ("scale", "shift")}
+    model = network(nodes, constants, axes=[5])
+    assert kinds(simplify(model)) == ["Gemm", "Reshape"]
+    assert_same(model, simplify(model), 5)
+
+
+@pytest.mark.parametrize(("one", "half", "folded"), [(1.0, 0.5, True), (0.0, 0.5, False)])
+def test_half_of_a_tangent_and_one_is_a_sigmoid(one, half, folded):
+    nodes = [
+        ("Conv", "x kernel", "convolved", {}),
+        ("Tanh", "convolved", "tangent", {}),
+        ("Add", "tangent one", "raised", {}),
+        ("Mul", "raised half", "y", {}),
+    ]
+    kernel = np.random.RandomState(0).normal(size=(3, 2, 3, 3))
+    model = network(nodes, {"kernel": kernel, "one": one, "half": half}, axes=[2, None, None])
+    assert (kinds(simplify(model)) == ["Conv", "Sigmoid"]) == folded
+    assert_same(model, simplify(model), 2, 6, 6)

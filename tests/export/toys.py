@@ -1,7 +1,11 @@
 """Graphs that are small enough to see through."""
 
 import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+from onnxscript import ir
 
+from export.converter import infer_shapes
 from export.graphs import GraphSpec
 from serving.bundle import Port
 
@@ -25,3 +29,42 @@ def toy(call, outputs=("image",), sensitivity=("z", "image")):
         },
         sensitivity=sensitivity,
     )
+
+
+def network(nodes, constants, axes=4, result_axes=4):
+    """A graph from `x` (batch, ...) to `y`, of `(operator, inputs, result, attributes)`."""
+    graph = helper.make_graph(
+        [
+            helper.make_node(kind, inputs.split(), [result], **attributes)
+            for kind, inputs, result, attributes in nodes
+        ],
+        "graph",
+        [helper.make_tensor_value_info("x", 1, _axes(axes))],
+        [helper.make_tensor_value_info("y", 1, _axes(result_axes))],
+        [numpy_helper.from_array(_stored(array), name) for name, array in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def _axes(axes):
+    """Sizes after the batch, or a number of axes of any size."""
+    return ["batch", *([None] * (axes - 1) if isinstance(axes, int) else axes)]
+
+
+def _stored(array):
+    return np.asarray(array, np.int64 if np.asarray(array).dtype.kind == "i" else np.float32)
+
+
+def in_place(change, model):
+    """Return what a function that changes a graph in place makes of a copy."""
+    graph = ir.serde.deserialize_model(model)
+    infer_shapes(graph)
+    change(graph)
+    changed = ir.serde.serialize_model(graph)
+    onnx.checker.check_model(changed, full_check=True)
+    return changed
+
+
+def kinds(model):
+    """The operators of a graph, in order."""
+    return [node.op_type for node in model.graph.node]
