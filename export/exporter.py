@@ -2,6 +2,7 @@
 
 import logging
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,7 +93,8 @@ class _Exporter:
         drawn = self.family.samples(self.run.model)
         samples.write(drawn, self.family.processing, self.directory)
         self.family.write_files(self.directory)
-        compress(self.run.weights, self.directory / WEIGHTS)
+        keep = shutil.copyfile if self.run.published else compress
+        keep(self.run.weights, self.directory / WEIGHTS)
         self._write_vectors()
         self._write_manifest(name, written, drawn)
         if written:

@@ -32,6 +32,7 @@ class Run:
         model: with the weights that validated best.
         record: `training.json`.
         name: of the model: that of the bundle it is restored from, or else that of the recipe.
+        published: whether it is restored from a bundle, whose weights keep their bytes.
     """
 
     directory: WorkDir
@@ -39,6 +40,7 @@ class Run:
     model: keras.Model
     record: dict[str, Any]
     name: str
+    published: bool = False
 
     @property
     def weights(self) -> Path:
@@ -95,7 +97,7 @@ def opened(source: str | Path) -> Iterator[Run]:
         return
     with TemporaryDirectory() as place:
         name = _restore(source, WorkDir(place))
-        yield replace(open_run(place), name=name)
+        yield replace(open_run(place), name=name, published=True)
 
 
 def _is_bundle(source: str | Path) -> bool:
