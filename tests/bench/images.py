@@ -113,8 +113,8 @@ def prepare(name: str, folder: Path) -> None:
     if name == LARGER:
         _write_larger(folder)
     model = zoo.from_preset(folder / "bundle" if name == LARGER else name)
-    of_gan = model.config.family == "gan"
-    painter = gan.generator(model) if of_gan else vae_graphs.graphs(model)[0]
+    family = gan if model.config.family == "gan" else vae_graphs
+    painter, *_ = family.graphs(model)
     saved_model.write([painter], folder / "saved_model")
     _write_torch(model, folder / "network.pt")
 

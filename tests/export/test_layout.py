@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnxscript import ir
 
+from export import gan
 from export.converter import convert, infer_shapes
-from export.gan import generator
 from export.layout import channels_first
 from export.parity import prove, runner
 from export.vae_graphs import graphs
@@ -118,9 +118,9 @@ def test_what_is_taken_keeps_its_order():
 
 SPECS = {
     **{
-        f"{architecture} {condition}": lambda a=architecture, c=condition: [
-            generator(tiny_gan.model(tiny_gan.config(a, c)))
-        ]
+        f"{architecture} {condition}": lambda a=architecture, c=condition: gan.graphs(
+            tiny_gan.model(tiny_gan.config(a, c))
+        )
         for architecture in tiny_gan.SIZES
         for condition in tiny_gan.CONDITIONS
     },

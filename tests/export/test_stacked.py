@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from export import gan
 from export.converter import convert
-from export.gan import generator
 from export.parity import prove, runner
 from export.precision import reduce_precision
 from export.stacked import merge_stacked
@@ -120,7 +120,7 @@ def test_of_three_the_last_two_are_merged():
 @pytest.mark.parametrize("condition", ["unconditional", "auxiliary"])
 def test_a_generator_in_both_precisions(condition):
     config = tiny_gan.config("dcgan", condition, image_shape=(8, 8, 1), channels=(16, 6))
-    spec = generator(tiny_gan.model(config))
+    spec, *_ = gan.graphs(tiny_gan.model(config))
     exact = convert(spec)
     assert prove(runner(exact), spec) < 1e-5
     between = ["Mul", "Add", "Relu"] if config.classes else ["Relu"]
