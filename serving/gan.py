@@ -80,6 +80,12 @@ class GAN(ImageModel):
 
         Raises:
             UsageError: a wrong argument, or a model without classes.
+
+        Example:
+            >>> import serving
+            >>> gan = serving.load("cgan-mnist", device="cpu")
+            >>> gan.interpolate_classes(3, 8, steps=6, n=2, seed=7).shape
+            (2, 6, 28, 28, 1)
         """
         if not self.classes:
             raise UsageError("this model is unconditional; there is no path between its labels")
