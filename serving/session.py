@@ -4,8 +4,8 @@ import contextlib
 import ctypes
 import io
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import onnxruntime
@@ -22,6 +22,7 @@ _CUDA_OPTIONS = {"use_tf32": "0"}
 # A CUDA graph belongs to addresses and lives as long as its session, so no more are recorded.
 _MOST_CUDA_GRAPHS = 64
 _NO_CUDA_GRAPH = -1
+_WARNING, _ERROR = 2, 3  # of ONNX Runtime's log; it begins with the first
 _LARGE = 2**23  # bytes of weights; a processor remembers where so many are in pages of 4 KiB
 Array = np.ndarray | onnxruntime.OrtValue
 
@@ -70,7 +71,7 @@ class Session:
             _require_cuda()
         large = device == "cpu" and len(data) >= _LARGE
         try:
-            with huge_pages() if large else nullcontext():
+            with _quiet() if device == "cuda" else huge_pages() if large else nullcontext():
                 self._session = onnxruntime.InferenceSession(
                     data,
                     _options(self.threads, spinning),
@@ -101,15 +102,7 @@ class Session:
             New arrays, in the order of `outputs`.
         """
         try:
-            if self.device == "cpu":
-                return self._session.run(outputs, feeds)
-            binding = self._session.io_binding()
-            for name, array in feeds.items():
-                binding.bind_cpu_input(name, np.ascontiguousarray(array))
-            for name in outputs:
-                binding.bind_output(name)
-            self._session.run_with_iobinding(binding, self._run_options())
-            return binding.copy_outputs_to_cpu()
+            return self._session.run(outputs, feeds, self._run_options())
         except Exception as error:  # as above
             raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
 
@@ -185,6 +178,16 @@ class Bound:
                 array[...] = value.numpy()
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
             raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep warnings of operators, which go past a session's own settings, from being printed."""
+    onnxruntime.set_default_logger_severity(_ERROR)
+    try:
+        yield
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNING)
 
 
 def cuda_expected() -> bool:

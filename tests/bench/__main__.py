@@ -6,8 +6,7 @@ printed. Above 1.00 ours is faster.
 """
 
 import argparse
-import tempfile
-from pathlib import Path
+from functools import partial
 
 from tests.bench import report
 from tests.bench.image_peers import PEERS
@@ -20,11 +19,13 @@ def main(words: list[str] | None = None) -> None:
     arguments = _arguments(words)
     peers = report.begin(PEERS, arguments)
     rows = []
-    with tempfile.TemporaryDirectory() as place:
+    with report.files(arguments) as place:
         for name in arguments.model:
-            folder = Path(place, name)
-            elsewhere(prepare, name, folder)
-            cases = [Case(name, folder, count, arguments.seconds) for count in arguments.threads]
+            folder = place / name
+            if not folder.is_dir():
+                elsewhere(prepare, name, folder)
+            case_of = partial(Case, name, folder, arguments.device)
+            cases = [case_of(count, arguments.seconds) for count in arguments.threads]
             of_model = [row for case in cases for row in measure(case, peers, arguments.rounds)]
             report.show(of_model)
             rows += of_model

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tests.bench import runtimes
-from tests.bench.peers import Peer, unlike
+from tests.bench.peers import DEVICES, Peer, unlike
 
 if TYPE_CHECKING:
     from tests.bench.images import Case, Draw, Feeds
@@ -20,7 +21,7 @@ def _genzoo(call: Callable[[Any, Feeds], np.ndarray], variant: str, case: Case) 
     import serving
 
     return partial(
-        call, serving.load(case.source, device="cpu", variant=variant, threads=case.threads)
+        call, serving.load(case.source, device=case.device, variant=variant, threads=case.threads)
     )
 
 
@@ -37,7 +38,7 @@ def _from_seed(model: Any, feeds: Feeds) -> np.ndarray:
 
 
 def _bare_session(case: Case) -> Draw:
-    session = runtimes.onnxruntime_session(case.graph(), case.threads)
+    session = runtimes.onnxruntime_session(case.graph(), case.threads, case.device)
     return lambda feeds: session.run(["image"], feeds)[0]
 
 
@@ -84,12 +85,15 @@ def _tensors(tf: Any, feeds: Feeds) -> dict[str, Any]:
 def _pytorch(compiled: bool, case: Case) -> Draw:
     torch = runtimes.pytorch(case.threads)
     network = torch.load(_network(case), weights_only=False)
-    network = network.to(memory_format=torch.channels_last)
-    paint = torch.compile(network.paint, dynamic=False) if compiled else network.paint
+    network = network.to(case.device, memory_format=torch.channels_last)
+    paint = network.paint
+    if compiled:
+        paint = runtimes.compiled(torch, paint, case.device)
 
     @torch.inference_mode()
     def draw(feeds: Feeds) -> np.ndarray:
-        return paint(*map(torch.from_numpy, feeds.values())).numpy()
+        arguments = (torch.from_numpy(value).to(case.device) for value in feeds.values())
+        return paint(*arguments).cpu().numpy()
 
     return draw
 
@@ -108,8 +112,8 @@ def _within(most: float, ours: np.ndarray, theirs: np.ndarray) -> bool:
     return bool(np.abs(ours - theirs).max() <= most)
 
 
-def _no_int8(case: Case) -> str:
-    return "" if "int8" in case.manifest.variants else "the bundle has no int8 variant"
+def _no_such(variant: str, case: Case) -> str:
+    return "" if variant in case.manifest.variants else f"the bundle has no {variant} variant"
 
 
 def _weights(case: Case) -> Path:
@@ -129,12 +133,22 @@ ROUNDED = partial(_within, 0.5)  # 8 bits, and where a stroke ends whole pixels 
 
 
 def _onnx(name: str, load: Callable[[Case], Draw], agrees: Any = EXACT) -> Peer:
-    return Peer(name, "onnxruntime", runtimes.PLAIN, load, lambda case: case.graph(), agrees)
+    graph = methodcaller("graph")
+    return Peer(name, "onnxruntime", runtimes.PLAIN, load, graph, agrees, devices=DEVICES)
+
+
+def _reduced(variant: str, devices: tuple[str, ...]) -> Peer:
+    load, graph = partial(_genzoo, _intensities, variant), methodcaller("graph", variant)
+    unfit = partial(_no_such, variant)
+    name = f"genzoo, {variant}"
+    return Peer(name, "onnxruntime", runtimes.PLAIN, load, graph, ROUNDED, unfit, devices=devices)
 
 
 def _of_torch(name: str, compiled: bool) -> Peer:
     load = partial(_pytorch, compiled)
-    return Peer(name, "torch", runtimes.BENCH, load, _network, EXACT, compiled=compiled)
+    return Peer(
+        name, "torch", runtimes.BENCH, load, _network, EXACT, compiled=compiled, devices=DEVICES
+    )
 
 
 def _of_tensorflow(name: str, load: Callable[[Case], Draw], file: Callable[[Case], Path]) -> Peer:
@@ -145,15 +159,8 @@ PEERS = (
     _onnx("genzoo", partial(_genzoo, _intensities, "fp32")),
     _onnx("genzoo, pixels", partial(_genzoo, _pixels, "fp32"), unlike),
     _onnx("genzoo, from a seed", partial(_genzoo, _from_seed, "fp32"), unlike),
-    Peer(
-        "genzoo, int8",
-        "onnxruntime",
-        runtimes.PLAIN,
-        partial(_genzoo, _intensities, "int8"),
-        lambda case: case.graph("int8"),
-        ROUNDED,
-        _no_int8,
-    ),
+    _reduced("int8", devices=("cpu",)),
+    _reduced("fp16", devices=("cuda",)),
     _onnx("bare session", _bare_session),
     Peer("OpenVINO", "openvino", runtimes.BENCH, _openvino, lambda case: case.graph(), EXACT),
     _of_torch("PyTorch", compiled=False),

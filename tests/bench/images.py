@@ -35,12 +35,14 @@ class Case:
     Attributes:
         name: in the catalogue, or LARGER.
         folder: what `prepare` wrote.
+        device: of all peers, `cpu` or `cuda`.
         threads: for each peer.
         seconds: how long one turn takes, about.
     """
 
     name: str
     folder: Path
+    device: str
     threads: int
     seconds: float
 

@@ -3,6 +3,7 @@
 import datetime
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,15 +19,28 @@ READ_BYTES = 2**29  # far more than any cache holds
 SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
 
 
-def described(modules: Iterable[str]) -> dict[str, object]:
+def described(modules: Iterable[str], device: str = "cpu") -> dict[str, object]:
     """Return the line of the machine, the day, and the version of each module that is here."""
     homes = packages_distributions()
     return {
-        "machine": f"{processor()} ({vectors()}), Python {platform.python_version()}, "
-        f"{platform.system()}",
+        "machine": ", ".join(
+            [
+                *([graphics()] if device == "cuda" else []),
+                f"{processor()} ({vectors()})",
+                f"Python {platform.python_version()}",
+                platform.system(),
+            ]
+        ),
         "date": datetime.date.today().isoformat(),
         "versions": {name: version(homes[name][0]) for name in sorted(modules) if name in homes},
     }
+
+
+def graphics() -> str:
+    """Return the name of the GPU and the version of its driver, as the driver gives them."""
+    asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    name, driver = subprocess.check_output(asked, text=True).splitlines()[0].split(", ")
+    return f"{name} (driver {driver})"
 
 
 def vectors() -> str:

@@ -11,6 +11,7 @@ from tests.bench.turns import take_turns
 from tests.bench.worker import Work, Worker, WorkerError
 
 MEGABYTE = 1e6
+DEVICES = ("cpu", "cuda")
 
 
 def unlike(ours: Any, theirs: Any) -> bool:
@@ -31,6 +32,7 @@ class Peer:
         agrees: takes our result and its own, and tells whether they are the same.
         unfit: takes a case, and returns why this peer cannot do it, or nothing.
         compiled: whether it compiles for long before it begins.
+        devices: that it runs on, of DEVICES.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Peer:
     agrees: Callable[[Any, Any], bool]
     unfit: Callable[[Any], str] = lambda case: ""
     compiled: bool = False
+    devices: tuple[str, ...] = DEVICES[:1]
 
     def why_not(self, case: Any) -> str:
         """Return why it takes no part, or nothing."""

@@ -15,7 +15,7 @@ from export.fusion import fuse
 from export.gpt import genai_config
 from export.gpt_graphs import graphs, static
 from export.graphs import GraphSpec
-from export.precision import quantize_weights
+from export.precision import quantize_weights, reduce_precision
 from serving.bundle import (
     MANIFEST_NAME,
     FileEntry,
@@ -55,6 +55,8 @@ def write(case: Case) -> int:
     model = _model(case.shape)
     [spec] = graphs(model)
     made = _graphs(spec, model, case.bits)
+    if case.device == "cuda":
+        made["static-fp16"] = reduce_precision(made["static"], "fp16", list)
     by_hand = {HAND_WRITTEN: hand_written.graph(model)} if case.bits == 32 else {}
     for variant, graph in (made | by_hand).items():
         onnx.save(graph, case.graph(variant))

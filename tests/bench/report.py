@@ -7,12 +7,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.bench.machine import described, settle
-from tests.bench.peers import Peer
+from tests.bench.peers import DEVICES, Peer
 from tests.bench.runtimes import EXPORT
 
 Row = dict[str, Any]
@@ -64,6 +66,10 @@ def options(about: str, threads: Sequence[int], rounds: int) -> argparse.Argumen
     parser.add_argument("--rounds", type=positive, default=rounds)
     parser.add_argument("--threads", type=positive, nargs="+", default=list(threads))
     parser.add_argument("--no-compiled", action="store_true", help="leave out torch.compile")
+    parser.add_argument("--device", choices=DEVICES, default=DEVICES[0])
+    parser.add_argument(
+        "--files", type=Path, help="what peers read: kept here, and taken from here the next time"
+    )
     return parser
 
 
@@ -76,10 +82,26 @@ def positive(text: str) -> int:
 
 def begin(peers: Iterable[Peer], arguments: argparse.Namespace) -> list[Peer]:
     """Make ready for processes of peers, and return the peers that the options ask for."""
-    if find_spec("tensorflow") is None or find_spec("tf2onnx") is None:
+    kept = arguments.files and arguments.files.is_dir()
+    if not kept and (find_spec("tensorflow") is None or find_spec("tf2onnx") is None):
         raise SystemExit(f"what makes the files that peers read is not installed: {EXPORT}")
     settle()
-    return [peer for peer in peers if not (peer.compiled and arguments.no_compiled)]
+    return [
+        peer
+        for peer in peers
+        if arguments.device in peer.devices and not (peer.compiled and arguments.no_compiled)
+    ]
+
+
+@contextmanager
+def files(arguments: argparse.Namespace) -> Iterator[Path]:
+    """Yield the folder of what peers read, which lasts if it was named."""
+    if arguments.files:
+        arguments.files.mkdir(parents=True, exist_ok=True)
+        yield arguments.files
+    else:
+        with TemporaryDirectory() as place:
+            yield Path(place)
 
 
 def finish(
@@ -88,7 +110,7 @@ def finish(
     """Print what it was measured on, and write all of it where that was asked for."""
     modules = {"keras", "numpy"} | {peer.module for peer in peers}
     words = " ".join(["python -m", module, *sys.argv[1:]])
-    document = described(modules) | {"command": words, "rows": rows}
+    document = described(modules, arguments.device) | {"command": words, "rows": rows}
     print(origin(document))
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

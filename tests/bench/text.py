@@ -10,10 +10,8 @@ network that was written by hand, in as few operators as there are for it.
 
 import argparse
 import os
-import tempfile
 from dataclasses import fields
 from functools import partial
-from pathlib import Path
 
 from tests.bench import machine, report
 from tests.bench.text_peers import PEERS
@@ -29,16 +27,18 @@ def main(words: list[str] | None = None) -> None:
     peers = report.begin(PEERS, arguments)
     shape = Shape(**{field.name: getattr(arguments, field.name) for field in fields(Shape)})
     rows = []
-    with tempfile.TemporaryDirectory() as place:
-        case_of = partial(Case, shape, arguments.bits, Path(place, "bundle"))
+    with report.files(arguments) as place:
+        case_of = partial(Case, shape, arguments.bits, place / "bundle", arguments.device)
         cases = [case_of(count, arguments.tokens) for count in arguments.threads]
         try:
-            weights = elsewhere(_prepare, cases[0])
+            if not cases[0].folder.is_dir():
+                elsewhere(_prepare, cases[0])
         except GenzooError as error:
             raise SystemExit(f"error: {error}") from None
+        weights = int(cases[0].weight_bytes.read_text())
         for case in cases:
             bandwidth = None
-            if weights > MORE_THAN_CACHES:
+            if weights > MORE_THAN_CACHES and arguments.device == "cpu":
                 bandwidth = elsewhere(machine.bandwidth, case.threads)
                 print(
                     f"{case.threads} threads read {bandwidth / 1e9:.1f} GB/s, "
@@ -49,7 +49,7 @@ def main(words: list[str] | None = None) -> None:
     report.finish("tests.bench.text", rows, peers, arguments)
 
 
-def _prepare(case: Case) -> int:
+def _prepare(case: Case) -> None:
     # With Protobuf's own memory, which it never gives back in parts, converting 100 million weights
     # would take 50 GB; in Python's it takes less than a fifth of that.
     os.environ["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "python"
@@ -58,7 +58,7 @@ def _prepare(case: Case) -> int:
     load_tensorflow()
     from tests.bench import random_gpt
 
-    return random_gpt.write(case)
+    case.weight_bytes.write_text(str(random_gpt.write(case)), encoding="utf-8")
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:

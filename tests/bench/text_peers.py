@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tests.bench import runtimes
-from tests.bench.peers import Peer, unlike
+from tests.bench.peers import DEVICES, Peer, unlike
 from tests.bench.texts import HAND_WRITTEN, SAMPLED, SPECIAL, VARIANTS, spelled, token_names
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _genzoo(variant: str, case: Case) -> Write:
 
     variant = variant or VARIANTS[case.bits]
     return _streamed(
-        serving.load(case.folder, device="cpu", variant=variant, threads=case.threads), case
+        serving.load(case.folder, device=case.device, variant=variant, threads=case.threads), case
     )
 
 
@@ -101,6 +101,8 @@ def _genai(variant: str, in_place: bool, case: Case) -> Write:
         "session_options": {"intra_op_num_threads": case.threads},
     }
     search = {"past_present_share_buffer": in_place}
+    if case.device != "cpu":
+        config.append_provider(case.device)
     config.overlay(json.dumps({"model": {"decoder": decoder}, "search": search}))
     model = library.Model(config)
 
@@ -117,10 +119,12 @@ def _genai(variant: str, in_place: bool, case: Case) -> Write:
     return write
 
 
-def _pytorch(compiled: bool, case: Case) -> Write:
+def _pytorch(compiled: bool, half: bool, case: Case) -> Write:
     torch = runtimes.pytorch(case.threads)
-    network = torch.load(_network(case), weights_only=False)
-    read = torch.compile(network.read, dynamic=False) if compiled else network.read
+    network = torch.load(_network(case), weights_only=False).to(case.device)
+    network = network.half() if half else network
+    read = runtimes.compiled(torch, network.read, case.device) if compiled else network.read
+    tensor = partial(torch.tensor, device=case.device)
 
     def chosen(logits: Any, sampled: bool) -> Any:
         if not sampled:
@@ -130,10 +134,12 @@ def _pytorch(compiled: bool, case: Case) -> Write:
 
     @torch.inference_mode()
     def write(prompt: Sequence[int], count: int, sampled: bool) -> Iterator[int]:
-        memory, unread, begin = network.empty_cache(), torch.tensor([prompt]), 0
+        memory, unread, begin = network.empty_cache(), tensor([prompt]), 0
         for _ in range(count):
             end = begin + unread.shape[1]
-            unread = chosen(read(unread, torch.arange(begin, end), memory), sampled)
+            unread = chosen(
+                read(unread, torch.arange(begin, end, device=case.device), memory), sampled
+            )
             begin = end
             yield unread.item()
 
@@ -160,9 +166,15 @@ def _same_graph(case: Case) -> str:
     return ""
 
 
-def _ours(flavour: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
-    load, file = partial(_genzoo, variant), partial(_file, variant)
-    return Peer(f"genzoo, {flavour}", "onnxruntime", runtimes.PLAIN, load, file, eq, unfit)
+def _ours(
+    flavour: str,
+    variant: str,
+    unfit: Callable[[Case], str],
+    devices: tuple[str, ...] = ("cpu",),
+    agrees: Callable = eq,
+) -> Peer:
+    load, file, name = partial(_genzoo, variant), partial(_file, variant), f"genzoo, {flavour}"
+    return Peer(name, "onnxruntime", runtimes.PLAIN, load, file, agrees, unfit, devices=devices)
 
 
 def _bare(name: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
@@ -172,24 +184,28 @@ def _bare(name: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
 
 def _of_genai(flavour: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
     load, file = partial(_genai, variant, not variant), partial(_file, variant)
-    name = f"onnxruntime-genai, {flavour} graph"
-    return Peer(name, "onnxruntime_genai", runtimes.DEV, load, file, eq, unfit)
+    name, devices = f"onnxruntime-genai, {flavour} graph", DEVICES if variant else ("cpu",)
+    return Peer(name, "onnxruntime_genai", runtimes.DEV, load, file, eq, unfit, devices=devices)
 
 
-def _of_torch(name: str, compiled: bool) -> Peer:
-    load = partial(_pytorch, compiled)
-    return Peer(name, "torch", runtimes.BENCH, load, _network, eq, _float32, compiled)
+def _of_torch(name: str, compiled: bool, half: bool = False) -> Peer:
+    load, agrees = partial(_pytorch, compiled, half), unlike if half else eq
+    devices = ("cuda",) if half else DEVICES
+    return Peer(name, "torch", runtimes.BENCH, load, _network, agrees, _float32, compiled, devices)
 
 
 PEERS = (
     _ours("fused", "", _same_graph),
     _bare("bare loop", "", _same_graph),
     _bare("bare loop, graph by hand", HAND_WRITTEN, _float32),
-    _ours("static", "static", _float32),
-    _ours("portable", "fp32", _float32),
+    _ours("static", "static", _float32, DEVICES),
+    _ours("static, float16", "static-fp16", _float32, ("cuda",), unlike),
+    _ours("portable", "fp32", _float32, DEVICES),
     _of_genai("fused", "", _same_graph),
     _of_genai("portable", "fp32", _float32),
     _of_torch("PyTorch", compiled=False),
     _of_torch("PyTorch compiled", compiled=True),
+    _of_torch("PyTorch, float16", compiled=False, half=True),
+    _of_torch("PyTorch compiled, float16", compiled=True, half=True),
     Peer("Keras", "tensorflow", runtimes.TRAIN, _keras, _weights, eq, _float32),
 )

@@ -50,6 +50,7 @@ class Case:
         shape: its sizes.
         bits: of its weights.
         folder: what `random_gpt.write` wrote.
+        device: of all peers, `cpu` or `cuda`.
         threads: for each peer.
         tokens: written in each turn.
     """
@@ -57,6 +58,7 @@ class Case:
     shape: Shape
     bits: int
     folder: Path
+    device: str
     threads: int
     tokens: int
 
@@ -68,6 +70,11 @@ class Case:
             f"{shape.layers} layers x {shape.width}, vocabulary {shape.vocabulary:,}, "
             f"{self.bits} bits, {self.tokens} tokens"
         )
+
+    @property
+    def weight_bytes(self) -> Path:
+        """Return the file that says how many bytes of weights each token takes."""
+        return self.folder.parent / "weight_bytes.txt"
 
     def graph(self, variant: str = "") -> Path:
         """Return the file of a variant; of ours, unless given."""

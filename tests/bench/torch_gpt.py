@@ -58,7 +58,8 @@ class TorchGPT(nn.Module):
 
     def empty_cache(self) -> list[Pair]:
         """Return room for the keys and values of one text, a pair for each layer."""
-        return [(torch.zeros(self.cache_shape), torch.zeros(self.cache_shape)) for _ in self.blocks]
+        empty = self.embedding.weight.new_zeros
+        return [(empty(self.cache_shape), empty(self.cache_shape)) for _ in self.blocks]
 
     def read(self, ids: torch.Tensor, places: torch.Tensor, cache: list[Pair]) -> torch.Tensor:
         """Read on in one text, write into its cache, and return the logits that follow, `(1, V)`.
@@ -69,7 +70,7 @@ class TorchGPT(nn.Module):
             cache: of `empty_cache`.
         """
         x, window = self.embedding(ids), self.cache_shape[2]
-        seen = torch.arange(window) <= places[:, None]  # (T, context)
+        seen = torch.arange(window, device=places.device) <= places[:, None]  # (T, context)
         cosine, sine = self.cosine[places], self.sine[places]
         for block, pair in zip(self.blocks, cache, strict=True):
             x = block(x, cosine, sine, (pair, places, seen))
