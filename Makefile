@@ -53,9 +53,10 @@ models: $(READY)
 	  --variants fp32,fp16,int8,static,fused,fused-int8,fused-int4 \
 	  && $(BIN)/genzoo bench zoo/models/$$name --record || exit 1; done
 	$(BIN)/genzoo export runs/gpt-shakespeare --out zoo/models/gpt-shakespeare --formats onnx \
-	  --variants fp32,fused-int8
+	  --variants fp32,int8,static-fp16,fused,fused-int8,fused-int4
 	$(BIN)/genzoo bench zoo/models/gpt-shakespeare --record
-	$(BIN)/genzoo export runs/vae-mnist-iwae --name vae-mnist --out zoo/models/vae-mnist --formats onnx
+	$(BIN)/genzoo export runs/vae-mnist-iwae --name vae-mnist --out zoo/models/vae-mnist --formats onnx \
+	  --variants fp32,fp16,int8
 	$(BIN)/genzoo bench zoo/models/vae-mnist --record
 	$(BIN)/python -m zoo.catalogue
 
