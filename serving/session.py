@@ -5,7 +5,7 @@ import ctypes
 import io
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import onnxruntime
@@ -69,9 +69,8 @@ class Session:
         self.threads = threads or default_threads()
         if device == "cuda":
             _require_cuda()
-        large = device == "cpu" and len(data) >= _LARGE
         try:
-            with _quiet() if device == "cuda" else huge_pages() if large else nullcontext():
+            with _loading(device, len(data)):
                 self._session = onnxruntime.InferenceSession(
                     data,
                     _options(self.threads, spinning),
@@ -178,6 +177,13 @@ class Bound:
                 array[...] = value.numpy()
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
             raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
+
+
+def _loading(device: str, size: int) -> AbstractContextManager[None]:
+    """Return what a graph of so many bytes is loaded within."""
+    if device == "cuda":
+        return _quiet()
+    return huge_pages() if size >= _LARGE else nullcontext()
 
 
 @contextmanager

@@ -10,8 +10,7 @@ from functools import partial
 
 from tests.bench import report
 from tests.bench.image_peers import PEERS
-from tests.bench.images import LARGER, Case, measure, prepare
-from tests.bench.worker import elsewhere
+from tests.bench.images import LARGER, Case, measure, write
 from zoo.catalogue import models
 
 
@@ -22,8 +21,7 @@ def main(words: list[str] | None = None) -> None:
     with report.files(arguments) as place:
         for name in arguments.model:
             folder = place / name
-            if not folder.is_dir():
-                elsewhere(prepare, name, folder)
+            report.prepare(folder, write, name)
             case_of = partial(Case, name, folder, arguments.device)
             cases = [case_of(count, arguments.seconds) for count in arguments.threads]
             of_model = [row for case in cases for row in measure(case, peers, arguments.rounds)]

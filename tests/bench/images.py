@@ -34,7 +34,7 @@ class Case:
 
     Attributes:
         name: in the catalogue, or LARGER.
-        folder: what `prepare` wrote.
+        folder: what `write` wrote.
         device: of all peers, `cpu` or `cuda`.
         threads: for each peer.
         seconds: how long one turn takes, about.
@@ -104,7 +104,7 @@ def turn(load: Callable[[Case], Draw], case: Case) -> Work:
     return work
 
 
-def prepare(name: str, folder: Path) -> None:
+def write(folder: Path, name: str) -> None:
     """Write what the libraries read that do not read bundles."""
     from zoo.startup import load_tensorflow
 

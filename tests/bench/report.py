@@ -13,9 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from export.staging import replacing_directory
 from tests.bench.machine import described, settle
 from tests.bench.peers import DEVICES, Peer
 from tests.bench.runtimes import EXPORT
+from tests.bench.worker import elsewhere
 
 Row = dict[str, Any]
 
@@ -82,9 +84,6 @@ def positive(text: str) -> int:
 
 def begin(peers: Iterable[Peer], arguments: argparse.Namespace) -> list[Peer]:
     """Make ready for processes of peers, and return the peers that the options ask for."""
-    kept = arguments.files and arguments.files.is_dir()
-    if not kept and (find_spec("tensorflow") is None or find_spec("tf2onnx") is None):
-        raise SystemExit(f"what makes the files that peers read is not installed: {EXPORT}")
     settle()
     return [
         peer
@@ -93,11 +92,25 @@ def begin(peers: Iterable[Peer], arguments: argparse.Namespace) -> list[Peer]:
     ]
 
 
+def prepare(folder: Path, fill: Callable[..., None], *arguments: Any) -> None:
+    """Let a process of its own fill a folder with what peers read, unless that was done before.
+
+    Args:
+        folder: appears whole or not at all.
+        fill: takes a folder, which will be moved, and the arguments; importable.
+    """
+    if folder.is_dir():
+        return
+    if find_spec("tensorflow") is None or find_spec("tf2onnx") is None:
+        raise SystemExit(f"what makes the files that peers read is not installed: {EXPORT}")
+    with replacing_directory(folder) as place:
+        elsewhere(fill, place, *arguments)
+
+
 @contextmanager
 def files(arguments: argparse.Namespace) -> Iterator[Path]:
     """Yield the folder of what peers read, which lasts if it was named."""
     if arguments.files:
-        arguments.files.mkdir(parents=True, exist_ok=True)
         yield arguments.files
     else:
         with TemporaryDirectory() as place:

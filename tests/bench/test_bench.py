@@ -66,6 +66,16 @@ def test_wrong_options_are_refused_in_a_line(options, error, capsys):
     assert error in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_what_peers_read_is_written_once_and_whole(tmp_path):
+    folder = tmp_path / "files" / "model"
+    with pytest.raises(RuntimeError, match="stopped"):
+        report.prepare(folder, _stopped)
+    assert not list(tmp_path.rglob("*.txt"))
+    report.prepare(folder, _written)
+    report.prepare(folder, _stopped)  # which is not called
+    assert [file.name for file in folder.iterdir()] == ["whole.txt"]
+
+
 def test_who_fails_or_disagrees_is_absent(tmp_path):
     def peer(name, load, agrees=eq):
         return Peer(name, "json", "it is always here", load, lambda case: tmp_path, agrees)
@@ -107,3 +117,12 @@ def _wrong(case):
 
 def _broken(case):
     raise ValueError(f"no, {case}\nand more")
+
+
+def _written(folder):
+    (folder / "whole.txt").touch()
+
+
+def _stopped(folder):
+    (folder / "half.txt").touch()
+    raise RuntimeError("stopped")

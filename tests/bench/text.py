@@ -10,8 +10,9 @@ network that was written by hand, in as few operators as there are for it.
 
 import argparse
 import os
-from dataclasses import fields
+from dataclasses import astuple, fields, replace
 from functools import partial
+from pathlib import Path
 
 from tests.bench import machine, report
 from tests.bench.text_peers import PEERS
@@ -28,11 +29,12 @@ def main(words: list[str] | None = None) -> None:
     shape = Shape(**{field.name: getattr(arguments, field.name) for field in fields(Shape)})
     rows = []
     with report.files(arguments) as place:
-        case_of = partial(Case, shape, arguments.bits, place / "bundle", arguments.device)
+        sizes = (*astuple(shape), arguments.bits, arguments.device)
+        folder = place / "-".join(map(str, sizes))
+        case_of = partial(Case, shape, arguments.bits, folder / "bundle", arguments.device)
         cases = [case_of(count, arguments.tokens) for count in arguments.threads]
         try:
-            if not cases[0].folder.is_dir():
-                elsewhere(_prepare, cases[0])
+            report.prepare(folder, _write, cases[0])
         except GenzooError as error:
             raise SystemExit(f"error: {error}") from None
         weights = int(cases[0].weight_bytes.read_text())
@@ -49,7 +51,8 @@ def main(words: list[str] | None = None) -> None:
     report.finish("tests.bench.text", rows, peers, arguments)
 
 
-def _prepare(case: Case) -> None:
+def _write(folder: Path, case: Case) -> None:
+    case = replace(case, folder=folder / "bundle")
     # With Protobuf's own memory, which it never gives back in parts, converting 100 million weights
     # would take 50 GB; in Python's it takes less than a fifth of that.
     os.environ["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "python"
