@@ -35,8 +35,10 @@ format: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# Without llama.cpp, which not every machine can build, the others are compared all the same.
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	-$(BIN)/python -m pip install --quiet --editable '.[llama-cpp]'
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.text
 	$(BIN)/python -m tests.bench.text --layers 12 --width 768 --heads 12 --vocabulary 50257

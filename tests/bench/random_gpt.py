@@ -65,6 +65,7 @@ def write(case: Case) -> int:
     (case.folder / "genai_config.json").write_text(settings, encoding="utf-8")
     model.save_weights(case.folder / "model.weights.h5")
     _write_torch(model, case.folder / "network.pt")
+    _write_gguf(model, case.bits, case.folder / "network.gguf")
     _write_manifest(case, model, spec, list(made))
     return weights_read(made[VARIANTS[case.bits]])
 
@@ -122,6 +123,15 @@ def _write_torch(model: GPT, file: Path) -> None:
     network = TorchGPT(model.config)
     network.take(model)
     torch.save(network.eval(), file)
+
+
+def _write_gguf(model: GPT, bits: int, file: Path) -> None:
+    """Write the same network for llama.cpp, where there is what writes such files."""
+    try:
+        from tests.bench import gguf_file
+    except ImportError:
+        return
+    gguf_file.write(model, bits, file)
 
 
 def _write_manifest(case: Case, model: GPT, spec: GraphSpec, variants: list[str]) -> None:

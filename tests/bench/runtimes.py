@@ -10,6 +10,7 @@ TRAIN = "pip install '.[train]'"
 DEV = "pip install '.[dev]'"
 EXPORT = "pip install '.[export]'"
 BENCH = "pip install '.[bench]'"
+LLAMA_CPP = "pip install '.[llama-cpp]'"
 
 
 def tensorflow(threads: int) -> Any:

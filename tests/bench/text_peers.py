@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from operator import eq
@@ -146,8 +147,72 @@ def _pytorch(compiled: bool, half: bool, case: Case) -> Write:
     return write
 
 
+def _llama_cpp(exact: bool, case: Case) -> Write:
+    import llama_cpp as library
+
+    context = llama_context(_gguf(case), case.shape.context, case.threads, exact)
+    sampler_of = {
+        False: _chain(library, library.llama_sampler_init_greedy()),
+        True: _chain(
+            library,
+            library.llama_sampler_init_top_k(SAMPLED["top_k"]),
+            library.llama_sampler_init_temp(SAMPLED["temperature"]),
+            library.llama_sampler_init_dist(0),
+        ),
+    }
+
+    def write(prompt: Sequence[int], count: int, sampled: bool) -> Iterator[int]:
+        library.llama_memory_clear(library.llama_get_memory(context), False)
+        unread, token = (library.llama_token * len(prompt))(*prompt), (library.llama_token * 1)()
+        for _ in range(count):
+            batch = library.llama_batch_get_one(unread, len(unread))  # which does not keep it
+            if library.llama_decode(context, batch):
+                raise RuntimeError("llama.cpp does not read on")
+            token[0] = library.llama_sampler_sample(sampler_of[sampled], context, -1)
+            unread = token
+            yield token[0]
+
+    return write
+
+
+def llama_context(file: Path, window: int, threads: int, exact: bool) -> Any:
+    """Return llama.cpp with a model loaded and room for a text.
+
+    Args:
+        file: GGUF.
+        window: tokens of the longest text.
+        threads: how many.
+        exact: whether attention and its cache are in float32, as ours are; its own choices are
+            float16 and faster.
+    """
+    import llama_cpp as library
+
+    logging.getLogger("llama-cpp-python").setLevel(logging.ERROR)
+    model = library.llama_model_load_from_file(bytes(file), library.llama_model_default_params())
+    if not model:
+        raise RuntimeError(f"llama.cpp does not read {file.name}")
+    settings = library.llama_context_default_params()
+    settings.n_ctx = settings.n_batch = settings.n_ubatch = window
+    settings.n_threads = settings.n_threads_batch = threads
+    if exact:
+        settings.type_k = settings.type_v = library.GGML_TYPE_F32
+        settings.flash_attn_type = library.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    return library.llama_init_from_model(model, settings)
+
+
+def _chain(library: Any, *samplers: Any) -> Any:
+    chain = library.llama_sampler_chain_init(library.llama_sampler_chain_default_params())
+    for sampler in samplers:
+        library.llama_sampler_chain_add(chain, sampler)
+    return chain
+
+
 def _file(variant: str, case: Case) -> Path:
     return case.graph(variant)
+
+
+def _gguf(case: Case) -> Path:
+    return case.folder / "network.gguf"
 
 
 def _weights(case: Case) -> Path:
@@ -160,6 +225,10 @@ def _network(case: Case) -> Path:
 
 def _float32(case: Case) -> str:
     return "" if case.bits == 32 else "its weights are float32; compare with --bits 32"
+
+
+def _rounded(case: Case) -> str:
+    return "its weights are rounded; compare with --bits 8 or 4" if case.bits == 32 else ""
 
 
 def _same_graph(case: Case) -> str:
@@ -188,6 +257,16 @@ def _of_genai(flavour: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
     return Peer(name, "onnxruntime_genai", runtimes.DEV, load, file, eq, unfit, devices=devices)
 
 
+def _of_llama_cpp(
+    name: str,
+    exact: bool = False,
+    agrees: Callable = unlike,
+    unfit: Callable[[Case], str] = _same_graph,
+) -> Peer:
+    load = partial(_llama_cpp, exact)
+    return Peer(name, "llama_cpp", runtimes.LLAMA_CPP, load, _gguf, agrees, unfit)
+
+
 def _of_torch(name: str, compiled: bool, half: bool = False) -> Peer:
     load, agrees = partial(_pytorch, compiled, half), unlike if half else eq
     devices = ("cuda",) if half else DEVICES
@@ -203,6 +282,9 @@ PEERS = (
     _ours("portable", "fp32", _float32, DEVICES),
     _of_genai("fused", "", _same_graph),
     _of_genai("portable", "fp32", _float32),
+    _of_llama_cpp("llama.cpp"),
+    _of_llama_cpp("llama.cpp, float32 cache", True, eq, _float32),
+    _of_llama_cpp("llama.cpp, float32 cache, weights rounded its way", True, unlike, _rounded),
     _of_torch("PyTorch", compiled=False),
     _of_torch("PyTorch compiled", compiled=True),
     _of_torch("PyTorch, float16", compiled=False, half=True),
