@@ -91,14 +91,22 @@ def _image_calls(model: ImageModel, batch: int) -> dict[str, Call]:
 def _text_calls(model: GPT, batch: int) -> dict[str, Call]:
     half = max(1, model.context // 2)
     known, prompts = model.tokenizer, [model.tokenizer.beginning] * batch
-    ids = np.random.default_rng(0).integers(0, model.vocabulary_size, (batch, half))
-    mask, places = np.ones((batch, half), np.int64), np.tile(np.arange(half), (batch, 1))
-    _, past = model.step(ids, mask, places, None)
-    longer, next_place = np.ones((batch, half + 1), np.int64), np.full((batch, 1), half)
+    texts = np.random.default_rng(0).integers(0, model.vocabulary_size, (batch, half)).tolist()
     unending = {"logit_bias": {known.eos: -1e4}, "seed": 0}
+    memory = model.new_memory(batch)
+    memory.read(texts)
+
+    def read() -> None:
+        memory.forget()
+        memory.read(texts)
+
+    def write() -> None:
+        memory.truncate(half)
+        memory.read([text[:1] for text in texts])
+
     return {
-        "read": Call(lambda: model.step(ids, mask, places, None), batch * half),
-        "write": Call(lambda: model.step(ids[:, :1], longer, next_place, past), batch),
+        "read": Call(read, batch * half),
+        "write": Call(write, batch),
         "generate": Call(lambda: model.generate(prompts, half, **unending), batch * half),
     }
 

@@ -94,7 +94,7 @@ class Session:
         """Run the graph once.
 
         Args:
-            outputs: names of the outputs to compute; what only others need is not computed.
+            outputs: names of the outputs to return; the others are computed too.
             feeds: the inputs by name.
 
         Returns:

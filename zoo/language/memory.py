@@ -63,7 +63,7 @@ class Memory(Protocol):
         """Go on with some of the texts, in this order."""
 
     def truncate(self, length: int) -> None:
-        """Forget all but the first tokens of the one text that there is."""
+        """Forget all but the first tokens of every text, all being of the same length."""
 
     def forget(self) -> None:
         """Forget all of every text."""

@@ -50,6 +50,7 @@ class TextModel:
         memory: makes the memory of so many texts; a `PaddedMemory` of `step` unless given.
 
     Attributes:
+        new_memory: takes a number of texts, and returns the memory that they are written with.
         last_seed: the seed of the last call, or a list of them, to get the same text again.
         last_lookup: how good the guesses of the last call were, of one text.
     """
@@ -64,7 +65,7 @@ class TextModel:
         self.step, self.tokenizer, self.context = step, tokenizer, context
         self.last_seed: int | list[int] | None = None
         self.last_lookup: LookupStatistics | None = None
-        self._new_memory = memory or (lambda count: PaddedMemory(self.step, count, context))
+        self.new_memory = memory or (lambda count: PaddedMemory(self.step, count, context))
         self._last: tuple[Memory, list[int]] | None = None  # of one text, and what it has read
 
     def generate(
@@ -174,7 +175,7 @@ class TextModel:
         texts = [_Text(self.tokenizer, stop) for _ in prompts]
         # Taken for the time of the call: texts that are written at the same time share nothing.
         last, self._last = (self._last, None) if count == 1 else (None, self._last)
-        memory, known = last or (self._new_memory(count), [])
+        memory, known = last or (self.new_memory(count), [])
         decoding = Decoding(
             memory,
             ids,
