@@ -53,6 +53,7 @@ def fuse(model: onnx.ModelProto, config: GPTConfig) -> onnx.ModelProto:
         _fuse_attention(fused.graph, layer, project, merge, [*lengths, *tables], config)
     ir.passes.common.RemoveUnusedNodesPass()(fused)
     fused = rewrite(fused, RESIDUAL_NORMALISATIONS)
+    _drop_unread_outputs(fused.graph)
     proto = ir.serde.serialize_model(fused)
     del proto.graph.value_info[:]  # shapes that any reader can infer
     return proto
@@ -90,6 +91,14 @@ def _fuse_attention(
         before = ports[name]
         graph.outputs[graph.outputs.index(before)] = value
         value.shape, value.type, before.name, value.name = before.shape, before.type, None, name
+
+
+def _drop_unread_outputs(graph: ir.Graph) -> None:
+    """Take the names off results that nothing reads, such as means, so that none are computed."""
+    for node in graph:
+        for value in node.outputs[1:]:
+            if node.domain == DOMAIN and not value.uses() and value not in graph.outputs:
+                value.name = ""
 
 
 def _attention_matrices(graph: ir.Graph, layers: int) -> list[tuple[ir.Value, ir.Node]]:

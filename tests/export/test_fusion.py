@@ -44,6 +44,9 @@ def test_every_kind_is_as_keras(kind):
     skips = [name for name in kinds if name.startswith("Skip")]
     assert len(skips) == 2 * model.config.layers + (model.config.positions == "learned")
     assert len(kinds) < 0.5 * len(portable.graph.node)
+    read = {name for node in graph.graph.node for name in node.input}
+    read |= {output.name for output in graph.graph.output}
+    assert {name for node in graph.graph.node for name in node.output if name} <= read
 
 
 @pytest.fixture(scope="module")
