@@ -37,7 +37,6 @@ COLUMNS = {  # those of which a table has figures
     "first token, ms": "{first_token_milliseconds:.2f}",
     "p50, ms": "{p50_milliseconds:.3f}",
     "p90, ms": "{p90_milliseconds:.3f}",
-    "of bandwidth": "{share_of_bandwidth:.0%}",
     "load, s": "{load_seconds:.2f}",
     "memory, MB": "{memory_megabytes:,.0f}",
     "file, MB": "{file_megabytes:.1f}",

@@ -5,7 +5,8 @@ of tokens from a prompt of one token, sampling included where it samples, and re
 a window. Each has a process of its own, and all take turns, round by round; the ratio of each round
 is taken, theirs over ours in seconds, and the medians are printed. Above 1.00 ours is faster.
 `bare loop` runs the fused graph again and again on one token, and no more; or a graph of the same
-network that was written by hand, in as few operators as there are for it.
+network that was written by hand, in as few operators as there are for it. `the weights, read and no
+more` is what memory allows, of models that are larger than caches.
 """
 
 import argparse
@@ -14,13 +15,10 @@ from dataclasses import astuple, fields, replace
 from functools import partial
 from pathlib import Path
 
-from tests.bench import machine, report
+from tests.bench import report
 from tests.bench.text_peers import PEERS
 from tests.bench.texts import LETTERS, SPECIAL, VARIANTS, Case, Shape, measure
-from tests.bench.worker import elsewhere
 from zoo.errors import GenzooError
-
-MORE_THAN_CACHES = 100e6  # bytes of weights, which then come from memory for each token
 
 
 def main(words: list[str] | None = None) -> None:
@@ -37,16 +35,8 @@ def main(words: list[str] | None = None) -> None:
             report.prepare(folder, _write, cases[0])
         except GenzooError as error:
             raise SystemExit(f"error: {error}") from None
-        weights = int(cases[0].weight_bytes.read_text())
         for case in cases:
-            bandwidth = None
-            if weights > MORE_THAN_CACHES and arguments.device == "cpu":
-                bandwidth = elsewhere(machine.bandwidth, case.threads)
-                print(
-                    f"{case.threads} threads read {bandwidth / 1e9:.1f} GB/s, "
-                    f"and each token takes {weights / 1e6:.0f} MB of weights"
-                )
-            rows += measure(case, peers, arguments.rounds, weights, bandwidth)
+            rows += measure(case, peers, arguments.rounds)
     report.show(rows)
     report.finish("tests.bench.text", rows, peers, arguments)
 
@@ -61,7 +51,7 @@ def _write(folder: Path, case: Case) -> None:
     load_tensorflow()
     from tests.bench import random_gpt
 
-    case.weight_bytes.write_text(str(random_gpt.write(case)), encoding="utf-8")
+    case.weight_bytes_file.write_text(str(random_gpt.write(case)), encoding="utf-8")
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tests.bench import runtimes
+from tests.bench import machine, runtimes
 from tests.bench.peers import DEVICES, Peer, unlike
 from tests.bench.texts import HAND_WRITTEN, SAMPLED, SPECIAL, VARIANTS, spelled, token_names
 
 if TYPE_CHECKING:
     from serving.session import Bound
     from tests.bench.texts import Case, Write
+
+MORE_THAN_CACHES = 2**28  # bytes of weights, which then come from memory for each token
 
 
 def _genzoo(variant: str, case: Case) -> Write:
@@ -88,6 +90,17 @@ def _bare_loop(variant: str, case: Case) -> Write:
         for place in range(begin, end):
             mask[0, place], places[0, 0] = 1, place
             step.run()
+            yield SPECIAL
+
+    return write
+
+
+def _only_reading(case: Case) -> Write:
+    read = machine.reader(case.weight_bytes, case.threads)
+
+    def write(prompt: Sequence[int], count: int, sampled: bool) -> Iterator[int]:
+        for _ in range(count):
+            read()
             yield SPECIAL
 
     return write
@@ -187,7 +200,7 @@ def llama_context(file: Path, window: int, threads: int, exact: bool) -> Any:
     """
     import llama_cpp as library
 
-    logging.getLogger("llama-cpp-python").setLevel(logging.ERROR)
+    logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
     model = library.llama_model_load_from_file(bytes(file), library.llama_model_default_params())
     if not model:
         raise RuntimeError(f"llama.cpp does not read {file.name}")
@@ -229,6 +242,11 @@ def _float32(case: Case) -> str:
 
 def _rounded(case: Case) -> str:
     return "its weights are rounded; compare with --bits 8 or 4" if case.bits == 32 else ""
+
+
+def _in_caches(case: Case) -> str:
+    small = case.weight_bytes < MORE_THAN_CACHES
+    return "its weights fit into caches; compare larger ones" if small else ""
 
 
 def _same_graph(case: Case) -> str:
@@ -277,6 +295,15 @@ PEERS = (
     _ours("fused", "", _same_graph),
     _bare("bare loop", "", _same_graph),
     _bare("bare loop, graph by hand", HAND_WRITTEN, _float32),
+    Peer(
+        "the weights, read and no more",
+        "numpy",
+        runtimes.PLAIN,
+        _only_reading,
+        partial(_file, ""),
+        unlike,
+        _in_caches,
+    ),
     _ours("static", "static", _float32, DEVICES),
     _ours("static, float16", "static-fp16", _float32, ("cuda",), unlike),
     _ours("portable", "fp32", _float32, DEVICES),

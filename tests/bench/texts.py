@@ -72,8 +72,13 @@ class Case:
         )
 
     @property
-    def weight_bytes(self) -> Path:
-        """Return the file that says how many bytes of weights each token takes."""
+    def weight_bytes(self) -> int:
+        """How many bytes of weights each token takes."""
+        return int(self.weight_bytes_file.read_text(encoding="utf-8"))
+
+    @property
+    def weight_bytes_file(self) -> Path:
+        """What says so."""
         return self.folder.parent / "weight_bytes.txt"
 
     def graph(self, variant: str = "") -> Path:
@@ -98,18 +103,13 @@ def spelled(ids: Sequence[int]) -> str:
     return "".join(LETTERS[index - SPECIAL] for index in ids)
 
 
-def measure(
-    case: Case, peers: Sequence[Peer], rounds: int, weights: int, bandwidth: float | None
-) -> Iterator[dict[str, Any]]:
+def measure(case: Case, peers: Sequence[Peer], rounds: int) -> Iterator[dict[str, Any]]:
     """Yield a row for each peer and kind; of a peer that takes no part, one that says why.
 
     Args:
         case: what they run.
         peers: the first is ours.
         rounds: how often each takes its turn.
-        weights: bytes of them that are read for each token.
-        bandwidth: bytes of memory that can be read in a second; None for weights in caches, of
-            which it does not matter.
     """
     contest = compete(peers, case, turn, KINDS, rounds)
     same = {"model": case.name, "threads": case.threads}
@@ -126,9 +126,6 @@ def measure(
             row |= ratios(totals[peers[0].name, kind], totals[way, kind])
             if kind != PROMPT:
                 row |= _of_tokens(results[kind])
-            if kind != PROMPT and bandwidth:
-                row |= {"weight_bytes": weights, "bandwidth": bandwidth}
-                row |= {"share_of_bandwidth": weights * speed / bandwidth}
             yield row | vars(contest.parts[way])
     for way, why in contest.absent.items():
         yield same | {"way": way, "absent": why}
