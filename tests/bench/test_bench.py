@@ -18,7 +18,7 @@ QUICK = ["--rounds", "1", "--threads", "1", "--no-compiled"]
 @pytest.mark.parametrize(
     ("module", "options", "sets"),
     [
-        (images, ["--model", "dcgan-mnist", "--seconds", "0.001"], 2),
+        (images, ["--model", "cgan-mnist", "--seconds", "0.001"], 2),
         (text, TINY, 3),
     ],
     ids=["images", "text"],
