@@ -23,7 +23,7 @@ test: $(READY)
 
 # Where there is no GPU, each test says so and is skipped, and CUDA, gigabytes of it, is not fetched.
 test-gpu: $(READY)
-	if $(BIN)/python -c 'import sys, serving.session as s; sys.exit(not s.cuda_expected())'; \
+	if $(BIN)/python -c 'import sys, serving.runtime.session as s; sys.exit(not s.cuda_expected())'; \
 	  then $(BIN)/python -m pip install --quiet --editable '.[cuda]'; fi
 	$(BIN)/python -m pytest -m gpu -rs
 
@@ -60,7 +60,7 @@ models: $(READY)
 	$(BIN)/genzoo export runs/vae-mnist-iwae --name vae-mnist --out zoo/models/vae-mnist --formats onnx \
 	  --variants fp32,fp16,int8
 	$(BIN)/genzoo bench zoo/models/vae-mnist --record
-	$(BIN)/python -m zoo.catalogue
+	$(BIN)/python -m serving.catalogue
 
 $(READY): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

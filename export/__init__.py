@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "export": "export.exporter",
+    "export": "export.bundling.exporter",
     "ExportError": "export.errors",
     "publish": "export.release.publish",
 }

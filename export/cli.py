@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-import serving.cli
+import serving.commands.app
 import zoo.cli
-from zoo.errors import GenzooError
+from serving.errors import GenzooError
 from zoo.startup import load_tensorflow
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -83,7 +83,7 @@ def export(
 ) -> None:
     """Export a trained model to a bundle, and prove that it does what the model does."""
     load_tensorflow()
-    from export.exporter import export as write
+    from export.bundling.exporter import export as write
 
     bundle = write(workdir, out, formats=_words(formats), variants=_words(variants), name=name)
     print(f"{bundle} is proved; its card: genzoo card {bundle}")
@@ -134,7 +134,7 @@ def main() -> None:
     """Run the console command `genzoo`."""
     try:
         with _telling():
-            serving.cli.run(joined())
+            serving.commands.app.run(joined())
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
@@ -170,6 +170,6 @@ def joined() -> typer.Typer:
         add_completion=False,
         rich_markup_mode=None,
     )
-    for part in (serving.cli.app, zoo.cli.app, app):
+    for part in (serving.commands.app.app, zoo.cli.app, app):
         whole.add_typer(part)
     return whole

@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 import serving
-from export import saved_model
-from export.family import family_of
-from export.graphs import Arrays, GraphSpec
-from export.parity import Runner
+from export.families.family import family_of
+from export.proof import saved_model
+from export.proof.graphs import Arrays, GraphSpec
+from export.proof.parity import Runner
 from export.run import open_run
-from serving.bundle import read_manifest
-from serving.session import Session
-from zoo.hub import find
+from serving.bundle.manifest import read_manifest
+from serving.hub import find
+from serving.runtime.session import Session
 
 BATCH, ROUNDS, CALLS = 64, 7, 10
 

@@ -1,6 +1,6 @@
 """The error of this package."""
 
-from zoo.errors import GenzooError
+from serving.errors import GenzooError
 
 
 class ExportError(GenzooError):

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import serving
-from export.family import family_class
+from export.families.family import family_class
 from export.run import open_run
-from serving.bundle import sha256
+from serving.bundle.manifest import sha256
+from serving.errors import UsageError, nearest
 from zoo.config import Config
-from zoo.errors import UsageError, nearest
-from zoo.evaluation import Metric, write_metrics
+from zoo.metric import Metric, write_metrics
 from zoo.recipe import Recipe
 from zoo.training.workdir import WorkDir
 

@@ -12,11 +12,11 @@ import keras
 
 import zoo
 from export.errors import ExportError
-from serving.bundle import MANIFEST_NAME, Provenance, TextProcessing, sha256
-from serving.integrity import open_manifest, read_listed
-from zoo.catalogue import models
-from zoo.errors import first_line
-from zoo.hub import find
+from serving.bundle.integrity import open_manifest, read_listed
+from serving.bundle.manifest import MANIFEST_NAME, Provenance, TextProcessing, sha256
+from serving.catalogue import models
+from serving.errors import first_line
+from serving.hub import find
 from zoo.presets import WEIGHTS
 from zoo.recipe import Recipe
 from zoo.training.workdir import WorkDir

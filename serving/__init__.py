@@ -14,13 +14,13 @@ from typing import Any
 
 _HOMES = {
     "load": "serving.loader",
-    "GAN": "serving.gan",
-    "GPT": "serving.gpt",
-    "VAE": "serving.vae",
-    "BundleError": "serving.bundle",
-    "DeviceError": "serving.session",
-    "GenzooError": "zoo.errors",
-    "UsageError": "zoo.errors",
+    "GAN": "serving.families.gan",
+    "GPT": "serving.families.gpt",
+    "VAE": "serving.families.vae",
+    "BundleError": "serving.bundle.manifest",
+    "DeviceError": "serving.runtime.session",
+    "GenzooError": "serving.errors",
+    "UsageError": "serving.errors",
 }
 __all__ = sorted(_HOMES)
 

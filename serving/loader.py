@@ -7,24 +7,24 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from serving.bundle import BundleError, Manifest, TextProcessing
-from serving.fixed import FixedSession
-from serving.integrity import open_manifest, read_listed
-from serving.scan import check_graph
-from serving.session import DeviceError, Session, cuda_expected
-from zoo.errors import UsageError, nearest
-from zoo.hub import Source, complete, find
+from serving.bundle.integrity import open_manifest, read_listed
+from serving.bundle.manifest import BundleError, Manifest, TextProcessing
+from serving.bundle.scan import check_graph
+from serving.errors import UsageError, nearest
+from serving.hub import Source, complete, find
+from serving.runtime.fixed import FixedSession
+from serving.runtime.session import DeviceError, Session, cuda_expected
 
 if TYPE_CHECKING:
-    from serving.gan import GAN
-    from serving.gpt import GPT
-    from serving.vae import VAE
-    from zoo.language.tokenizer import Tokenizer
+    from serving.families.gan import GAN
+    from serving.families.gpt import GPT
+    from serving.families.vae import VAE
+    from serving.text.tokenizer import Tokenizer
 
 _RUNTIMES = {
-    "vae": "serving.vae:VAE",
-    "gan": "serving.gan:GAN",
-    "transformer": "serving.gpt:GPT",
+    "vae": "serving.families.vae:VAE",
+    "gan": "serving.families.gan:GAN",
+    "transformer": "serving.families.gpt:GPT",
 }
 # What loses nothing, in the order of speed to be expected. On CUDA a static graph is replayed.
 _LOSSLESS = {
@@ -55,8 +55,8 @@ def load(
 
     What is not here of a catalogue's model is downloaded. Before ONNX Runtime is called, every file
     that will be used has been found to be a regular file of the size and sha256 that the manifest
-    lists, and each graph has passed `serving.scan.check_graph`. The manifest of a catalogue's model
-    is the one the catalogue pins.
+    lists, and each graph has passed `serving.bundle.scan.check_graph`. The manifest of a
+    catalogue's model is the one the catalogue pins.
 
     Args:
         name_or_dir: a name of `genzoo list`, or a bundle directory.
@@ -134,7 +134,7 @@ def _on_first_device(
 def _checked_tokenizer(directory: Path, manifest: Manifest) -> "Tokenizer | None":
     if not isinstance(manifest.processing, TextProcessing):
         return None
-    from serving.tokenizer import read_tokenizer
+    from serving.text.reading import read_tokenizer
 
     return read_tokenizer(directory, manifest)
 
@@ -170,7 +170,7 @@ def open_session(
     Args:
         manifest, variant, role: which graph it is.
         data: its bytes, checked.
-        device, threads, spinning: see `serving.session.Session`.
+        device, threads, spinning: see `serving.runtime.session.Session`.
     """
     described = manifest.variants[variant]
     file = described.graphs[role]

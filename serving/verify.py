@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from serving.bundle import MANIFEST_NAME, BundleError, Manifest, TextProcessing
-from serving.integrity import open_manifest, read_listed
+from serving.bundle.integrity import open_manifest, read_listed
+from serving.bundle.manifest import MANIFEST_NAME, BundleError, Manifest, TextProcessing
+from serving.errors import GenzooError, first_line
+from serving.hub import cache, find
 from serving.loader import checked_graphs, open_session
-from serving.tokenizer import read_tokenizer
-from zoo.errors import GenzooError, first_line
-from zoo.hub import cache, find
+from serving.text.reading import read_tokenizer
 
 SAVED_MODEL = "saved_model"
 VECTORS = "test_vectors.npz"

@@ -24,7 +24,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache of the test's own, no mirrors, and no waiting between attempts."""
-    from zoo.hub import http
+    from serving.hub import http
 
     for name in ("GENZOO_MIRROR", "GENZOO_OFFLINE"):
         monkeypatch.delenv(name, raising=False)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.bundle import read_manifest
+from serving.bundle.manifest import read_manifest
+from serving.catalogue import models
+from serving.hub import find
 from tests.bench.report import page
-from zoo.catalogue import models
-from zoo.hub import find
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

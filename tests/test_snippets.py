@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 import serving
-from zoo.catalogue import models
-from zoo.hub import find
+from serving.catalogue import models
+from serving.hub import find
 
 SNIPPETS = Path(__file__).parent.parent / "docs/snippets"
 PAINTERS = [name for name, entry in models().items() if entry.family in ("vae", "gan")]

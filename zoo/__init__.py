@@ -26,8 +26,8 @@ _HOMES = {
     "from_workdir": "zoo.training",
     "from_preset": "zoo.presets",
     "train": "zoo.training",
-    "GenzooError": "zoo.errors",
-    "UsageError": "zoo.errors",
+    "GenzooError": "serving.errors",
+    "UsageError": "serving.errors",
 }
 __all__ = sorted(_HOMES)
 

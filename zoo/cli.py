@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.errors import UsageError
+from serving.errors import UsageError
 from zoo.startup import load_tensorflow
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from zoo.errors import UsageError, nearest
+from serving.errors import UsageError, nearest
 
 
 class Config(BaseModel):

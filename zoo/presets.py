@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from zoo.errors import GenzooError, first_line
-from zoo.hub import Source, complete, find
+from serving.errors import GenzooError, first_line
+from serving.hub import Source, complete, find
 from zoo.recipe import Recipe
 
 MANIFEST, WEIGHTS, TOKENIZER = "bundle.json", "model.weights.h5", "tokenizer.json"

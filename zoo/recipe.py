@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 import tomli_w
 from pydantic import Field, model_validator
 
+from serving.errors import UsageError, nearest
+from serving.noise import SEED_LIMIT
 from zoo.config import Config
-from zoo.errors import UsageError, nearest
-from zoo.noise import SEED_LIMIT
 
 if TYPE_CHECKING:
     import keras
 
-    from zoo.training.task import Task
+    from zoo.task import Task
 
 # A new family is one line here. Its recipe says what its tables hold, and what a run needs of it.
 FAMILIES = {

@@ -17,8 +17,8 @@ from packageurl import PackageURL
 
 import zoo
 from export.release.models import Model
-from serving.bundle import MANIFEST_NAME, Manifest
-from zoo.catalogue import INDEX, Pin
+from serving.bundle.manifest import MANIFEST_NAME, Manifest
+from serving.catalogue import INDEX, Pin
 
 NAME = "bom.cdx.json"
 

@@ -15,9 +15,9 @@ import zoo
 from export.release import bill, onnx_hub
 from export.release.cards import to_html
 from export.release.models import CARD, Model
-from serving.bundle import TextProcessing
-from zoo.catalogue import INDEX
-from zoo.catalogue.costs import circumstances, in_words
+from serving.bundle.manifest import TextProcessing
+from serving.catalogue import INDEX
+from serving.catalogue.costs import circumstances, in_words
 
 PAGES = "pages"  # not in the bundles' folders, which hold what their manifests list and no more
 ICON = "icon.svg"

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from export.errors import ExportError
-from serving.bundle import MANIFEST_NAME, FileEntry, Manifest, sha256
-from serving.integrity import open_manifest, read_checked, read_listed
+from serving.bundle.integrity import open_manifest, read_checked, read_listed
+from serving.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, sha256
+from serving.catalogue import Entry
+from serving.hub import Source
 from serving.verify import verify
-from zoo.catalogue import Entry
-from zoo.hub import Source
 
 CARD = "README.md"
 

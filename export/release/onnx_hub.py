@@ -13,7 +13,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from export.release.models import Model
-from serving.bundle import Port, sha256
+from serving.bundle.manifest import Port, sha256
 from serving.verify import VECTORS
 
 NAME = "ONNX_HUB_MANIFEST.json"

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from export.bundling.staging import RELEASE, check_free, replacing_directory
 from export.release import bill, gallery, onnx_hub
 from export.release.models import Model, check, take
-from export.staging import RELEASE, check_free, replacing_directory
-from serving.bundle import read_manifest, sha256
-from zoo.catalogue import INDEX
-from zoo.catalogue.build import build, to_json
-from zoo.errors import UsageError
-from zoo.hub import Source, find
-from zoo.hub.signature import sign
+from serving.bundle.manifest import read_manifest, sha256
+from serving.catalogue import INDEX
+from serving.catalogue.build import build, to_json
+from serving.errors import UsageError
+from serving.hub import Source, find
+from serving.hub.signature import sign
 from zoo.startup import load_tensorflow
 from zoo.training.workdir import WorkDir
 
@@ -92,7 +92,7 @@ def _bundles(
             )
         names[name] = source
     if runs:
-        from export.exporter import export
+        from export.bundling.exporter import export
 
         exported = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="genzoo-")))
         for number, run in enumerate(runs):

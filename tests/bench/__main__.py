@@ -8,10 +8,10 @@ printed. Above 1.00 ours is faster.
 import argparse
 from functools import partial
 
+from serving.catalogue import models
 from tests.bench import report
-from tests.bench.image_peers import PEERS
 from tests.bench.images import LARGER, Case, measure, write
-from zoo.catalogue import models
+from tests.bench.peers.image_peers import PEERS
 
 
 def main(words: list[str] | None = None) -> None:

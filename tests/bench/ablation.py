@@ -12,7 +12,7 @@ from typing import Any
 
 import zoo
 from export.evaluation import evaluate
-from zoo.files import replacing
+from serving.files import replacing
 
 RECIPE = "gpt-shakespeare-nano"
 NANOGPT = {"train.optimizer": "adamw", "train.learning_rate": 1e-3}

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from serving.bundle import Manifest, read_manifest
-from tests.bench.peers import Peer, compete
+from serving.bundle.manifest import Manifest, read_manifest
+from serving.hub import find
+from tests.bench.peers.peer import Peer, compete
 from tests.bench.turns import ratios
 from tests.bench.worker import Work
-from zoo.hub import find
 
 BATCHES = (1, 64)
 # Latents of 100, as Radford et al. have them: dense to 7x7x128, doubled to 14x14x64 and 28x28x1.
@@ -110,7 +110,8 @@ def write(folder: Path, name: str) -> None:
 
     load_tensorflow()
     import zoo
-    from export import gan, saved_model, vae_graphs
+    from export.families import gan, vae_graphs
+    from export.proof import saved_model
 
     if name == LARGER:
         _write_larger(folder)
@@ -145,7 +146,7 @@ def _write_torch(model: Any, file: Path) -> None:
     try:
         import torch
 
-        from tests.bench import torch_gan, torch_vae
+        from tests.bench.peers import torch_gan, torch_vae
     except ImportError:
         return
     of_gan = model.config.family == "gan"

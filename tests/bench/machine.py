@@ -10,9 +10,9 @@ from importlib.metadata import packages_distributions, version
 
 import numpy as np
 
-from serving.huge_pages import huge_pages
+from serving.measure.hardware import PROCESSORS, processor
+from serving.runtime.huge_pages import huge_pages
 from tests.bench.turns import timed
-from zoo.hardware import PROCESSORS, processor
 
 # NumPy's products stay in the thread that asks for them, and ONNX Runtime does not call home.
 SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}

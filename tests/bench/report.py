@@ -13,10 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from export.staging import replacing_directory
+from export.bundling.staging import replacing_directory
 from tests.bench.machine import described, settle
-from tests.bench.peers import DEVICES, Peer
-from tests.bench.runtimes import EXPORT
+from tests.bench.peers.peer import DEVICES, Peer
+from tests.bench.peers.runtimes import EXPORT
 from tests.bench.worker import elsewhere
 
 Row = dict[str, Any]

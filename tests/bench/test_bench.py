@@ -9,7 +9,7 @@ import pytest
 
 from tests.bench import __main__ as images
 from tests.bench import machine, report, text
-from tests.bench.peers import Peer, compete, unlike
+from tests.bench.peers.peer import Peer, compete, unlike
 
 TINY = ["--layers=1", "--width=32", "--heads=2", "--vocabulary=128", "--context=16", "--tokens=8"]
 QUICK = ["--rounds", "1", "--threads", "1", "--no-compiled"]

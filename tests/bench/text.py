@@ -15,10 +15,10 @@ from dataclasses import astuple, fields, replace
 from functools import partial
 from pathlib import Path
 
+from serving.errors import GenzooError
 from tests.bench import report
-from tests.bench.text_peers import PEERS
+from tests.bench.peers.text_peers import PEERS
 from tests.bench.texts import LETTERS, SPECIAL, VARIANTS, Case, Shape, measure
-from zoo.errors import GenzooError
 
 
 def main(words: list[str] | None = None) -> None:
@@ -49,7 +49,7 @@ def _write(folder: Path, case: Case) -> None:
     from zoo.startup import load_tensorflow
 
     load_tensorflow()
-    from tests.bench import random_gpt
+    from tests.bench.steps import random_gpt
 
     case.weight_bytes_file.write_text(str(random_gpt.write(case)), encoding="utf-8")
 

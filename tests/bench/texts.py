@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.peers import Peer, compete
+from tests.bench.peers.peer import Peer, compete
 from tests.bench.turns import ratios
 from tests.bench.worker import Work
 

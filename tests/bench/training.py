@@ -67,7 +67,7 @@ def _models(
 ) -> Iterator[tuple[str, dict[tuple[str, str], Step], int]]:
     """Yield the name of each model, its steps by precision and name, and the items of a step."""
     try:
-        from tests.bench import dcgan_steps, gpt_steps
+        from tests.bench.steps import dcgan_steps, gpt_steps
     except ImportError:
         raise SystemExit("PyTorch is missing; pip install 'genzoo[bench]'") from None
     precisions = [arguments.precision] if arguments.precision else list(PRECISIONS)

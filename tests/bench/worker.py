@@ -11,8 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from zoo.errors import first_line
-from zoo.hardware import peak_memory
+from serving.errors import first_line
+from serving.measure.hardware import peak_memory
 
 # Idle threads of ONNX Runtime wait without sleep for some 30 ms, at the cost of whoever comes next.
 PAUSE = 0.1

@@ -5,7 +5,7 @@ import pytest
 
 import zoo
 from export import publish
-from tests.export.toys import SIZE
+from tests.export.graph.toys import SIZE
 from tests.serving import tiny_bundle, tiny_text_bundle
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from export import cli
-from serving.bundle import read_manifest
+from serving.bundle.manifest import read_manifest
 
 HEAVY = ("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "tensorflow_datasets")
 
@@ -112,6 +112,6 @@ def test_a_missing_module_of_an_extra_is_named_by_its_package(capsys, monkeypatc
     def run(application):
         raise ModuleNotFoundError("No module named 'tf2onnx.convert'", name="tf2onnx.convert")
 
-    monkeypatch.setattr(cli.serving.cli, "run", run)
+    monkeypatch.setattr(cli.serving.commands.app, "run", run)
     code, _, errors = genzoo(capsys, monkeypatch)
     assert (code, errors) == (1, "genzoo: this needs tf2onnx: pip install 'genzoo[export]'\n")

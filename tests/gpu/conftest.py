@@ -2,8 +2,8 @@ import pytest
 
 import export
 import zoo
-from serving import session
-from tests.zoo.test_gpt_training import recipe
+from serving.runtime import session
+from tests.zoo.transformer.test_gpt_training import recipe
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 import serving
-from serving.bundle import read_manifest
-from serving.listing import SUITABLE
+from serving.bundle.manifest import read_manifest
+from serving.catalogue import models
+from serving.commands.listing import SUITABLE
 from serving.loader import checked_graphs
-from serving.memory import SharedMemory
-from serving.session import CUDA, Session
+from serving.runtime.session import CUDA, Session
+from serving.runtime.shared_memory import SharedMemory
 from serving.verify import verify
-from zoo.catalogue import models
 
 pytestmark = pytest.mark.gpu
 PROMPTS, SEEDS = ["The ", "\n", "import numpy"], [7, 8, 9]

@@ -1,10 +1,10 @@
 import pytest
 
-import zoo.catalogue
-import zoo.hub
-from serving import cli
+import serving.catalogue
+import serving.hub
+from serving.catalogue.build import build
+from serving.commands import app as cli
 from tests.serving import tiny_bundle, tiny_text_bundle
-from zoo.catalogue.build import build
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +38,9 @@ def catalogued(tmp_path, monkeypatch):
     models = tmp_path / "models"
     directory = tiny_bundle.write_bundle(models / "tiny")
     index = build(models).models
-    monkeypatch.setattr(zoo.hub, "MODELS", models)
-    monkeypatch.setattr(zoo.hub, "models", lambda: index)
-    monkeypatch.setattr(zoo.catalogue, "models", lambda: index)
+    monkeypatch.setattr(serving.hub, "MODELS", models)
+    monkeypatch.setattr(serving.hub, "models", lambda: index)
+    monkeypatch.setattr(serving.catalogue, "models", lambda: index)
     return directory
 
 

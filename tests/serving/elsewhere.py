@@ -2,7 +2,7 @@
 
 import onnxruntime
 
-from serving.session import Session
+from serving.runtime.session import Session
 
 
 class Elsewhere(Session):

@@ -9,10 +9,11 @@ import onnx
 import pytest
 
 import serving
-from serving import loader, session
-from serving.bundle import BundleError
+from serving import loader
+from serving.bundle.manifest import BundleError
+from serving.errors import UsageError
+from serving.runtime import session
 from tests.serving import tiny_bundle
-from zoo.errors import UsageError
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_loads_a_name(catalogued):
 
 def test_importing_loads_nothing_heavy():
     code = (
-        "import sys, serving, zoo, serving.loader, serving.vae, serving.cli, serving.verify;"
+        "import sys, serving, zoo, serving.loader, serving.families.vae, serving.commands.app;"
         "print([m for m in ('tensorflow', 'keras', 'onnx', 'tf2onnx') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -136,10 +137,10 @@ def test_sizes_must_agree_with_the_graphs(own, no_runtime):
 
 def session_free_load(path):
     """Build the runtime on graphs that are never made."""
-    from serving.integrity import open_manifest
+    from serving.bundle.integrity import open_manifest
+    from serving.families.vae import VAE
+    from serving.hub import find
     from serving.loader import Loaded
-    from serving.vae import VAE
-    from zoo.hub import find
 
     return VAE(Loaded(open_manifest(find(path)), path, "fp32", {}))
 

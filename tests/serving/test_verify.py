@@ -7,9 +7,9 @@ import numpy as np
 import onnx
 import pytest
 
+from serving.catalogue import models
 from serving.verify import verify
 from tests.serving import tiny_bundle
-from zoo.catalogue import models
 
 
 def failures(directory):

@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.serving.text.toy_language import CORPUS, WIDTH, language_model
 from tests.serving.tiny_bundle import reseal
-from tests.zoo.toy_language import CORPUS, WIDTH, language_model
 from zoo.data import tokenizers
 
 OPSET, CONTEXT = 18, 16

@@ -7,10 +7,10 @@ import pytest
 
 import serving
 import zoo
+from serving.catalogue import models
+from serving.errors import GenzooError
+from serving.hub import MODELS
 from zoo import presets
-from zoo.catalogue import models
-from zoo.errors import GenzooError
-from zoo.hub import MODELS
 from zoo.transformer.writer import writer
 
 IMAGES = [name for name, entry in models().items() if entry.family != "transformer"]
@@ -39,7 +39,7 @@ def test_altered_weights_are_not_even_parsed(tmp_path, monkeypatch):
     shutil.copytree(MODELS / name, tmp_path / name)
     weights = tmp_path / name / presets.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
-    monkeypatch.setattr("zoo.hub.MODELS", tmp_path)
+    monkeypatch.setattr("serving.hub.MODELS", tmp_path)
     with pytest.raises(GenzooError, match="altered"):
         zoo.from_preset(name)
     weights.unlink()

@@ -5,8 +5,8 @@ import re
 import pytest
 
 import zoo
+from serving.errors import UsageError
 from zoo import recipe as recipes
-from zoo.errors import UsageError
 
 
 @pytest.mark.parametrize("name", recipes.names())

@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from serving.errors import UsageError
 from zoo.data import sources
-from zoo.errors import UsageError
 
 IN_ORDER = ("train", "validation", "test")  # how data sets cut one text into splits
 

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 from pydantic import Field
 
+from serving.errors import UsageError
 from zoo.config import Config
 from zoo.data import sources
-from zoo.errors import UsageError
 
 DECODE_BATCH = 1024
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from serving.errors import GenzooError, UsageError, first_line, nearest
 from zoo.data import store
-from zoo.errors import GenzooError, UsageError, first_line, nearest
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds

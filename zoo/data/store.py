@@ -15,8 +15,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import GenzooError, first_line
-from zoo.hub import cache
+from serving.errors import GenzooError, first_line
+from serving.hub import cache
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def roots(data_dir: str | None = None) -> list[Path]:
     """Return where data sets are looked for; the first that can be written receives new ones.
 
-    They are `data_dir`, or else `TFDS_DATA_DIR`; `tfds` in the cache (`zoo.hub.cache.home`); and
-    `~/tensorflow_datasets`.
+    They are `data_dir`, or else `TFDS_DATA_DIR`; `tfds` in the cache (`serving.hub.cache.home`);
+    and `~/tensorflow_datasets`.
     """
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR")
     places = [

@@ -13,9 +13,9 @@ import tensorflow as tf
 from pydantic import Field, model_validator
 from tokenizers import Tokenizer
 
+from serving.errors import UsageError
 from zoo.config import Config
 from zoo.data import corpus, tokenizers
-from zoo.errors import UsageError
 
 PARTS = ("train", "validation", "test")
 

@@ -16,8 +16,8 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from zoo.errors import UsageError
-from zoo.files import replacing
+from serving.errors import UsageError
+from serving.files import replacing
 
 FILE = "tokenizer.json"
 SPECIAL = ("<|pad|>", "<|bos|>", "<|eos|>")

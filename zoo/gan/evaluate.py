@@ -6,13 +6,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from serving.noise import SEED_LIMIT
 from zoo.config import Config
 from zoo.data.images import Images
-from zoo.evaluation.metric import Metric
-from zoo.evaluation.samples import Judged, consult, measure_samples
-from zoo.evaluation.transfer import transfer_accuracy
 from zoo.judge import ClassifierConfig, load_judge
-from zoo.noise import SEED_LIMIT
+from zoo.judge.samples import Judged, consult, measure_samples
+from zoo.judge.transfer import transfer_accuracy
+from zoo.metric import Metric
 
 Generate = Callable[..., np.ndarray]
 
@@ -60,7 +60,7 @@ def evaluate(generate: Generate, images: Images, settings: GANEvaluateConfig) ->
         settings: of the recipe.
 
     Returns:
-        The metrics of `zoo.evaluation.samples`; with `lesson` that of `zoo.evaluation.transfer`.
+        The metrics of `zoo.judge.samples`; with `lesson` that of `zoo.judge.transfer`.
     """
     judge, classes = load_judge(settings.judge), images.classes
     generated = consult(judge, *drawn(generate, settings.samples, classes, settings.seed))

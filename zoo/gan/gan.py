@@ -8,8 +8,10 @@ import numpy as np
 import tensorflow as tf
 from keras import KerasTensor, ops
 
-from zoo import noise
-from zoo.errors import UsageError
+from serving import noise
+from serving.content.pictures import to_uint8
+from serving.errors import UsageError
+from serving.families.walks import shares, spherical
 from zoo.gan import losses
 from zoo.gan.augmentation import UNIFORMS, augment
 from zoo.gan.config import GANConfig
@@ -18,10 +20,8 @@ from zoo.gan.dense import DenseGenerator, DenseTrunk
 from zoo.gan.discriminator import Discriminator
 from zoo.gan.normalization import settle
 from zoo.gan.residual import ResidualGenerator, ResidualTrunk
-from zoo.pictures import to_uint8
 from zoo.training import replicas
 from zoo.training.built import BuiltModel
-from zoo.walks import shares, spherical
 
 NETWORKS = {
     "dense": (DenseGenerator, DenseTrunk),

@@ -6,13 +6,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from zoo.evaluation import Metric
 from zoo.evaluation.distances import frechet_distance
 from zoo.evaluation.neighbours import coverage, diversity
 from zoo.gan.collapse import CollapseNotice
 from zoo.gan.evaluate import GANEvaluateConfig, drawn, evaluate
 from zoo.gan.gan import GAN
 from zoo.judge import load_judge
+from zoo.metric import Metric
 from zoo.training.image_task import ImageTask
 from zoo.training.optimizers import optimizer
 
@@ -20,7 +20,7 @@ SPREAD_IMAGES = 1000  # of which coverage and diversity are measured after each 
 
 
 class GANTask(ImageTask):
-    """The images of a recipe, and how a GAN learns from them; see `zoo.training.task.Task`."""
+    """The images of a recipe, and how a GAN learns from them; see `zoo.task.Task`."""
 
     def compile(self, model: GAN, total_steps: int) -> None:
         """Give the model its two optimizers; the generator's averages are what ships."""

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from zoo.errors import UsageError, first_line
+from serving.errors import UsageError, first_line
 from zoo.judge.classifier import Classifier
 
 BATCH = 500  # images that go through the network at once; bounds memory

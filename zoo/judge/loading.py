@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zoo.errors import UsageError, nearest
+from serving.errors import UsageError, nearest
 from zoo.judge.judge import Judge, KerasJudge
 from zoo.judge.pixels import Pixels
 from zoo.training.workdir import WorkDir

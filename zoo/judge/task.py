@@ -6,15 +6,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from zoo.evaluation import Metric
 from zoo.judge.classifier import Classifier
 from zoo.judge.config import ClassifierEvaluateConfig
 from zoo.judge.judge import in_batches
+from zoo.metric import Metric
 from zoo.training.image_task import ImageTask
 
 
 class ClassifierTask(ImageTask):
-    """The images of a recipe, and how a judge learns from them; see `zoo.training.task.Task`."""
+    """The images of a recipe, and how a judge learns from them; see `zoo.task.Task`."""
 
     def draw(self, shipped: keras.Model, path: Path, log: Callable[..., None]) -> None:
         """Write nothing: a judge makes no samples."""

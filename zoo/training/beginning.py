@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
+from serving.errors import UsageError
 from zoo import presets
-from zoo.errors import UsageError
 from zoo.recipe import Recipe
 from zoo.training.workdir import WorkDir
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from zoo.errors import UsageError
+from serving.errors import UsageError
 
 
 class BuiltModel(keras.Model):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from zoo import pictures
+from serving.content import pictures
 
 COLUMNS = 8
 

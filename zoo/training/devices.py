@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import tensorflow as tf
 
-from zoo.errors import UsageError
+from serving.errors import UsageError
 
 
 def strategy(devices: str = "auto") -> tf.distribute.Strategy:

@@ -7,18 +7,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo import pictures
+from serving.content import pictures
 from zoo.data.images import Images
 from zoo.recipe import Recipe
+from zoo.task import Task
 from zoo.training.contact_sheets import draw_sheet
 from zoo.training.optimizers import optimizer
-from zoo.training.task import Task
 
 VALIDATION_BATCH = 500
 
 
 class ImageTask(Task):
-    """The images of a recipe and one optimizer; the base of `zoo.training.task.Task`s.
+    """The images of a recipe and one optimizer; the base of `zoo.task.Task`s.
 
     Args:
         recipe: with `[data]` an `ImagesConfig`.

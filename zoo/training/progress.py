@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from zoo.errors import GenzooError
+from serving.errors import GenzooError
 from zoo.training.state import State
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from zoo.hardware import processor
+from serving.measure.hardware import processor
 
 PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
 

@@ -10,8 +10,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from zoo.errors import UsageError
+from serving.errors import UsageError
 from zoo.recipe import Recipe
+from zoo.task import Task
 from zoo.training import devices as device_requests
 from zoo.training.beginning import copy_weights
 from zoo.training.progress import FiniteLoss, Interruption, Progress, Stopped
@@ -19,7 +20,6 @@ from zoo.training.provenance import provenance
 from zoo.training.samples import Samples
 from zoo.training.shipping import Shipping
 from zoo.training.state import State
-from zoo.training.task import Task
 from zoo.training.workdir import WorkDir
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.training.task import Task
+from zoo.task import Task
 from zoo.training.workdir import WorkDir
 
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.files import replacing
+from serving.files import replacing
 from zoo.training.built import BuiltModel
 from zoo.training.workdir import WorkDir
 

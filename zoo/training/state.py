@@ -5,8 +5,8 @@ from zipfile import BadZipFile
 import keras
 import numpy as np
 
-from zoo.errors import GenzooError
-from zoo.files import replacing
+from serving.errors import GenzooError
+from serving.files import replacing
 from zoo.training.built import BuiltModel
 from zoo.training.shipping import Shipping
 from zoo.training.workdir import WorkDir

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import UsageError
-from zoo.files import replacing
+from serving.errors import UsageError
+from serving.files import replacing
 from zoo.recipe import Recipe
 
 

@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from serving.text.memory import Step
+from serving.text.scoring import score
 from zoo.config import Config
-from zoo.evaluation.metric import Metric
-from zoo.language.memory import Step
-from zoo.language.scoring import score
+from zoo.metric import Metric
 
 
 class TextEvaluateConfig(Config):

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from serving.errors import UsageError
+from serving.files import replacing
 from zoo.data import tokenizers
 from zoo.data.text import Text
-from zoo.errors import UsageError
-from zoo.evaluation import Metric
-from zoo.files import replacing
+from zoo.metric import Metric
+from zoo.task import Task
 from zoo.training.beginning import tokenizer_of
 from zoo.training.optimizers import optimizer
-from zoo.training.task import Task
 from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
 from zoo.transformer.gpt import GPT
 from zoo.transformer.writer import KerasStep, writer
@@ -26,7 +26,7 @@ SAMPLES, SAMPLE_TOKENS = 3, 200
 
 
 class GPTTask(Task):
-    """The text of a recipe, and how a GPT learns from it; see `zoo.training.task.Task`."""
+    """The text of a recipe, and how a GPT learns from it; see `zoo.task.Task`."""
 
     def __init__(self, recipe: "GPTRecipe"):
         self.recipe = recipe

@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from zoo.language.memory import Past
-from zoo.language.text import TextModel
-from zoo.language.tokenizer import Tokenizer
+from serving.text.memory import Past
+from serving.text.text import TextModel
+from serving.text.tokenizer import Tokenizer
 from zoo.transformer.gpt import GPT
 
 
@@ -33,7 +33,7 @@ def writer(model: GPT, tokenizer: bytes) -> TextModel:
 
 
 class KerasStep:
-    """A `zoo.GPT` as a `zoo.language.decoding.Step`, compiled."""
+    """A `zoo.GPT` as a `serving.text.decoding.Step`, compiled."""
 
     def __init__(self, model: GPT):
         self.model = model

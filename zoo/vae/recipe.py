@@ -5,9 +5,9 @@ from typing import Any, ClassVar, Self
 from pydantic import model_validator
 
 from zoo.data.images import ImagesConfig
-from zoo.evaluation.config import EvaluateConfig
 from zoo.recipe import Recipe
 from zoo.vae.config import VAEConfig
+from zoo.vae.evaluation.config import EvaluateConfig
 from zoo.vae.task import VAETask
 from zoo.vae.vae import VAE
 

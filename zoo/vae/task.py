@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from zoo.evaluation import EvaluateConfig, KerasLatentModel, Metric, evaluate
+from zoo.metric import Metric
 from zoo.training.image_task import ImageTask
+from zoo.vae.evaluation import EvaluateConfig, KerasLatentModel, evaluate
 from zoo.vae.vae import VAE
 
 
 class VAETask(ImageTask):
-    """The images of a recipe, and how a VAE learns from them; see `zoo.training.task.Task`."""
+    """The images of a recipe, and how a VAE learns from them; see `zoo.task.Task`."""
 
     def evaluate(self, model: VAE, settings: EvaluateConfig, figures: Path) -> list[Metric]:
-        """Measure the likelihood of the test images, and more; see `zoo.evaluation`."""
+        """Measure the likelihood of the test images, and more; see `zoo.vae.evaluation`."""
         images, labels = self.images.arrays("test")
         return evaluate(KerasLatentModel(model), images, labels, settings, figures_dir=figures)

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from zoo import noise
-from zoo.errors import UsageError
-from zoo.pictures import to_uint8
+from serving import noise
+from serving.content.pictures import to_uint8
+from serving.errors import UsageError
 from zoo.training import replicas
 from zoo.training.built import BuiltModel
 from zoo.vae import likelihoods, objectives

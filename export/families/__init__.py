@@ -1,0 +1,1 @@
+"""How models leave Keras: one family a file."""

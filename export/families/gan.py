@@ -1,0 +1,169 @@
+"""How a GAN is exported: its generator, its metric, what its card says."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from export.families.images import ImageFamily
+from export.families.ports import labels_port, port
+from export.proof.graphs import Arrays, GraphSpec
+from export.proof.parity import Runner
+from export.run import Run
+from serving import noise
+from serving.bundle.manifest import Port, Quality
+from serving.content import pictures
+from zoo.data.images import Images
+from zoo.evaluation.distances import frechet_distance
+from zoo.gan import GAN
+from zoo.gan.evaluate import GANEvaluateConfig, evaluate
+from zoo.judge import Judge, load_judge
+from zoo.metric import Metric
+from zoo.recipe import Recipe
+
+CALIBRATION_BATCHES, CALIBRATION_BATCH = 8, 64
+QUALITY_IMAGES = 2000
+
+
+class GANFamily(ImageFamily):
+    """A trained GAN as the exporter sees it; see `export.families.family.Family`."""
+
+    name = "gan"
+    tags = ("gan", "generative-adversarial-network", "image-generation")
+    metric = "fcd"
+
+    def __init__(self, run: Run):
+        super().__init__(run)
+        self.graphs = graphs(run.model)
+
+    def calibration(self, spec: GraphSpec) -> list[Arrays]:
+        """Latents as the model meets them."""
+        return [spec.sample(CALIBRATION_BATCH, seed) for seed in range(CALIBRATION_BATCHES)]
+
+    def quality(self, runners: Mapping[str, Runner]) -> Quality:
+        """Measure the Frechet distance to test images; of few, but from the same latents."""
+        spec = self.graphs[0]
+        batches = [spec.sample(CALIBRATION_BATCH, seed) for seed in range(self._batches)]
+        images = [pictures.to_uint8(runners[spec.role](batch)["image"]) for batch in batches]
+        features = self._judge.features(np.concatenate(images).astype(np.float32) / 255)
+        return Quality(
+            metric=self.metric,
+            value=frechet_distance(features, self._real_features),
+            change=0.0,
+            definition=f"Frechet distance of features of the judge {self._judge.name} "
+            f"({self._judge.sha256[:12]}) between generated and test images",
+            samples=len(features),
+        )
+
+    def tolerance(self, precision: str, reference: Quality) -> float:
+        """Return how far the Frechet distance may move: a fiftieth of it."""
+        return 0.02 * abs(reference.value)
+
+    @staticmethod
+    def evaluate(recipe: Recipe, served: Any, settings: GANEvaluateConfig) -> list[Metric]:
+        """Measure generated images against the test split."""
+        return evaluate(served.generate, recipe.task().images, settings)
+
+    @property
+    def limitations(self) -> list[str]:
+        """What the card warns of."""
+        return [
+            *super().limitations,
+            "Like every GAN it may draw some kinds of images more often than the data set has "
+            "them; coverage and recall say how far.",
+            "It has no encoder: an image cannot be turned into a latent.",
+        ]
+
+    @property
+    def snippet(self) -> str:
+        """Python that draws images with ONNX Runtime and NumPy alone."""
+        classes = self.config.classes
+        return _SNIPPET.format(
+            size=self.config.latent_dim,
+            labels=f', "labels": np.full(16, {classes - 1})' if classes else "",
+        )
+
+    @property
+    def _batches(self) -> int:
+        return -(-QUALITY_IMAGES // CALIBRATION_BATCH)
+
+    @cached_property
+    def _judge(self) -> Judge:
+        return load_judge(self.run.recipe.evaluate.judge)
+
+    @cached_property
+    def _real_features(self) -> np.ndarray:
+        images = Images(self.run.recipe.data, self.config.image_shape, self.config.classes)
+        return self._judge.features(images.arrays("test")[0][:QUALITY_IMAGES])
+
+
+def graphs(model: GAN) -> list[GraphSpec]:
+    """Describe what a GAN exports: its generator and, if conditional, one between its classes."""
+    return [_generator(model), *([_blender(model)] if model.config.classes else [])]
+
+
+def _generator(model: GAN) -> GraphSpec:
+    config = model.config
+
+    def call(z: Any, labels: Any = None) -> Mapping[str, Any]:
+        return {"image": model(z if labels is None else {"z": z, "labels": labels})}
+
+    def sample(count: int, seed: int) -> Arrays:
+        latents = {"z": noise.normal(count, config.latent_dim, seed)}
+        if not config.classes:
+            return latents
+        labels = np.random.RandomState(seed).randint(config.classes, size=count)
+        return latents | {"labels": labels.astype(np.int64)}
+
+    return GraphSpec(
+        role="generator",
+        signature="generate",
+        call=call,
+        inputs=(_latent(model), *labels_port(config.classes)),
+        outputs=(_image(model),),
+        sample=sample,
+        sensitivity=("z", "image"),
+    )
+
+
+def _blender(model: GAN) -> GraphSpec:
+    """Describe the generator that takes shares of classes, where `labels` name just one."""
+    config = model.config
+
+    def sample(count: int, seed: int) -> Arrays:
+        shares = np.random.RandomState(seed).dirichlet(np.ones(config.classes), count)
+        latents = noise.normal(count, config.latent_dim, seed)
+        return {"z": latents, "shares": shares.astype(np.float32)}
+
+    return GraphSpec(
+        role="blender",
+        signature="blend",
+        call=lambda z, shares: {"image": model.blend(z, shares)},
+        inputs=(
+            _latent(model),
+            port("shares", config.classes, meaning="how much of each class; a row sums to 1"),
+        ),
+        outputs=(_image(model),),
+        sample=sample,
+        sensitivity=("shares", "image"),
+    )
+
+
+def _latent(model: GAN) -> Port:
+    return port("z", model.config.latent_dim, meaning="latent, standard normal")
+
+
+def _image(model: GAN) -> Port:
+    return port("image", *model.config.image_shape, meaning="image in [0, 1]")
+
+
+_SNIPPET = """\
+import numpy as np
+import onnxruntime
+
+generator = onnxruntime.InferenceSession("generator.onnx")
+z = np.random.RandomState(7).standard_normal((16, {size})).astype("float32")
+image = generator.run(["image"], {{"z": z{labels}}})[0]
+pixels = np.rint(image.clip(0, 1) * 255).astype("uint8")  # (16, height, width, channels)
+"""

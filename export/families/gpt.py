@@ -1,0 +1,240 @@
+"""How a Transformer is exported: its graph, its tokenizer, its metric, what its card says."""
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from export.errors import ExportError
+from export.families.family import Family
+from export.families.gpt_graphs import feeds, fused, graphs, static
+from export.graph.fusion import fuse
+from export.proof.graphs import Arrays, GraphSpec
+from export.proof.parity import LIMIT, Runner
+from export.run import Run
+from serving.bundle.integrity import read_listed
+from serving.bundle.manifest import Quality, TextProcessing
+from serving.families.gpt import GraphStep
+from serving.runtime.fixed import enlarged
+from serving.text.text import TextModel
+from zoo.data import tokenizers
+from zoo.data.text import Text
+from zoo.metric import Metric
+from zoo.recipe import Recipe
+from zoo.transformer.config import GPTConfig
+from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
+from zoo.transformer.writer import writer
+
+SAMPLES, SAMPLE_TOKENS, TEMPERATURE = 4, 200, 0.8
+CALIBRATION_WINDOWS = 32
+QUALITY_TOKENS = 4000
+PROOF_STEPS = 200
+
+
+class GPTFamily(Family):
+    """A trained Transformer as the exporter sees it; see `export.families.family.Family`."""
+
+    name = "transformer"
+    task = "text generation"
+    pipeline_tag = "text-generation"
+    tags = ("gpt", "transformer", "text-generation", "onnxruntime-genai")
+    metric = "nats_per_character"
+    unit = "tokens"
+
+    def __init__(self, run: Run):
+        self.run = run
+        self.config = run.model.config
+        self.graphs = graphs(run.model)
+        self.tokenizer = _tokenizer(run)
+        self.processing = TextProcessing(
+            vocabulary_size=self.config.vocabulary_size, context=self.config.context
+        )
+
+    def samples(self, generator: Any) -> list[str]:
+        """Write a few texts, of seeds 0 and up."""
+        if not isinstance(generator, TextModel):
+            generator = writer(generator, self.tokenizer)
+        return generator.generate(
+            [generator.tokenizer.beginning] * SAMPLES,
+            max_new_tokens=SAMPLE_TOKENS,
+            temperature=TEMPERATURE,
+            seed=list(range(SAMPLES)),
+        )
+
+    def calibration(self, spec: GraphSpec) -> list[Arrays]:
+        """Windows of the validation part, read at once and written on from their middle."""
+        tokens, length = self._text.tokens("validation"), self.config.context
+        starts = range(0, max(1, len(tokens) - length), max(1, len(tokens) // CALIBRATION_WINDOWS))
+        windows = [tokens[start : start + length] for start in starts]
+        ids = np.stack([window for window in windows if len(window) == len(windows[0])])
+        halves = np.array_split(ids, 8)
+        model, middle = self.run.model, ids.shape[1] // 2
+        read = [feeds(model, rows, past) for rows in halves if len(rows) for past in (0, middle)]
+        return [enlarged(inputs, self.graphs[0].interface, spec.sizes) for inputs in read]
+
+    def quality(self, runners: Mapping[str, Runner]) -> Quality:
+        """Measure the surprise at the beginning of the held-out text, the same for all variants."""
+        tokens = self._text.tokens("test")
+        few = tokens[:QUALITY_TOKENS]
+        step, context = graph_step(self.graphs[0], runners), self.config.context
+        settings = TextEvaluateConfig(stride=self.run.recipe.evaluate.stride)
+        ratio = self._text.characters["test"] / len(tokens)
+        nats = next(evaluate(step, few, ratio, context, settings))
+        return Quality(
+            metric=nats.name,
+            value=nats.value,
+            change=0.0,
+            definition=f"{nats.definition}, in {nats.unit}",
+            samples=nats.samples,
+        )
+
+    @staticmethod
+    def evaluate(recipe: Recipe, served: Any, settings: TextEvaluateConfig) -> list[Metric]:
+        """Measure the surprise at the held-out text, in the tokens of the bundle."""
+        data = read_listed(served.directory, served.manifest, served.manifest.processing.tokenizer)
+        text = _text(recipe, data)
+        tokens = text.tokens("test")
+        ratio = text.characters["test"] / len(tokens)
+        return list(evaluate(served.step, tokens, ratio, recipe.model.context, settings))
+
+    def tolerance(self, precision: str, reference: Quality) -> float:
+        """Return how many nats per character a variant may lose."""
+        return 0.03 if precision == "int4" else 0.01
+
+    def fuse(self, spec: GraphSpec, model: onnx.ModelProto) -> tuple[GraphSpec, onnx.ModelProto]:
+        """Return the graph with one operator for each attention layer."""
+        return fused(spec, self.run.model), fuse(model, self.config)
+
+    def fix(self, spec: GraphSpec) -> GraphSpec:
+        """Return the graph whose cache has room for a whole window."""
+        return static(spec, self.run.model)
+
+    def prove(self, runners: Mapping[str, Runner]) -> None:
+        """Prove that writing on token by token gives the logits of reading all at once."""
+        step = graph_step(self.graphs[0], runners)
+        length = min(PROOF_STEPS, self.config.context)
+        ids = np.random.RandomState(0).randint(0, self.config.vocabulary_size, (1, length))
+        mask, places = np.ones_like(ids), np.arange(length)[None]
+        expected, _ = step(ids, mask, places, None)
+        past, worst = None, 0.0
+        for at in range(length):
+            now = slice(at, at + 1)
+            logits, past = step(ids[:, now], mask[:, : at + 1], places[:, now], past)
+            worst = max(worst, float(np.abs(logits[:, 0] - expected[:, at]).max()))
+        allowed = LIMIT * max(1.0, float(np.abs(expected).max()))
+        if not worst <= allowed:  # true for NaN as well
+            raise ExportError(
+                f"model: {length} tokens one by one differ from all at once by {worst:.2g}; "
+                f"at most {allowed:.2g} is allowed"
+            )
+
+    def write_files(self, directory: Path) -> None:
+        """Write the tokenizer, and the settings that ONNX Runtime GenAI reads."""
+        tokenizers.save(tokenizers.parse(self.tokenizer), directory, self.config.context)
+        (directory / tokenizers.FILE).write_bytes(self.tokenizer)
+        text = json.dumps(genai_config(self.config), indent=2) + "\n"
+        (directory / "genai_config.json").write_text(text, encoding="utf-8")
+
+    @property
+    def limitations(self) -> list[str]:
+        """What the card warns of."""
+        seen = self.config.context
+        return [
+            "Writes text that looks like its training text, and nothing else: it knows no facts, "
+            "follows no instructions, and may repeat its training text word for word.",
+            f"Sees {seen} tokens at once; what lies further back does not count.",
+        ]
+
+    @property
+    def snippet(self) -> str:
+        """Python that writes on with ONNX Runtime GenAI alone."""
+        return _SNIPPET
+
+    @cached_property
+    def _text(self) -> Text:
+        return _text(self.run.recipe, self.tokenizer)
+
+
+_SNIPPET = """\
+import onnxruntime_genai
+
+model = onnxruntime_genai.Model(".")
+tokenizer = onnxruntime_genai.Tokenizer(model)
+settings = onnxruntime_genai.GeneratorParams(model)
+settings.set_search_options(max_length=64, do_sample=True, temperature=0.8, top_k=40)
+generator = onnxruntime_genai.Generator(model, settings)
+generator.append_tokens(tokenizer.encode("The "))
+while not generator.is_done():
+    generator.generate_next_token()
+print(tokenizer.decode(generator.get_sequence(0)))
+"""
+
+
+def graph_step(spec: GraphSpec, runners: Mapping[str, Runner]) -> GraphStep:
+    """Return an exported graph as what decodes and scores text."""
+
+    def run(names: list[str], inputs: Arrays) -> list[np.ndarray]:
+        outputs = runners[spec.role](inputs)
+        return [outputs[name] for name in names]
+
+    return GraphStep(spec.interface, run)
+
+
+def genai_config(config: GPTConfig) -> dict[str, Any]:
+    """Return what ONNX Runtime GenAI is told of a model, as the content of `genai_config.json`.
+
+    `decoder` is its name for any graph with these inputs and outputs, whatever is inside.
+    """
+    cache = ("past_key_values.%d.key", "past_key_values.%d.value")
+    present = ("present.%d.key", "present.%d.value")
+    return {
+        "model": {
+            "type": "decoder",
+            "vocab_size": config.vocabulary_size,
+            "context_length": config.context,
+            "pad_token_id": tokenizers.PAD,
+            "bos_token_id": tokenizers.BOS,
+            "eos_token_id": tokenizers.EOS,
+            "decoder": {
+                "filename": "model.onnx",
+                "session_options": {"provider_options": []},
+                "hidden_size": config.width,
+                "head_size": config.head_size,
+                "num_attention_heads": config.heads,
+                "num_key_value_heads": config.key_value_heads,
+                "num_hidden_layers": config.layers,
+                "inputs": {
+                    "input_ids": "input_ids",
+                    "attention_mask": "attention_mask",
+                    "position_ids": "position_ids",
+                    "past_key_names": cache[0],
+                    "past_value_names": cache[1],
+                },
+                "outputs": {
+                    "logits": "logits",
+                    "present_key_names": present[0],
+                    "present_value_names": present[1],
+                },
+            },
+        },
+        # The graph returns a longer cache each time: it cannot be written into the one it is given.
+        "search": {"max_length": config.context, "past_present_share_buffer": False},
+    }
+
+
+def _tokenizer(run: Run) -> bytes:
+    path = run.directory.tokenizer
+    if not path.is_file():
+        raise ExportError(f"{path} is missing; train with --resume first")
+    tokenizers.parse(path.read_bytes(), path)
+    return path.read_bytes()
+
+
+def _text(recipe: Recipe, tokenizer: bytes) -> Text:
+    """Read a recipe's text in the tokens of a tokenizer that was made before."""
+    model = recipe.model
+    return Text(recipe.data, model.context, model.vocabulary_size, tokenizers.parse(tokenizer))

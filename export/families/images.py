@@ -1,0 +1,46 @@
+"""What all families of image models have in common when they are exported."""
+
+from typing import Any
+
+import numpy as np
+
+from export.families.family import Family
+from export.run import Run
+from serving.bundle.manifest import Processing
+
+ROWS = 8  # of samples
+
+
+class ImageFamily(Family):
+    """A trained model of images as the exporter sees it; see `export.families.family.Family`.
+
+    Args:
+        run: whose model has `image_shape`, `latent_dim` and `classes` in its configuration.
+    """
+
+    task = "image generation"
+    pipeline_tag = "unconditional-image-generation"
+
+    def __init__(self, run: Run):
+        self.run = run
+        self.config = run.model.config
+        self.processing = Processing(
+            image_shape=list(self.config.image_shape),
+            latent_dim=self.config.latent_dim,
+            classes=self.config.classes,
+        )
+
+    def samples(self, generator: Any) -> np.ndarray:
+        """Draw rows of samples of seed 0, one column for each class of a conditional model."""
+        columns = self.config.classes or ROWS
+        labels = np.tile(np.arange(columns), ROWS) if self.config.classes else None
+        return generator.generate(ROWS * columns, labels=labels, seed=0)
+
+    @property
+    def limitations(self) -> list[str]:
+        """What the card warns of."""
+        height, width, channels = self.config.image_shape
+        colour = "grey" if channels == 1 else "colour"
+        return [
+            f"Draws {height}x{width} {colour} images like those of its data set, and nothing else."
+        ]

@@ -1,0 +1,1 @@
+"""The converter, and every rewrite of a graph."""

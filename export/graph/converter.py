@@ -1,0 +1,112 @@
+"""Keras to ONNX. The only module that knows tf2onnx, which is lightly maintained."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import tf2onnx
+from onnxscript import ir
+from onnxscript.optimizer import optimize
+from onnxscript.rewriter import rewrite
+from onnxscript.rewriter.rules.common import matmul_add_to_gemm_rule
+
+from export.errors import ExportError
+from export.graph.folding import fold
+from export.graph.layout import channels_first
+from export.graph.repeats import merge_resizes, resize_repeated
+from export.graph.stacked import merge_stacked
+from export.graph.tidy import tidy_layers
+from export.proof.graphs import GraphSpec
+from export.quiet import quiet
+from serving.errors import first_line
+
+OPSET = 18
+PRODUCER = "genzoo"
+
+
+def convert(spec: GraphSpec, opset: int = OPSET) -> onnx.ModelProto:
+    """Convert one graph of a Keras model.
+
+    Inputs, outputs and dynamic axes carry the names of the specification, in its order. The result
+    is tidied, but not trusted: `linter.lint` and `parity.prove` follow.
+
+    Raises:
+        ExportError: tf2onnx gave up. (It does not on operators it cannot convert: the linter does.)
+    """
+    function = spec.function()
+    with quiet():
+        try:
+            model, _ = tf2onnx.convert.from_function(
+                function,
+                input_signature=function.input_signature,
+                opset=opset,
+                custom_op_handlers={"Erfc": (_erfc, [])},
+            )
+        except Exception as error:  # tf2onnx raises whatever its parts raise
+            reason = first_line(error)
+            raise ExportError(f"{spec.role}: tf2onnx cannot convert it: {reason}") from error
+        _declare(model, spec)
+        return simplify(model)
+
+
+def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Fold constants and drop what tf2onnx leaves behind; the arithmetic stays as it is.
+
+    With shapes inferred from the named axes, every chain `Shape -> Cast -> Slice -> Concat ->
+    Reshape` that carries the batch size becomes one Reshape to a constant.
+    """
+    graph = tidy_layers(ir.serde.deserialize_model(model))
+    infer_shapes(graph)
+    graph = optimize(rewrite(graph))
+    graph = rewrite(graph, [matmul_add_to_gemm_rule])  # a dense layer is one operator
+    resize_repeated(graph)
+    infer_shapes(graph)
+    graph = channels_first(graph)
+    merge_resizes(graph)
+    fold(graph)
+    infer_shapes(graph)
+    merge_stacked(graph)
+    ir.passes.common.CommonSubexpressionEliminationPass()(graph)
+    ir.passes.common.ClearMetadataAndDocStringPass()(graph)
+    ir.passes.common.RemoveUnusedOpsetsPass()(graph)
+    tidy = ir.serde.serialize_model(graph)
+    del tidy.graph.value_info[:]  # shapes that any reader can infer
+    return tidy
+
+
+def infer_shapes(graph: ir.Model) -> None:
+    """Infer the shape of each value, in place, as far as it follows."""
+    ir.passes.common.ShapeInferencePass(check_type=False, strict_mode=False)(graph)
+
+
+def _declare(model: onnx.ModelProto, spec: GraphSpec) -> None:
+    """Name the graph and its dynamic axes, and put the outputs in the declared order."""
+    graph = model.graph
+    graph.name, model.producer_name, model.producer_version = spec.role, PRODUCER, ""
+    ports = {port.name: port for port in (*spec.inputs, *spec.outputs)}
+    order = list(ports)
+    outputs = sorted(graph.output, key=lambda value: order.index(value.name))
+    del graph.output[:], graph.value_info[:]
+    graph.output.extend(outputs)
+    for value in [*graph.input, *graph.output]:
+        axes = value.type.tensor_type.shape.dim
+        for axis, declared in zip(axes, ports[value.name].axes, strict=False):  # lint compares
+            if isinstance(declared, str) and not axis.dim_value:
+                axis.dim_param = declared
+
+
+def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
+    """Write erfc(x) as 1 - erf(x): TensorFlow traces the exact GELU to Erfc, which ONNX lacks."""
+    source, target = node.input[0], node.output[0]
+    shape, dtype = graph.get_shape(target), graph.get_dtype(target)
+    graph.remove_node(node.name)
+    one = graph.make_const(tf2onnx.utils.make_name(f"{name}_one"), np.ones((), np.float32))
+    erf = graph.make_node("Erf", [source], shapes=[shape], dtypes=[dtype])
+    graph.make_node(
+        "Sub",
+        [one.output[0], erf.output[0]],
+        outputs=[target],
+        name=name,
+        shapes=[shape],
+        dtypes=[dtype],
+    )

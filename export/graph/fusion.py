@@ -1,0 +1,213 @@
+"""A Transformer in ONNX Runtime's own operators: the same weights and names in far fewer nodes.
+
+The converted graph keeps the path of the Keras layer that each node comes from, so whole layers are
+found by their scope: what lies between the matrices `attention/project` and `attention/merge` is
+one `GroupQueryAttention`, which turns queries and keys, writes into the cache in place, and
+attends. Each sum with the residual stream is one operator with the normalisation that reads it.
+That they do what the layers did is not argued here but proved by parity afterwards.
+
+Such a graph runs on ONNX Runtime alone. Rows are padded on the right, and the cache may have room
+for more than was read, in which case the graph fills it in place.
+"""
+
+import re
+
+import numpy as np
+import onnx
+from onnxscript import ir
+from onnxscript.rewriter import rewrite
+from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
+
+from export.errors import ExportError
+from export.families.gpt_graphs import cache_names
+from zoo.transformer.block import EPSILON
+from zoo.transformer.config import GPTConfig
+from zoo.transformer.rotary import Rotary
+
+DOMAIN = "com.microsoft"
+HEAD_MULTIPLE = 16
+_MATRIX = re.compile(r"block_(\d+)_?\d*/attention_?\d*/(project|merge)_?\d*/Tensordot")
+
+
+def fuse(model: onnx.ModelProto, config: GPTConfig) -> onnx.ModelProto:
+    """Return a converted Transformer with one operator for each attention layer.
+
+    Args:
+        model: of `export.graph.converter.convert`; it is not changed.
+        config: of the Transformer.
+
+    Raises:
+        ExportError: the operator does not take such heads, or a layer is not where it should be.
+    """
+    if config.head_size % HEAD_MULTIPLE:
+        raise ExportError(
+            f"model: heads are {config.head_size} wide, and ONNX Runtime's attention takes "
+            f"multiples of {HEAD_MULTIPLE}"
+        )
+    fused = ir.serde.deserialize_model(model)
+    fused.opset_imports[DOMAIN] = 1
+    layers = _attention_matrices(fused.graph, config.layers)
+    lengths = _lengths(fused.graph)
+    tables = _rotary_tables(fused.graph, config)
+    for layer, (project, merge) in enumerate(layers):
+        _fuse_attention(fused.graph, layer, project, merge, [*lengths, *tables], config)
+    ir.passes.common.RemoveUnusedNodesPass()(fused)
+    fused = rewrite(fused, RESIDUAL_NORMALISATIONS)
+    _drop_unread_outputs(fused.graph)
+    proto = ir.serde.serialize_model(fused)
+    del proto.graph.value_info[:]  # shapes that any reader can infer
+    return proto
+
+
+def _fuse_attention(
+    graph: ir.Graph,
+    layer: int,
+    project: ir.Value,
+    merge: ir.Node,
+    shared: list[ir.Value],
+    config: GPTConfig,
+) -> None:
+    """Put one operator between what projects to queries, keys and values and what merges heads."""
+    ports = {value.name: value for value in (*graph.inputs, *graph.outputs)}
+    (past,) = cache_names("past_key_values", layer + 1)[layer:]
+    (present,) = cache_names("present", layer + 1)[layer:]
+    attention = ir.node(
+        "GroupQueryAttention",
+        # Queries, keys and values come packed in the first input.
+        [project, None, None, *(ports[name] for name in past), *shared],
+        {
+            "num_heads": config.heads,
+            "kv_num_heads": config.key_value_heads,
+            "do_rotary": int(config.positions == "rotary"),
+            "rotary_interleaved": 0,
+        },
+        domain=DOMAIN,
+        num_outputs=3,
+        name=f"block_{layer}/attention",
+    )
+    graph.insert_before(merge, attention)
+    merge.replace_input_with(0, attention.outputs[0])
+    for name, value in zip(present, attention.outputs[1:], strict=True):
+        before = ports[name]
+        graph.outputs[graph.outputs.index(before)] = value
+        value.shape, value.type, before.name, value.name = before.shape, before.type, None, name
+
+
+def _drop_unread_outputs(graph: ir.Graph) -> None:
+    """Take the names off results that nothing reads, such as means, so that none are computed."""
+    for node in graph:
+        for value in node.outputs[1:]:
+            if node.domain == DOMAIN and not value.uses() and value not in graph.outputs:
+                value.name = ""
+
+
+def _attention_matrices(graph: ir.Graph, layers: int) -> list[tuple[ir.Value, ir.Node]]:
+    """Return what each layer projects its input to, and the product that merges its heads."""
+    found: dict[tuple[int, str], ir.Node] = {}
+    for node in graph:
+        match = _MATRIX.search(node.name or "")
+        if node.op_type == "MatMul" and match:
+            found[int(match[1]), match[2]] = node
+    missing = {(layer, part) for layer in range(layers) for part in ("project", "merge")} - set(
+        found
+    )
+    if missing:
+        layer, part = min(missing)
+        raise ExportError(f"model: layer {layer} has no matrix '{part}' that can be found")
+    return [(_with_bias(found[layer, "project"]), found[layer, "merge"]) for layer in range(layers)]
+
+
+def _with_bias(product: ir.Node) -> ir.Value:
+    """Return the product, or its sum with a bias where there is one."""
+    (result,) = product.outputs
+    consumers = list(result.consumers())
+    if len(consumers) == 1 and consumers[0].op_type == "Add":
+        return consumers[0].outputs[0]
+    return result
+
+
+def _lengths(graph: ir.Graph) -> list[ir.Value]:
+    """Compute, from the mask, the number of each row's tokens less one, and of all columns."""
+    mask = next(value for value in graph.inputs if value.name == "attention_mask")
+    one, columns = (
+        _constant(graph, "one", np.int32(1)),
+        _constant(graph, "columns", np.array([1], np.int64)),
+    )
+    counted = ir.node("Cast", [mask], {"to": ir.DataType.INT32})
+    sums = ir.node("ReduceSum", [counted.outputs[0], columns], {"keepdims": 0})
+    last = ir.node("Sub", [sums.outputs[0], one])
+    shape = ir.node("Shape", [mask], {"start": 1, "end": 2})
+    width = ir.node("Cast", [shape.outputs[0]], {"to": ir.DataType.INT32})
+    graph.insert_before(graph[0], [counted, sums, last, shape, width])
+    return [last.outputs[0], width.outputs[0]]
+
+
+def _rotary_tables(graph: ir.Graph, config: GPTConfig) -> list[ir.Value]:
+    if config.positions != "rotary":
+        return []
+    rotary = Rotary(config.context, config.head_size, config.rotary_base)
+    return [
+        _constant(graph, f"rotary_{name}", table)
+        for name, table in (("cosine", rotary.cosine), ("sine", rotary.sine))
+    ]
+
+
+def _constant(graph: ir.Graph, name: str, value: np.ndarray) -> ir.Value:
+    tensor = ir.tensor(np.asarray(value), name=name)
+    made = ir.Value(
+        name=name, const_value=tensor, shape=tensor.shape, type=ir.TensorType(tensor.dtype)
+    )
+    graph.register_initializer(made)
+    return made
+
+
+# --- a sum and the normalisation that reads it ---
+
+
+def _rms(op, x, y, two, axes, epsilon, scale):
+    total = op.Add(x, y)
+    mean = op.ReduceMean(op.Pow(total, two), axes, _allow_other_attributes=True)
+    return total, op.Mul(op.Div(total, op.Sqrt(op.Add(mean, epsilon))), scale)
+
+
+def _skip_rms(op, x, y, two, axes, epsilon, scale):
+    normalised, _, _, total = op.SkipSimplifiedLayerNormalization(
+        x, y, scale, epsilon=_number(epsilon), _domain=DOMAIN, _outputs=4
+    )
+    return total, normalised
+
+
+def _layer(op, x, y, scale):
+    total = op.Add(x, y)
+    return total, op.LayerNormalization(total, scale, axis=-1, _allow_other_attributes=True)
+
+
+def _layer_shifted(op, x, y, scale, shift):
+    total = op.Add(x, y)
+    return total, op.LayerNormalization(total, scale, shift, axis=-1, _allow_other_attributes=True)
+
+
+def _skip_layer(op, x, y, scale, shift=None):
+    normalised, _, _, total = op.SkipLayerNormalization(
+        x,
+        y,
+        scale,
+        *([] if shift is None else [shift]),
+        epsilon=EPSILON,
+        _domain=DOMAIN,
+        _outputs=4,
+    )
+    return total, normalised
+
+
+def _number(value: ir.Value) -> float:
+    return float(value.const_value.numpy())
+
+
+RESIDUAL_NORMALISATIONS = RewriteRuleSet(
+    [
+        RewriteRule(_rms, _skip_rms),
+        RewriteRule(_layer, _skip_layer),
+        RewriteRule(_layer_shifted, _skip_layer),
+    ]
+)

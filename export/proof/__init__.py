@@ -1,0 +1,1 @@
+"""What a graph promises, and the proof that an export keeps it."""

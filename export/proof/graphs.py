@@ -1,0 +1,87 @@
+"""What the exporter knows of a graph: a function of a model, with its inputs and outputs named.
+
+Converter, linter, parity, SavedModel and bundle all read the same `GraphSpec`, so a family says
+once what its graphs are (`vae_graphs.py`) and gets the rest.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from serving.bundle.manifest import Interface, Port
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """One graph of a model.
+
+    Attributes:
+        role: what it is in the bundle; `decoder` is written to `decoder.onnx`.
+        signature: what it is called in the SavedModel.
+        call: takes the inputs by name, returns the outputs by name; traceable by `tf.function`.
+        inputs: their first axis is `batch`; axes with a name are dynamic, the others are fixed.
+        outputs: in the order in which the ONNX graph returns them.
+        sample: `(count, seed)` -> inputs as the model meets them in use.
+        sensitivity: `(input, output)`: changing the one must change the other, in every row.
+        trials: `()` -> what an export is compared with Keras on, each with the words that an error
+            says it in; samples of several batch sizes and seeds unless given.
+        meaningful: inputs -> by output, 1 for what is compared and 0 for what means nothing, as
+            results for padding; outputs that it does not name are compared whole.
+        flavour: see `serving.bundle.manifest.Variant`. `fused` may hold ONNX Runtime's own
+            operators, those that `serving.bundle.scan` allows; `static` must hold nothing that asks
+            for a size.
+        sizes: of the portable graph's axes that this one fixes.
+    """
+
+    role: str
+    signature: str
+    call: Callable[..., Mapping[str, Any]]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    sample: Callable[[int, int], Arrays]
+    sensitivity: tuple[str, str] | None = None
+    trials: Callable[[], Iterable[tuple[str, Arrays]]] | None = None
+    meaningful: Callable[[Arrays], Arrays] = lambda inputs: {}
+    flavour: str = "portable"
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def interface(self) -> Interface:
+        """The graph's inputs and outputs as the manifest lists them."""
+        return Interface(inputs=list(self.inputs), outputs=list(self.outputs))
+
+    def count(self, inputs: Arrays) -> int:
+        """Number of items in a batch: of images, or for text of tokens."""
+        first = self.inputs[0]
+        dynamic = sum(isinstance(axis, str) for axis in first.axes)
+        return math.prod(inputs[first.name].shape[:dynamic])
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """Run the Keras model itself: the truth every export is compared with."""
+        return {name: np.asarray(value) for name, value in self.call(**inputs).items()}
+
+    def function(self) -> Any:
+        """Return the `tf.function` whose signature carries the input and output names."""
+        import tensorflow as tf
+
+        names = [port.name for port in self.inputs]
+        signature = [
+            tf.TensorSpec(
+                [None if isinstance(axis, str) else axis for axis in port.axes],
+                port.dtype,
+                name=port.name,
+            )
+            for port in self.inputs
+        ]
+
+        @tf.function(input_signature=signature, autograph=False)
+        def function(*tensors: Any) -> dict[str, Any]:
+            outputs = self.call(**dict(zip(names, tensors, strict=True)))
+            return {port.name: tf.identity(outputs[port.name]) for port in self.outputs}
+
+        return function

@@ -1,0 +1,128 @@
+"""The proof of an export: the same inputs give the same outputs, and the noise matters."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from export.errors import ExportError
+from export.proof.graphs import Arrays, GraphSpec
+from serving.errors import first_line
+from serving.runtime.session import Session
+
+BATCHES = (1, 3, 64, 257)
+SEEDS = (0, 1)
+LIMIT = 1e-4
+
+Runner = Callable[[Arrays], Arrays]
+
+
+def runner(model: onnx.ModelProto | Path) -> Runner:
+    """Return a function that runs an ONNX graph on ONNX Runtime's CPU provider.
+
+    Raises:
+        ExportError: ONNX Runtime does not load the graph.
+    """
+    source = str(model) if isinstance(model, Path) else model.SerializeToString()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no base but Exception
+        raise ExportError(f"ONNX Runtime does not load the graph: {first_line(error)}") from error
+    names = [output.name for output in session.get_outputs()]
+    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def session_runners(served: Any) -> dict[str, Runner]:
+    """Return what runs each graph of a model that `serving.load` has loaded, by role."""
+
+    def runner(role: str, session: Session) -> Runner:
+        names = [port.name for port in served.manifest.interface[role].outputs]
+        return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+    return {role: runner(role, session) for role, session in served.sessions.items()}
+
+
+def prove(run: Runner, spec: GraphSpec, *, limit: float = LIMIT) -> float:
+    """Compare an export with its Keras model over its trials.
+
+    Args:
+        run: the export.
+        spec: the graph and its Keras model.
+        limit: the largest absolute error allowed in an output within [-1, 1]. An output that
+            reaches further (logits, log variances) is allowed as much more as its largest value:
+            float32 holds seven digits, not seven decimals.
+
+    Returns:
+        The largest absolute error in any output.
+
+    Raises:
+        ExportError: an output is missing, has another shape, is not finite, or differs too much.
+    """
+    worst = 0.0
+    for trial, inputs in (spec.trials or partial(_samples, spec))():
+        expected, actual = spec.run(inputs), run(inputs)
+        meaningful = spec.meaningful(inputs)
+        for port in spec.outputs:
+            where = f"{spec.role}: output {port.name!r} at {trial}"
+            counted = meaningful.get(port.name, np.ones(1))
+            error = _error(expected[port.name], actual.get(port.name), counted, where)
+            allowed = limit * max(1.0, float(np.abs(expected[port.name]).max()))
+            if not (error <= allowed and np.isfinite(error)):
+                raise ExportError(
+                    f"{where} differs from Keras by {error:.2g}; at most {allowed:.2g} is allowed"
+                )
+            worst = max(worst, error)
+    return worst
+
+
+def _samples(spec: GraphSpec) -> Iterator[tuple[str, Arrays]]:
+    """Yield samples of several batch sizes and seeds, and the words for each."""
+    for count, seed in product(BATCHES, SEEDS):
+        yield f"batch {count}, seed {seed}", spec.sample(count, seed)
+
+
+def prove_sensitive(run: Runner, spec: GraphSpec, rows: int = 32) -> None:
+    """Check that the output follows the input that drives it, row by row.
+
+    Noise drawn inside a graph is folded into a constant: the file loads and returns one sample for
+    ever. Parity cannot see that, where Keras itself was traced with that noise.
+
+    Raises:
+        ExportError: changing the input leaves the output as it was.
+    """
+    if spec.sensitivity is None:
+        return
+    source, target = spec.sensitivity
+    before = spec.sample(rows, 0)
+    after = before | {source: spec.sample(rows, 1)[source]}
+    changed = _rows_that_differ(before[source], after[source])
+    if not changed.any():
+        raise ExportError(f"{spec.role}: the samples of {source!r} are all alike")
+    followed = _rows_that_differ(run(before)[target], run(after)[target])
+    if not followed[changed].all():
+        raise ExportError(
+            f"{spec.role}: output {target!r} does not change with {source!r}: it has become a "
+            "constant; if noise is drawn inside the graph, take it as an input"
+        )
+
+
+def _rows_that_differ(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return (first != second).reshape(len(first), -1).any(axis=1)
+
+
+def _error(
+    expected: np.ndarray, actual: np.ndarray | None, counted: np.ndarray, where: str
+) -> float:
+    if actual is None:
+        raise ExportError(f"{where} is missing")
+    found, wanted = (f"{array.dtype} {array.shape}" for array in (actual, expected))
+    if found != wanted:
+        raise ExportError(f"{where} is {found}; Keras gives {wanted}")
+    return float((np.abs(actual.astype(np.float64) - expected) * counted).max())

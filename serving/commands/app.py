@@ -1,0 +1,276 @@
+"""The commands that need no TensorFlow: list, generate, pull, verify, card, bench, cache."""
+
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from serving.commands import cache as cli_cache
+from serving.errors import GenzooError, UsageError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app.add_typer(cli_cache.app)
+
+Model = Annotated[str, typer.Argument(metavar="NAME_OR_DIR", help="A model's name, or a bundle.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Variant = Annotated[str, typer.Option(help="auto, fp32, fp16, int8, ...: see `genzoo list`.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; one per core if not given.")]
+Spinning = Annotated[bool, typer.Option(help="Whether idle threads wait without sleep.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.command("list", epilog="Example: genzoo list --family vae --device web --size 5")
+def list_models(
+    as_json: Json = False,
+    family: Annotated[str | None, typer.Option(help="vae, gan or transformer.")] = None,
+    task: Annotated[str | None, typer.Option(help="A word of it, as in 'text'.")] = None,
+    size: Annotated[
+        float | None, typer.Option(help="Largest size in MB of the smallest variant.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Variants for it: cpu fused, fp32, int8, int4; cuda static, fp16, fp32; "
+            "web fp32, int8."
+        ),
+    ] = None,
+) -> None:
+    """List every model, or those that are asked for: size, headline metric, speed and memory.
+
+    Size, speed and memory are those of the first variant.
+    """
+    from serving.commands.listing import choose, measured_with, rows
+
+    chosen = choose(family, task, size, device)
+    if as_json:
+        print(json.dumps({name: entry.model_dump() for name, entry in chosen.items()}, indent=2))
+    elif chosen:
+        _print_table(rows(chosen))
+        for line in measured_with(chosen):
+            print(line)
+    else:
+        print("no model is of that kind; `genzoo list` shows every model")
+
+
+@app.command(
+    epilog="Example: genzoo generate vae-mnist -n 64 --seed 7 --out grid.png; of a model of text: "
+    "genzoo generate NAME --prompt 'ROMEO:' --max-new-tokens 200 --temperature 0.8 --seed 7"
+)
+def generate(
+    model: Model,
+    count: Annotated[
+        int | None, typer.Option("-n", "--count", help="How many: 64 images, or 1 text.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same samples.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Of images FILE.png (a grid), FILE.npy, FILE.npz or a folder, NAME.png if not "
+            "given; of text a file, printed if not given."
+        ),
+    ] = None,
+    label: Annotated[int | None, typer.Option(help="Images: class, if the model has any.")] = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(help="Images: scale of the noise, 0 to 1; less varied below 1."),
+    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="Text: what to write on from.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Text: 200 if not given.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Text: 0 takes the likeliest token; 1 if not given.")
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help="Text: draw from so many tokens.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Text: draw from the likeliest that reach this share.")
+    ] = None,
+    device: Device = "auto",
+    variant: Variant = "auto",
+    threads: Threads = None,
+) -> None:
+    """Generate images with a model and write them to a file, or write on from a prompt."""
+    from serving.commands.generation import generate_images, generate_text
+    from serving.loader import load
+
+    loaded = load(model, device=device, variant=variant, threads=threads)
+    of_images = {"label": label, "truncation": truncation}
+    of_text = {
+        "prompt": prompt,
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+    }
+    if loaded.manifest.family == "transformer":
+        _refuse(of_images, f"{loaded.manifest.name} writes text")
+        generate_text(loaded, count, seed, out, **_given(of_text))
+    else:
+        _refuse(of_text, f"{loaded.manifest.name} draws images")
+        generate_images(loaded, count, seed, out, **_given(of_images))
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _refuse(options: dict[str, Any], reason: str) -> None:
+    """Refuse options that are for models of another kind."""
+    for name in _given(options):
+        raise UsageError(f"{reason}, and --{name.replace('_', '-')} does not apply; leave it out")
+
+
+@app.command(
+    epilog="Example: genzoo pull vae-mnist; of somebody else's release: genzoo pull NAME "
+    "--index https://example.org/release --key publisher.pem"
+)
+def pull(
+    name: Annotated[str, typer.Argument(help="A name from `genzoo list`.")],
+    variant: Annotated[str | None, typer.Option(help="fp32, fp16, int8, ...; all if none.")] = None,
+    index: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="A release tree: a folder or an address.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Its publisher's public key, a PEM file.")
+    ] = None,
+    index_sha256: Annotated[str | None, typer.Option(help="What its index hashes to.")] = None,
+) -> None:
+    """Download what is not here of a model, check its files, and say where they are."""
+    from serving.hub.pulling import pull as bring
+    from serving.hub.pulling import pull_from_tree
+
+    if index is not None:
+        directory = pull_from_tree(name, index, variant, key, index_sha256)
+        print(f"{name} of {index} is whole: {directory}")
+        return
+    _refuse({"key": key, "index_sha256": index_sha256}, "the index is the installed one")
+    directory, where = bring(name, variant)
+    print(f"{name} is {where}, and whole: {directory}")
+
+
+@app.command(epilog="Example: genzoo verify vae-mnist")
+def verify(model: Model, device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu") -> None:
+    """Check a bundle: its files, graphs and results."""
+    from serving.verify import verify as checks
+
+    failed = 0
+    for check in checks(model, device):
+        print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}", flush=True)
+        failed += not check.passed
+    if failed:
+        raise GenzooError(f"{model} failed {failed} checks; fetch or export the bundle again")
+    print(f"{model} is good")
+
+
+@app.command(epilog="Example: genzoo card vae-mnist")
+def card(model: Model) -> None:
+    """Print a model's card: what it is, how it was made and measured."""
+    from serving.bundle.integrity import open_manifest, read_listed
+    from serving.hub import complete, find
+
+    source = find(model)
+    manifest = open_manifest(source)
+    complete(source, ["README.md"])
+    text = read_listed(source.directory, manifest, "README.md").decode("utf-8", "replace")
+    # A card is somebody else's text: it may not send commands to the terminal.
+    print(
+        "".join(character for character in text if character.isprintable() or character in "\n\t")
+    )
+
+
+@app.command(
+    epilog="Example: genzoo bench vae-mnist --batch 1 --batch 64; to write into a bundle what each "
+    "of its variants costs: genzoo bench bundles/v1 --record"
+)
+def bench(
+    model: Model,
+    batch: Annotated[list[int] | None, typer.Option(help="Batch size; may be repeated.")] = None,
+    seconds: Annotated[float, typer.Option(help="Time for each measurement.")] = 1.0,
+    device: Device = "auto",
+    variant: Variant = "auto",
+    threads: Threads = None,
+    spinning: Spinning = True,
+    as_json: Json = False,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record",
+            help="Measure every variant on one CPU thread, speed, memory and loading time, and "
+            "write it into the bundle; on a machine that does nothing else.",
+        ),
+    ] = False,
+) -> None:
+    """Measure a model's speed on this machine."""
+    from serving.loader import load
+    from serving.measure.bench import measure
+    from serving.noise import checked_count
+
+    if record:
+        named = {"device": device, "variant": variant}
+        chosen = {name: value for name, value in named.items() if value != "auto"}
+        options = {"batch": batch or None, "threads": threads} | chosen
+        _refuse(options, "--record measures every variant on one CPU thread")
+        _record(model, seconds, as_json)
+        return
+    batches = [checked_count(size, "batch") for size in batch or (1, 16, 64)]
+    loaded = load(model, device=device, variant=variant, threads=threads, spinning=spinning)
+    timings = list(measure(loaded, batches, seconds))
+    if as_json:
+        print(json.dumps([timing._asdict() for timing in timings], indent=2))
+        return
+    print(f"{loaded.manifest.name}, {loaded.variant} on {loaded.device}, {loaded.threads} threads")
+    rows = [("operation", "batch", "ms", f"{timings[0].unit}/s")]
+    for timing in timings:
+        speed = f"{timing.per_second:.0f}"
+        rows.append((timing.operation, str(timing.batch), f"{timing.milliseconds:.2f}", speed))
+    _print_table(rows)
+
+
+def _record(model: str, seconds: float, as_json: bool) -> None:
+    from serving.catalogue.costs import circumstances, in_words
+    from serving.measure.recording import record
+
+    costs = {name: variant.cost for name, variant in record(model, seconds).variants.items()}
+    if as_json:
+        print(json.dumps({name: cost.model_dump() for name, cost in costs.items()}, indent=2))
+        return
+    rows = [(name, *in_words(cost)) for name, cost in costs.items()]
+    _print_table([("variant", "speed", "memory", "load"), *rows])
+    print(f"{model} now says so: {'; '.join(circumstances(costs.values()))}")
+
+
+def run(application: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line and exit: 0, 2 for bad usage, 1 for failure, with one line on stderr.
+
+    Args:
+        application: the commands.
+        arguments: what follows the program's name; None for those of this process.
+    """
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: _complain(f"warning: {message}")
+        try:
+            application(arguments)
+        except GenzooError as error:
+            _complain(str(error))
+            sys.exit(error.exit_code)
+        except OSError as error:
+            where = f": {Path(error.filename)}" if error.filename else ""
+            _complain(f"{error.strerror or error}{where}")
+            sys.exit(1)
+        except MemoryError:
+            _complain("not enough memory; ask for fewer at a time")
+            sys.exit(1)
+    sys.exit(0)
+
+
+def _complain(message: str) -> None:
+    print(f"genzoo: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())

@@ -1,0 +1,86 @@
+"""Writes generated images where the user says: one picture, an array, or a folder of pictures."""
+
+import math
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from serving.errors import UsageError
+from serving.files import replacing
+
+GRID_LIMIT = 10_000  # images in one picture
+
+
+def writer(out: str | Path, count: int, channels: int) -> Callable[[np.ndarray], None]:
+    """Choose how images will be written; what is wrong with `out` shows before they are made.
+
+    Args:
+        out: `x.png` for one picture with all images in a grid, `x.npy` or `x.npz` for an array, a
+            folder (or a path without suffix, which becomes one) for a PNG of each.
+        count: how many images will be written.
+        channels: of each image.
+
+    Returns:
+        A function of images, uint8 `(count, H, W, C)`. It writes everything or changes nothing.
+
+    Raises:
+        UsageError: the suffix is not one of these, or the images do not fit the kind of file.
+
+    Example:
+        >>> writer("two.png", 2, 1)(np.zeros((2, 8, 8, 1), np.uint8))
+    """
+    path = Path(out)
+    kind = "" if path.is_dir() else path.suffix.lower()
+    save = {".png": _save_grid, ".npy": _save_npy, ".npz": _save_npz, "": _save_each}.get(kind)
+    if save is None:
+        raise UsageError(
+            f"cannot write '{path}'; expected a name in .png, .npy or .npz, or a folder"
+        )
+    if kind in (".png", "") and channels not in (1, 3):
+        raise UsageError(
+            f"images of {channels} channels make no PNG; write to .npy or .npz instead"
+        )
+    if kind == ".png" and count > GRID_LIMIT:
+        raise UsageError(
+            f"{count} images are too many for one picture, {GRID_LIMIT} at most; "
+            "write to a folder, .npy or .npz instead"
+        )
+    return lambda images: save(images, path)
+
+
+def _save_grid(images: np.ndarray, path: Path) -> None:
+    from serving.content import pictures
+
+    pictures.save(pictures.grid(images, columns=math.ceil(math.sqrt(len(images)))), path)
+
+
+def _save_npy(images: np.ndarray, path: Path) -> None:
+    with replacing(path) as temporary:
+        np.save(temporary, images)
+
+
+def _save_npz(images: np.ndarray, path: Path) -> None:
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, images=images)
+
+
+def _save_each(images: np.ndarray, folder: Path) -> None:
+    from serving.content import pictures
+
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as staging:
+            names = [f"{index:05d}.png" for index in range(len(images))]
+            for name, image in zip(names, images, strict=True):
+                pictures.save(image, Path(staging) / name)
+            for name in names:
+                (Path(staging) / name).replace(folder / name)
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise

@@ -1,0 +1,47 @@
+"""Contact sheets of images, written whole or not at all. Needs no TensorFlow."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from serving.files import replacing
+
+GAP = 2  # pixels of white between images
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Turn intensities in [0, 1] of any shape into rounded pixels 0..255."""
+    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+
+
+def grid(images: np.ndarray, columns: int) -> np.ndarray:
+    """Lay images out row by row.
+
+    Args:
+        images: uint8 `(N, H, W, C)`, N >= 1.
+        columns: images in a row; cells that are left over stay white.
+
+    Returns:
+        uint8 `(height, width, C)`.
+
+    Example:
+        >>> grid(np.zeros((5, 8, 8, 1), np.uint8), columns=3).shape
+        (18, 28, 1)
+    """
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
+    cells = np.full((rows * columns, height + GAP, width + GAP, channels), 255, np.uint8)
+    cells[:count, :height, :width] = images
+    cells = cells.reshape(rows, columns, height + GAP, width + GAP, channels)
+    sheet = cells.swapaxes(1, 2)  # (rows, H, columns, W, C)
+    sheet = sheet.reshape(rows * (height + GAP), columns * (width + GAP), channels)
+    return sheet[:-GAP, :-GAP]
+
+
+def save(image: np.ndarray, path: str | Path) -> Path:
+    """Write one uint8 image `(H, W, 1 or 3)` to `path`, in the format of its suffix."""
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    with replacing(path) as temporary:
+        Image.fromarray(pixels).save(temporary)
+    return Path(path)

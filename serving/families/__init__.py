@@ -1,0 +1,1 @@
+"""What models do at run time: one file a family."""

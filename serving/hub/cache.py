@@ -1,0 +1,143 @@
+"""The cache of downloaded models: where it is, and what is in it.
+
+    HOME/models/NAME/PINS/FILE      the files of a bundle, whole or absent
+    HOME/models/NAME/PINS/.FILE.part    what has arrived of a file
+    HOME/models/NAME/PINS.json      the entry of the index that pins them
+    HOME/models/NAME/PINS.lock      held by the process that downloads
+
+PINS is a digest of the names, sizes and hashes of all files of the model. So a folder is of one
+version of one publisher, and whatever index names these bytes finds them.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from serving.catalogue import Entry, Pin
+from serving.errors import GenzooError
+from serving.files import replacing
+
+
+class Copy(NamedTuple):
+    """A model in the cache, as a whole or in part."""
+
+    name: str
+    directory: Path
+    entry: Entry
+
+    @property
+    def variants(self) -> list[str]:
+        """The variants whose graphs are all here."""
+        return [
+            variant
+            for variant, graphs in self.entry.variants.items()
+            if not missing(self.directory, self.entry, graphs)
+        ]
+
+    @property
+    def files(self) -> list[Path]:
+        """Everything in the folder, what has arrived in part included."""
+        return sorted(self.directory.iterdir()) if self.directory.is_dir() else []
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.lstat().st_size for path in self.files)
+
+
+def home() -> Path:
+    """Return the cache's folder: `GENZOO_HOME`, or the platform's place for caches."""
+    if named := os.environ.get("GENZOO_HOME"):
+        return Path(named).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_cache_path("genzoo", appauthor=False)
+
+
+def folder(name: str, entry: Entry) -> Path:
+    """Return where the files of a model are in the cache, or would be."""
+    pins = {file: [pin.sha256, pin.bytes] for file, pin in sorted(entry.files.items())}
+    return home() / "models" / name / hashlib.sha256(json.dumps(pins).encode()).hexdigest()[:32]
+
+
+def contains(directory: Path) -> bool:
+    """Say whether a folder is one of the cache's."""
+    return Path(directory).absolute().parent.parent == home() / "models"
+
+
+def missing(
+    directory: Path, entry: Entry, files: Iterable[str], *, hashed: bool = False
+) -> list[str]:
+    """Return those files that are not here in the pinned size or, if asked, with other bytes."""
+    return [name for name in files if not is_whole(directory / name, entry.files[name], hashed)]
+
+
+def is_whole(path: Path, pin: Pin, hashed: bool = True) -> bool:
+    """Say whether a file is a regular one of the pinned size and, if asked, sha256."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != pin.bytes:
+            return False
+        if not hashed:
+            return True
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == pin.sha256
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a model's folder for this process; the system lets go of it when the process dies."""
+    from filelock import FileLock
+
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(directory.with_suffix(".lock")):
+        yield
+
+
+def remember(directory: Path, entry: Entry) -> None:
+    """Write down which files a folder is for."""
+    with replacing(directory.with_suffix(".json")) as temporary:
+        temporary.write_text(entry.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def copies() -> list[Copy]:
+    """Return every model in the cache, by name.
+
+    Raises:
+        GenzooError: a record of the cache was altered.
+    """
+    found = []
+    for record in sorted((home() / "models").glob("*/*.json")):
+        copy = Copy(record.parent.name, record.with_suffix(""), _entry(record))
+        if folder(copy.name, copy.entry) != copy.directory:
+            raise _damaged(record)
+        found.append(copy)
+    return found
+
+
+def remove(copy: Copy) -> None:
+    """Delete a model, once nobody is downloading it."""
+    with locked(copy.directory):
+        copy.directory.with_suffix(".json").unlink()
+        shutil.rmtree(copy.directory, ignore_errors=True)
+
+
+def _entry(record: Path) -> Entry:
+    try:
+        return Entry.model_validate_json(record.read_bytes())
+    except ValidationError:
+        raise _damaged(record) from None
+
+
+def _damaged(record: Path) -> GenzooError:
+    return GenzooError(f"{record} was altered; delete it, and pull the model again")

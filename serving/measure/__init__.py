@@ -1,0 +1,1 @@
+"""What models cost: speed, memory, loading time."""

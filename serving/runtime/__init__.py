@@ -1,0 +1,1 @@
+"""From checked bytes to sessions: the only rooms that know ONNX Runtime."""

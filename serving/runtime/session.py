@@ -1,0 +1,241 @@
+"""One ONNX graph on one device: the only place that talks to ONNX Runtime."""
+
+import contextlib
+import ctypes
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import numpy as np
+import onnxruntime
+
+from serving.bundle.manifest import BundleError
+from serving.errors import GenzooError, first_line
+from serving.runtime.huge_pages import huge_pages
+from serving.runtime.threads import default_threads
+
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+# The float32 variant promises float32, and TensorFloat-32 keeps 10 bits of a product's inputs. For
+# speed there is the fp16 variant.
+_CUDA_OPTIONS = {"use_tf32": "0"}
+# A CUDA graph belongs to addresses and lives as long as its session, so no more are recorded.
+_MOST_CUDA_GRAPHS = 64
+_NO_CUDA_GRAPH = -1
+_WARNING, _ERROR = 2, 3  # of ONNX Runtime's log; it begins with the first
+_LARGE = 2**23  # bytes of weights; a processor remembers where so many are in pages of 4 KiB
+Array = np.ndarray | onnxruntime.OrtValue
+
+
+class DeviceError(GenzooError):
+    """The device that was asked for cannot be had."""
+
+
+class Session:
+    """A graph, loaded and ready to run.
+
+    Args:
+        data: the bytes of an ONNX file that has been checked.
+        name: the file's name, for errors.
+        device: `cpu` or `cuda`.
+        threads: how many threads an operator may use; None for one per physical core.
+        spinning: whether idle threads wait for the next operator without sleep, which is faster,
+            and keeps their cores busy between runs.
+        replays: whether CUDA may record runs as CUDA graphs, which takes a graph that leaves
+            nothing to the CPU.
+
+    Attributes:
+        copies: whether what is bound to it is copied to the device and back.
+
+    Raises:
+        DeviceError: `cuda` was asked for and ONNX Runtime does not give it.
+        BundleError: ONNX Runtime does not accept the graph.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        name: str,
+        device: str,
+        threads: int | None = None,
+        *,
+        spinning: bool = True,
+        replays: bool = False,
+    ) -> None:
+        self.device = device
+        self.copies = device == "cuda"  # what is given to it and returned by it
+        self._replays = replays and device == "cuda"
+        self._cuda_graphs: dict[tuple, int] = {}  # by addresses and shapes
+        self.threads = threads or default_threads()
+        if device == "cuda":
+            _require_cuda()
+        try:
+            with _loading(device, len(data)):
+                self._session = onnxruntime.InferenceSession(
+                    data,
+                    _options(self.threads, spinning),
+                    providers=_providers(device, replays),
+                    enable_fallback=0,  # it would print to stdout and run elsewhere than asked
+                )
+        except Exception as error:  # ONNX Runtime's errors have no base class of their own
+            if device == "cuda":
+                raise DeviceError(f"CUDA does not run {name}: {first_line(error)}") from error
+            raise BundleError(f"ONNX Runtime refuses {name}: {first_line(error)}") from error
+        # It would keep the bytes to load them again on another device, which is never asked of it.
+        self._session._model_bytes = None
+        self.providers: list[str] = self._session.get_providers()
+        if device == "cuda" and CUDA not in self.providers:
+            raise DeviceError(
+                "ONNX Runtime could not start CUDA, which needs CUDA 13 and cuDNN 9; "
+                "pip install 'genzoo[cuda]', or use device='cpu'"
+            )
+
+    def run(self, outputs: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Run the graph once.
+
+        Args:
+            outputs: names of the outputs to return; the others are computed too.
+            feeds: the inputs by name.
+
+        Returns:
+            New arrays, in the order of `outputs`.
+        """
+        try:
+            return self._session.run(outputs, feeds, self._run_options())
+        except Exception as error:  # as above
+            raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
+
+    def hold(self, array: Array) -> onnxruntime.OrtValue:
+        """Return an array as the device has it: on the CPU the same numbers, on CUDA a copy.
+
+        `numpy()` of it gives the numbers back.
+        """
+        if isinstance(array, onnxruntime.OrtValue):
+            return array
+        return onnxruntime.OrtValue.ortvalue_from_numpy(array, self.device)
+
+    def bind(
+        self, inputs: dict[str, Array], outputs: dict[str, Array], replay: bool = False
+    ) -> "Bound":
+        """Tie the graph to arrays once, to run it many times on what they hold by then.
+
+        Args:
+            inputs: all of them by name, C-contiguous. What is held stays on the device; the others
+                are copied there at every run, where they lie elsewhere.
+            outputs: what results are written into. One that is an input too is updated in place,
+                which the graph must be made for.
+            replay: whether it will be run often, so that CUDA had better record it.
+        """
+        return Bound(self, inputs, outputs, replay)
+
+    def _run_options(
+        self, repeated: Sequence[onnxruntime.OrtValue] = ()
+    ) -> onnxruntime.RunOptions | None:
+        """Return what to run with: the CUDA graph of these inputs and outputs, or none at all."""
+        if not self._replays:
+            return None
+        place = tuple((value.data_ptr(), *value.shape()) for value in repeated)
+        known = self._cuda_graphs
+        if place and len(known) < _MOST_CUDA_GRAPHS:
+            known.setdefault(place, len(known) + 1)
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("gpu_graph_id", str(known.get(place, _NO_CUDA_GRAPH)))
+        return options
+
+
+class Bound:
+    """A graph that reads and writes the same arrays at every run; see `Session.bind`.
+
+    Handing the arrays over costs more than running a small graph does.
+    """
+
+    def __init__(
+        self, session: Session, inputs: dict[str, Array], outputs: dict[str, Array], replay: bool
+    ) -> None:
+        self._session, self._binding = session._session, session._session.io_binding()
+        # Pairs of what was given and what the device has of it, which must stay alive.
+        self._read = [(array, session.hold(array)) for array in inputs.values()]
+        self._written = [(array, session.hold(array)) for array in outputs.values()]
+        for name, (_, value) in zip(inputs, self._read, strict=True):
+            self._binding.bind_ortvalue_input(name, value)
+        for name, (_, value) in zip(outputs, self._written, strict=True):
+            self._binding.bind_ortvalue_output(name, value)
+        values = [value for _, value in (*self._read, *self._written)]
+        self._options = session._run_options(values if replay else ())
+        self._sent, self._fetched = (
+            [(array, value) for array, value in pairs if session.copies and array is not value]
+            for pairs in (self._read, self._written)
+        )
+
+    def run(self) -> None:
+        """Run the graph once."""
+        try:
+            for array, value in self._sent:
+                value.update_inplace(array)
+            self._session.run_with_iobinding(self._binding, self._options)
+            for array, value in self._fetched:
+                array[...] = value.numpy()
+        except Exception as error:  # ONNX Runtime's errors have no base class of their own
+            raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
+
+
+def _loading(device: str, size: int) -> AbstractContextManager[None]:
+    """Return what a graph of so many bytes is loaded within."""
+    if device == "cuda":
+        return _quiet()
+    return huge_pages() if size >= _LARGE else nullcontext()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep warnings of operators, which go past a session's own settings, from being printed."""
+    onnxruntime.set_default_logger_severity(_ERROR)
+    try:
+        yield
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNING)
+
+
+def cuda_expected() -> bool:
+    """Tell whether this ONNX Runtime has CUDA and this machine a GPU, so that CUDA should work."""
+    return CUDA in onnxruntime.get_available_providers() and _gpu_present()
+
+
+def _require_cuda() -> None:
+    if CUDA not in onnxruntime.get_available_providers():
+        raise DeviceError(
+            "this onnxruntime has no CUDA; pip install 'genzoo[cuda]', or use device='cpu'"
+        )
+    if not _gpu_present():
+        raise DeviceError("no NVIDIA GPU can be used on this machine; use device='cpu'")
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+        onnxruntime.preload_dlls()
+
+
+def _gpu_present() -> bool:
+    """Ask the NVIDIA driver, which is quick, before ONNX Runtime loads a gigabyte of libraries."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return (
+        driver.cuInit(0) == 0
+        and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+        and count.value > 0
+    )
+
+
+def _providers(device: str, replays: bool) -> list[str | tuple[str, dict[str, str]]]:
+    if device == "cpu":
+        return [CPU]
+    return [(CUDA, _CUDA_OPTIONS | {"enable_cuda_graph": str(int(replays))}), CPU]
+
+
+def _options(threads: int, spinning: bool) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    options.log_severity_level = 4  # errors come as exceptions; the log would print them twice
+    return options

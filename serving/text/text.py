@@ -1,0 +1,282 @@
+"""A language model for people: text in, text out, whatever runs the network."""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from serving.errors import UsageError, nearest
+from serving.noise import SEED_LIMIT, checked_count, checked_seed
+from serving.text.beams import beam_search
+from serving.text.decoding import Decoding
+from serving.text.lookup import LookupStatistics
+from serving.text.memory import Memory, PaddedMemory, Step
+from serving.text.sampling import Sampler, SamplingConfig
+from serving.text.scoring import Score, score
+from serving.text.tokenizer import StopStrings, Tokenizer, Utf8Stream
+
+LOOKUP = "prompt_lookup_num_tokens"
+SETTINGS = [setting.name for setting in fields(SamplingConfig)]
+
+
+class Completion(NamedTuple):
+    """What was written on from a prompt.
+
+    Attributes:
+        text: without the prompt and without a stop string.
+        ids: all tokens that were drawn, those of a stop string and the end mark included.
+        log_probs: of each, in nats, as the model has it before penalties, temperature and filters.
+        reason: `length`, `stop` for a stop string, or `end` where the model ended the text.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    log_probs: tuple[float, ...]
+    reason: str
+
+
+class TextModel:
+    """Writes on from prompts and scores texts.
+
+    The same seed writes the same text for a prompt, alone and in a batch. What the last single
+    prompt and its text had in common with the next prompt is not read again.
+
+    Args:
+        step: the network.
+        tokenizer: of the model.
+        context: most tokens that the network sees at once.
+        memory: makes the memory of so many texts; a `PaddedMemory` of `step` unless given.
+
+    Attributes:
+        new_memory: takes a number of texts, and returns the memory that they are written with.
+        last_seed: the seed of the last call, or a list of them, to get the same text again.
+        last_lookup: how good the guesses of the last call were, of one text.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        tokenizer: Tokenizer,
+        context: int,
+        memory: Callable[[int], Memory] | None = None,
+    ):
+        self.step, self.tokenizer, self.context = step, tokenizer, context
+        self.last_seed: int | list[int] | None = None
+        self.last_lookup: LookupStatistics | None = None
+        self.new_memory = memory or (lambda count: PaddedMemory(self.step, count, context))
+        self._last: tuple[Memory, list[int]] | None = None  # of one text, and what it has read
+
+    def generate(
+        self, prompt: str | Sequence[str], max_new_tokens: int = 200, **options: Any
+    ) -> str | list[str]:
+        """Write on from a prompt, or from each of several.
+
+        Args:
+            prompt: one text or several, none empty.
+            max_new_tokens: for each.
+            options: `seed`, one for all prompts or one for each, fresh ones by default; `stop`,
+                strings of which the first to appear ends the text and is left out; `overflow`, what
+                to do about texts longer than the window, `slide` (default) or `refuse`, see
+                `serving.text.decoding`; `prompt_lookup_num_tokens`, how many tokens are guessed
+                ahead from what the text has said before, of one prompt only, see
+                `serving.text.lookup`: faster where a text repeats itself, and the same text; and
+                the settings of `SamplingConfig`, each a value for all prompts or a list with one
+                for each.
+
+        Returns:
+            The new text, without the prompt; a list of them for a list of prompts.
+
+        Raises:
+            UsageError: an empty prompt, unknown characters, or an option out of range.
+        """
+        several = isinstance(prompt, list | tuple)
+        decoding, texts = self._begin(prompt if several else [prompt], max_new_tokens, **options)
+        for _ in self._pieces(decoding, texts):
+            pass
+        return [text.text for text in texts] if several else texts[0].text
+
+    def complete(
+        self, prompt: str | Sequence[str], max_new_tokens: int = 200, **options: Any
+    ) -> list[Completion]:
+        """Write on as `generate` does, and return tokens, log-probabilities and why each ended."""
+        prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
+        decoding, texts = self._begin(prompts, max_new_tokens, log_probs=True, **options)
+        for _ in self._pieces(decoding, texts):
+            pass
+        pairs = zip(texts, decoding.log_probs, strict=True)
+        return [text.completion(log_probs) for text, log_probs in pairs]
+
+    def stream(self, prompt: str, max_new_tokens: int = 200, **options: Any) -> Iterator[str]:
+        """Write on from one prompt, and yield the text as it comes, in whole characters.
+
+        The pieces together are what `generate` returns. Wrong arguments raise at once, not when the
+        first piece is asked for.
+        """
+        return self._pieces(*self._begin([prompt], max_new_tokens, **options))
+
+    def search(
+        self,
+        prompt: str,
+        beams: int = 4,
+        max_new_tokens: int = 200,
+        length_penalty: float = 1.0,
+    ) -> list[Completion]:
+        """Look for the likeliest continuations, best first; see `serving.text.beams`."""
+        found = beam_search(
+            self.step,
+            self._prompt_tokens(prompt),
+            beams=beams,
+            max_new_tokens=max_new_tokens,
+            context=self.context,
+            stop_ids=[self.tokenizer.eos],
+            length_penalty=length_penalty,
+        )
+        eos = self.tokenizer.eos
+        return [
+            Completion(
+                self.tokenizer.decode(ids), ids, log_probs, "end" if ids[-1] == eos else "length"
+            )
+            for ids, log_probs in found
+        ]
+
+    def score(self, text: str, stride: int | None = None) -> Score:
+        """Predict a text of any length, see `serving.text.scoring.score`."""
+        ids = self.tokenizer.encode(text, "the text")
+        predicted = score(self.step, ids, context=self.context, stride=stride)
+        return replace(predicted, characters=len(text) - len(self.tokenizer.decode(ids[:1])))
+
+    # --- one call ---
+
+    def _prompt_tokens(self, prompt: str) -> list[int]:
+        ids = self.tokenizer.encode(prompt)
+        if not ids:
+            raise UsageError("the prompt is empty; give it at least one character to go on from")
+        return ids
+
+    def _begin(
+        self,
+        prompts: list[str],
+        max_new_tokens: int,
+        *,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] = (),
+        overflow: str = "slide",
+        log_probs: bool = False,
+        prompt_lookup_num_tokens: int = 0,
+        **settings: Any,
+    ) -> tuple[Decoding, list["_Text"]]:
+        count = checked_count(len(prompts), "the number of prompts")
+        configs = sampling_configs(settings, count)
+        seeds = checked_seeds(seed, count)
+        ids = [self._prompt_tokens(prompt) for prompt in prompts]
+        stop = stop if isinstance(stop, list | tuple) else [stop]
+        texts = [_Text(self.tokenizer, stop) for _ in prompts]
+        # Taken for the time of the call: texts that are written at the same time share nothing.
+        last, self._last = (self._last, None) if count == 1 else (None, self._last)
+        memory, known = last or (self.new_memory(count), [])
+        decoding = Decoding(
+            memory,
+            ids,
+            Sampler(configs, seeds, ids, self.tokenizer.size),
+            max_new_tokens=checked_count(max_new_tokens, "max_new_tokens"),
+            context=self.context,
+            overflow=overflow,
+            known=known,
+            log_probs=log_probs,
+            lookup=prompt_lookup_num_tokens and checked_count(prompt_lookup_num_tokens, LOOKUP),
+        )
+        self.last_lookup = decoding.statistics if prompt_lookup_num_tokens else None
+        self.last_seed = seeds[0] if count == 1 else seeds
+        return decoding, texts
+
+    def _pieces(self, decoding: Decoding, texts: list["_Text"]) -> Iterator[str]:
+        """Decode to the end, and yield what is new whenever there is something."""
+        try:
+            for ids in decoding:
+                for place, row in enumerate(decoding.rows):
+                    text = texts[row]
+                    piece = text.take(ids[place])
+                    if text.reason:
+                        decoding.finish(row)
+                    if piece:
+                        yield piece
+            yield from filter(None, [text.end() for text in texts])
+        finally:  # also when somebody has read enough of a stream
+            if len(texts) == 1:
+                self._last = decoding.memory, decoding.known
+
+
+class _Text:
+    """One text in the making."""
+
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str]):
+        self._tokenizer = tokenizer
+        self._characters, self._stop = Utf8Stream(), StopStrings(stop)
+        self._pieces: list[str] = []
+        self._ids: list[int] = []
+        self.reason: str | None = None
+
+    def take(self, token: int) -> str:
+        """Add a token, and return the text that is sure now."""
+        self._ids.append(token)
+        piece = self._stop.push(self._characters.push(self._tokenizer.bytes_of(token)))
+        self._pieces.append(piece)
+        if token == self._tokenizer.eos:
+            self.reason = "end"
+        elif self._stop.found:
+            self.reason = "stop"
+        return piece
+
+    def end(self) -> str:
+        """Return what was held back."""
+        piece = self._stop.push(self._characters.end()) + self._stop.end()
+        self._pieces.append(piece)
+        self.reason = self.reason or "length"
+        return piece
+
+    @property
+    def text(self) -> str:
+        """What is sure by now."""
+        return "".join(self._pieces)
+
+    def completion(self, log_probs: Sequence[float]) -> Completion:
+        """Return the finished text, given the log-probability of each token."""
+        return Completion(self.text, tuple(self._ids), tuple(log_probs), self.reason)
+
+
+def sampling_configs(settings: dict[str, Any], count: int) -> list[SamplingConfig]:
+    """Return the sampling of each of `count` texts, from values for all or lists of one for each.
+
+    Raises:
+        UsageError: an unknown setting, a list of another length, or a value out of range.
+
+    Example:
+        >>> [config.top_k for config in sampling_configs({"temperature": 0.5, "top_k": [1, 2]}, 2)]
+        [1, 2]
+    """
+    for name in settings:
+        if name not in SETTINGS:
+            hint = nearest(name, SETTINGS) or f"; there are {', '.join(SETTINGS)}"
+            raise UsageError(f"unknown option '{name}'{hint}")
+    columns = {name: _for_each(value, count, name) for name, value in settings.items()}
+    return [
+        SamplingConfig(**{name: values[row] for name, values in columns.items()})
+        for row in range(count)
+    ]
+
+
+def checked_seeds(seed: int | Sequence[int] | None, count: int) -> list[int]:
+    """Return a seed for each of `count` texts: the one given, one for each, or fresh ones."""
+    if seed is None:
+        return [secrets.randbelow(SEED_LIMIT) for _ in range(count)]
+    return [checked_seed(each) for each in _for_each(seed, count, "seed")]
+
+
+def _for_each(value: Any, count: int, name: str) -> Sequence[Any]:
+    if not isinstance(value, list | tuple | np.ndarray):
+        return [value] * count
+    if len(value) != count:
+        raise UsageError(f"{name} has {len(value)} values for {count} prompts; expected as many")
+    return value

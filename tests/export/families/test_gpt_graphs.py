@@ -1,0 +1,90 @@
+"""The graph of a Transformer: as Keras, token by token as all at once, and free of litter."""
+
+import numpy as np
+import pytest
+
+from export import ExportError
+from export.families.gpt import GPTFamily, graph_step
+from export.families.gpt_graphs import feeds, graphs
+from export.graph.converter import convert
+from export.graph.precision import reduce_precision
+from export.proof import saved_model
+from export.proof.linter import lint
+from export.proof.parity import LIMIT, prove, prove_sensitive, runner
+from tests.zoo.transformer import tiny_gpt
+
+STEPS = 200
+KINDS = ("gpt-2", "grouped", "layer norm without bias")  # together every choice of the config
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_as_keras_at_every_batch_and_length(kind):
+    spec = graphs(tiny_gpt.model(kind))[0]
+    graph = convert(spec)
+    lint(graph, spec)
+    run = runner(graph)
+    assert prove(run, spec) < LIMIT / 10
+    prove_sensitive(run, spec)
+    assert len(graph.graph.node) < 160  # 2 layers; 247 to 268 as the converter leaves them
+
+
+@pytest.fixture(scope="module")
+def long():
+    """A model whose window holds 200 tokens, and its graph."""
+    model = tiny_gpt.model("grouped", context=STEPS)
+    spec = graphs(model)[0]
+    return model, spec, convert(spec)
+
+
+def test_200_tokens_one_by_one_are_200_tokens_at_once(long):
+    _, spec, graph = long
+    step = graph_step(spec, {"model": runner(graph)})
+    ids = tiny_gpt.ids(3, STEPS)
+    mask, places = np.ones_like(ids), np.tile(np.arange(STEPS), (3, 1))
+    expected, _ = step(ids, mask, places, None)
+    past, logits = None, []
+    for at in range(STEPS):
+        now = slice(at, at + 1)
+        one, past = step(ids[:, now], mask[:, : at + 1], places[:, now], past)
+        logits.append(one)
+    np.testing.assert_allclose(np.concatenate(logits, axis=1), expected, atol=1e-4)
+
+
+def test_padding_on_the_left_changes_nothing(long):
+    model, _, graph = long
+    run, ids = runner(graph), tiny_gpt.ids(4, 20)
+    for padding in (1, 7, 19):
+        padded = run(feeds(model, ids, 0, padding))["logits"][:, padding:]
+        alone = run(feeds(model, ids[:, padding:], 0))["logits"]
+        np.testing.assert_allclose(padded, alone, atol=1e-5)
+
+
+def test_a_cache_that_is_not_read_is_found(long):
+    model, spec, graph = long
+    run = runner(graph)
+    family = object.__new__(GPTFamily)
+    family.graphs, family.config = [spec], model.config
+    family.prove({"model": run})
+
+    def forgetful(inputs):
+        return run({name: 0 * value if "past" in name else value for name, value in inputs.items()})
+
+    with pytest.raises(ExportError, match="200 tokens one by one differ from all at once by"):
+        family.prove({"model": forgetful})
+
+
+def test_a_saved_model_has_the_same_names(tmp_path):
+    spec = graphs(tiny_gpt.model("llama"))[0]
+    saved_model.write([spec], tmp_path / "saved")
+    signatures = saved_model.load(tmp_path / "saved")
+    assert set(signatures) == {"serving_default", "decode"}
+    assert prove(signatures["serving_default"], spec) < 1e-5
+
+
+@pytest.mark.parametrize(("variant", "limit"), [("fp16", 2e-2), ("int8", 0.5)])
+def test_fewer_bits_are_near(long, variant, limit):
+    model, spec, graph = long
+    real = [feeds(model, tiny_gpt.ids(8, 20, seed), past) for seed in (0, 1) for past in (0, 10)]
+    reduced = reduce_precision(graph, variant, lambda: real)
+    lint(reduced, spec)
+    assert prove(runner(reduced), spec, limit=limit) > 0

@@ -1,0 +1,129 @@
+"""Fused Transformers: as Keras at every length, and in place as with a cache that grows."""
+
+import numpy as np
+import onnx
+import pytest
+
+from export import ExportError
+from export.families.gpt_graphs import fused, graphs
+from export.graph.converter import convert
+from export.graph.fusion import fuse
+from export.graph.precision import quantize_weights
+from export.proof.linter import lint
+from export.proof.parity import prove, runner
+from serving.bundle.scan import check_graph
+from serving.families.gpt import GraphStep
+from serving.runtime.session import Session
+from serving.runtime.shared_memory import SharedMemory
+from serving.text.memory import PaddedMemory
+from tests.zoo.transformer import tiny_gpt
+
+CONTEXT, VOCABULARY = tiny_gpt.SIZES["context"], tiny_gpt.SIZES["vocabulary_size"]
+
+
+def made(kind, scale=1.0):
+    """A model with heads of 16, what is known of its fused graph, and both graphs."""
+    heads = {"heads": 2} if "kv_heads" not in tiny_gpt.MODELS[kind] else {"width": 64}
+    model = tiny_gpt.model(kind, **{"width": 32} | heads)
+    for variable in model.trainable_variables:
+        variable.assign(scale * variable)
+    [spec] = graphs(model)
+    portable = convert(spec)
+    return model, fused(spec, model), portable, fuse(portable, model.config)
+
+
+@pytest.mark.parametrize("kind", tiny_gpt.MODELS)
+def test_every_kind_is_as_keras(kind):
+    model, spec, portable, graph = made(kind)
+    lint(graph, spec)
+    check_graph(graph.SerializeToString(), "model", spec.interface, 18)
+    assert prove(runner(graph), spec) < 1e-4
+    kinds = [node.op_type for node in graph.graph.node]
+    assert kinds.count("GroupQueryAttention") == model.config.layers
+    assert "Softmax" not in kinds and "Concat" not in kinds
+    skips = [name for name in kinds if name.startswith("Skip")]
+    assert len(skips) == 2 * model.config.layers + (model.config.positions == "learned")
+    assert len(kinds) < 0.5 * len(portable.graph.node)
+    read = {name for node in graph.graph.node for name in node.input}
+    read |= {output.name for output in graph.graph.output}
+    assert {name for node in graph.graph.node for name in node.output if name} <= read
+
+
+@pytest.fixture(scope="module")
+def grouped():
+    return made("grouped")
+
+
+def memories(grouped, count):
+    """The memory that grows, of the portable graph, and the shared one, of the fused graph."""
+    _, spec, portable, graph = grouped
+    sessions = [Session(each.SerializeToString(), "model", "cpu", 1) for each in (portable, graph)]
+    padded = PaddedMemory(GraphStep(spec.interface, sessions[0].run), count, CONTEXT)
+    return padded, SharedMemory(sessions[1], spec.interface, count, CONTEXT)
+
+
+def test_texts_of_unequal_length_are_read_and_written_on_in_place(grouped):
+    padded, shared = memories(grouped, 3)
+    random = np.random.RandomState(0)
+
+    def tokens(*lengths):
+        return [random.randint(0, VOCABULARY, length).tolist() for length in lengths]
+
+    def same(texts):
+        np.testing.assert_allclose(shared.read(texts), padded.read(texts), atol=1e-4)
+
+    same(tokens(5, 1, 3))
+    for _ in range(4):
+        same(tokens(1, 1, 1))
+    for memory in (padded, shared):
+        memory.keep(np.array([2, 0]))
+    same(tokens(1, 1))
+    for memory in (padded, shared):
+        memory.forget()
+    same(tokens(2, 4))
+    same(tokens(1, 1))
+
+
+def test_one_text_is_truncated_and_read_on_until_it_is_full(grouped):
+    padded, shared = memories(grouped, 1)
+    text = np.random.RandomState(1).randint(0, VOCABULARY, CONTEXT).tolist()
+    for memory in (padded, shared):
+        memory.read([text[:6]])
+        memory.truncate(3)
+    for piece in (text[3:7], text[7:8], text[8:]):
+        assert not shared.full
+        np.testing.assert_allclose(shared.read([piece]), padded.read([piece]), atol=1e-4)
+    assert shared.full and padded.full
+    shared.truncate(0)
+    np.testing.assert_allclose(
+        shared.read([text[:1]]), memories(grouped, 1)[0].read([text[:1]]), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(("bits", "limit"), [(8, 0.05), (4, 0.6)])
+def test_matrices_of_few_bits_are_near_and_rows_do_not_meet(bits, limit):
+    _, spec, _, graph = made("grouped", scale=0.5)  # sharp attention would tell rounding apart
+    before = graph.SerializeToString()
+    reduced = quantize_weights(graph, bits)
+    assert graph.SerializeToString() == before
+    lint(reduced, spec)
+    run = runner(reduced)
+    assert prove(run, spec, limit=limit) > 0  # of the largest logit
+    inputs = spec.sample(9, 0)
+    whole, part = run(inputs), run({name: array[:4] for name, array in inputs.items()})
+    np.testing.assert_allclose(whole["logits"][:4], part["logits"], rtol=1e-4, atol=1e-4)
+
+
+def test_heads_that_the_operator_does_not_take():
+    model = tiny_gpt.model("llama")  # heads of 4
+    with pytest.raises(ExportError, match="heads are 4 wide"):
+        fuse(convert(graphs(model)[0]), model.config)
+
+
+def test_a_layer_that_is_not_found_is_named(grouped):
+    model, _, portable, _ = grouped
+    renamed = onnx.ModelProto.FromString(portable.SerializeToString())
+    for node in renamed.graph.node:
+        node.name = node.name.replace("block_1", "layer_1")
+    with pytest.raises(ExportError, match="layer 1 has no matrix 'merge'"):
+        fuse(renamed, model.config)

@@ -1,0 +1,328 @@
+"""Decoding with a toy network: batches, windows, caches, streams, beams and scores."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serving.errors import GenzooError, UsageError
+from serving.text.beams import beam_search
+from serving.text.decoding import Decoding
+from serving.text.filters import log_softmax
+from serving.text.memory import PaddedMemory
+from serving.text.sampling import Sampler, SamplingConfig
+from serving.text.scoring import score
+from serving.text.tokenizer import StopStrings, Tokenizer, Utf8Stream
+from tests.serving.text.toy_language import (
+    CORPUS,
+    ToyStep,
+    language_model,
+    only_characters,
+    tokenizer,
+)
+from zoo.data.tokenizers import bpe_tokenizer
+
+FEW = settings(max_examples=40, deadline=None)
+prompts = st.lists(
+    st.text(st.sampled_from(CORPUS), min_size=1, max_size=20), min_size=1, max_size=4
+)
+
+
+def complaint(call, *args, **kwargs):
+    with pytest.raises(GenzooError) as caught:
+        call(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def recomputed(model, prompt, count):
+    """Greedy decoding by reading the whole window anew for every token."""
+    window = model.tokenizer.encode(prompt)[-model.context :]
+    ids = []
+    for _ in range(count):
+        text = np.array([window])
+        logits, _ = model.step(text, np.ones_like(text), np.arange(len(window))[None], None)
+        ids.append(int(np.argmax(logits[0, -1])))
+        window.append(ids[-1])
+        if len(window) > model.context:
+            window = window[-(model.context // 2) :]
+    return tuple(ids)
+
+
+# --- generation ---
+
+
+@pytest.mark.parametrize("prompt", ["a", "abc é", "abcdefgh" * 3])
+def test_greedy_decoding_equals_reading_everything_anew(prompt):
+    model = language_model()
+    model.step.head[model.tokenizer.eos] = 0
+    drawn = model.complete(prompt, 50, temperature=0)[0]
+    assert drawn.ids == recomputed(model, prompt, 50) and drawn.reason == "length"
+
+
+@FEW
+@given(prompts, st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_a_prompt_writes_the_same_alone_and_in_a_batch(prompts, count, seed):
+    model = language_model()
+    seeds = [seed + row if seed < 2**31 else seed for row in range(len(prompts))]
+    temperatures = [0.5 + row for row in range(len(prompts))]
+    options = {"stop": ["gh", "é"], "top_k": 6}
+    together = model.complete(prompts, count, seed=seeds, temperature=temperatures, **options)
+    assert model.step.widest <= model.context
+    for row, prompt in enumerate(prompts):
+        [alone] = language_model().complete(
+            prompt, count, seed=seeds[row], temperature=temperatures[row], **options
+        )
+        assert alone._replace(log_probs=()) == together[row]._replace(log_probs=())
+        np.testing.assert_allclose(alone.log_probs, together[row].log_probs, atol=1e-9)
+
+
+@FEW
+@given(st.text(st.sampled_from(CORPUS), min_size=1, max_size=20), st.integers(0, 1000))
+def test_a_stream_is_the_text_in_pieces(prompt, seed):
+    model = language_model()
+    options = {"seed": seed, "stop": ["ab", "cab", "中"]}
+    pieces = list(model.stream(prompt, 40, **options))
+    assert "".join(pieces) == model.generate(prompt, 40, **options) and all(pieces)
+
+
+def test_a_stream_may_be_left_and_its_arguments_are_checked_at_once():
+    model = language_model()
+    assert "prompt is empty" in complaint(model.stream, "")
+    stream = model.stream("abc", 40, seed=1)
+    next(stream)
+    stream.close()
+    assert model.generate("abc", 10, seed=1) == language_model().generate("abc", 10, seed=1)
+
+
+def test_a_stop_string_ends_a_text_and_is_left_out():
+    model = language_model()
+    options = {"seed": 3, "logit_bias": only_characters(model.tokenizer)}
+    whole = model.generate("ab", 60, **options)
+    stop = whole[10:13]
+    [cut] = model.complete("ab", 60, stop=stop, **options)
+    assert cut.text == whole[: whole.index(stop)] and cut.reason == "stop"
+    [never] = model.complete("ab", 60, stop="not in there", **options)
+    assert never.text == whole and never.reason == "length"
+    assert "a stop string is ''" in complaint(model.generate, "ab", stop=["a", ""])
+    assert "a stop string is 5" in complaint(model.generate, "ab", stop=5)
+
+
+def test_the_end_mark_ends_a_text():
+    model = language_model()
+    bias = {model.tokenizer.eos: 1e4}
+    [completion] = model.complete("ab", 60, logit_bias=bias)
+    assert completion.text == "" and completion.reason == "end" and len(completion.ids) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 0}, {"top_k": 3, "top_p": 0.5}])
+def test_a_network_that_returns_no_numbers_is_told(options):
+    model = language_model()
+    model.step.head[3] = np.nan
+    for prompt in ("ab", ["ab", "abcd"]):
+        assert "NaN or infinite" in complaint(model.generate, prompt, **options)
+
+
+def test_finished_texts_leave_the_batch():
+    model = language_model()
+    bias = [{model.tokenizer.eos: 1e4}, {model.tokenizer.eos: -1e4}]
+    model.complete(["abc", "abc"], 10, logit_bias=bias)
+    assert model.step.read == 2 * 3 + 9
+
+
+def test_a_prompt_that_goes_on_from_the_last_is_not_read_again():
+    model, fresh = language_model(context=60), language_model(context=60)
+    text = model.generate("abcd", 10, seed=1, logit_bias=only_characters(model.tokenizer))
+    model.step.read = 0
+    more = model.generate("abcd" + text + "ef", 5, seed=2)
+    assert model.step.read < 2 + 1 + 5 and more == fresh.generate("abcd" + text + "ef", 5, seed=2)
+    model.step.read = 0
+    model.generate("abd", 1)  # only the beginning is the same
+    assert model.step.read == 1
+    assert model.generate("ab", 5, seed=3) == fresh.generate("ab", 5, seed=3)
+
+
+def test_texts_that_are_written_at_the_same_time_do_not_meet():
+    model, fresh = language_model(context=60), language_model(context=60)
+    model.generate("abcd", 10, seed=1)  # leaves a memory behind, which only one of two may take
+    streams = [model.stream(prompt, 12, seed=seed) for seed, prompt in enumerate(["abcde", "abch"])]
+    pieces = list(itertools.zip_longest(*streams, fillvalue=""))
+    for seed, prompt in enumerate(["abcde", "abch"]):
+        assert "".join(piece[seed] for piece in pieces) == fresh.generate(prompt, 12, seed=seed)
+
+
+def test_log_probs_are_the_models_own():
+    model = language_model(context=40)
+    [drawn] = model.complete("abc", 12, seed=5, temperature=2.0, top_k=5)
+    ids = [*model.tokenizer.encode("abc"), *drawn.ids]
+    scored = score(model.step, ids, context=40)
+    np.testing.assert_allclose(scored.log_probs[2:], drawn.log_probs, atol=1e-9)
+
+
+def test_a_fresh_seed_is_told():
+    model = language_model()
+    options = {"temperature": 9.0, "logit_bias": only_characters(model.tokenizer)}
+    text = model.generate("a", 30, **options)
+    assert model.generate("a", 30, seed=model.last_seed, **options) == text
+    texts = model.generate(["a"] * 3, 30, **options)
+    assert len(set(texts)) == 3
+    assert model.generate(["a"] * 3, 30, seed=model.last_seed, **options) == texts
+
+
+def test_what_is_asked_wrongly():
+    model = language_model()
+    assert "the prompt is empty" in complaint(model.generate, "")
+    assert "does not know: 'x', 'ß'; leave" in complaint(model.generate, "axbß")
+    assert "number of prompts" in complaint(model.generate, [])
+    assert "the prompt is int" in complaint(model.generate, 5)
+    assert "surrogate" in complaint(model.generate, "\ud800")
+    assert "max_new_tokens is 0" in complaint(model.generate, "a", 0)
+    assert "did you mean 'top_k'" in complaint(model.generate, "a", topk=3)
+    assert "seed has 2 values for 1" in complaint(model.generate, "a", seed=[1, 2])
+    assert "overflow is 'crop'" in complaint(model.generate, "a", overflow="crop")
+    refused = complaint(model.generate, "abcdefgh", 10, overflow="refuse")
+    assert "8 tokens of prompt and 10 new ones do not fit a window of 16" in refused
+    assert len(model.generate("abcdefgh", 9, overflow="refuse", seed=0))
+    assert "top_k is 99" in complaint(model.generate, "a", top_k=99)
+    assert "temperature is -1" in complaint(model.generate, ["a", "b"], temperature=[1, -1])
+
+
+def test_a_window_of_one_token_still_slides():
+    step = ToyStep(5)
+    sampler = Sampler([SamplingConfig()], [0], [[1]], 5)
+    memory = PaddedMemory(step, 1, context=1)
+    decoding = Decoding(memory, [[1]], sampler, max_new_tokens=4, context=1)
+    assert len(list(decoding)) == 4 and step.widest == 1
+
+
+# --- beams ---
+
+
+def test_wide_beams_find_the_likeliest_continuation():
+    step, prompt = ToyStep(4), [1, 2]
+    found = beam_search(step, prompt, beams=64, max_new_tokens=3, context=8)
+
+    def log_prob(ids):
+        text = np.array([[*prompt, *ids]])
+        logits, _ = step(text, np.ones_like(text), np.arange(5)[None], None)
+        return log_softmax(logits[0])[[1, 2, 3], list(ids)].sum()
+
+    best = max(itertools.product(range(4), repeat=3), key=log_prob)
+    assert found[0].ids == best and len(found) == 64
+    np.testing.assert_allclose(sum(found[0].log_probs), log_prob(best))
+    totals = [sum(hypothesis.log_probs) for hypothesis in found]
+    assert totals == sorted(totals, reverse=True) and len({each.ids for each in found}) == 64
+
+
+def test_one_beam_is_greedy_and_ends_at_the_end_mark():
+    model = language_model(context=40)
+    [drawn] = model.complete("abc", 12, temperature=0)
+    [found] = model.search("abc", beams=1, max_new_tokens=12)
+    assert found.text == drawn.text and found.ids == drawn.ids and found.reason == drawn.reason
+    step = ToyStep(4)
+    step.head[3] *= 5
+    for hypothesis in beam_search(
+        step, [1], beams=3, max_new_tokens=6, context=8, stop_ids=[3], length_penalty=0
+    ):
+        assert 3 not in hypothesis.ids[:-1]
+    assert "do not fit" in complaint(model.search, "abc", max_new_tokens=50)
+    assert "beams is 0" in complaint(model.search, "abc", beams=0)
+
+
+# --- scores ---
+
+
+@FEW
+@given(st.integers(2, 50), st.integers(1, 16))
+def test_a_score_predicts_every_token_once(length, stride):
+    step = ToyStep(7)
+    ids = np.random.RandomState(length).randint(0, 7, length)
+    scored = score(step, ids, context=16, stride=stride)
+    assert scored.tokens == length - 1 and np.all(scored.log_probs < 0)
+    assert scored.perplexity == pytest.approx(np.exp(scored.nats / (length - 1)))
+    begin, done = 0, 1
+    for index, log_prob in enumerate(scored.log_probs, start=1):
+        while index > begin + 16:
+            begin, done = begin + stride, begin + 17
+        assert done <= index
+        text = ids[None, begin:index]
+        logits, _ = step(text, np.ones_like(text), np.arange(index - begin)[None], None)
+        assert log_softmax(logits[0, -1])[ids[index]] == pytest.approx(log_prob)
+
+
+def test_scores_of_texts():
+    model = language_model()
+    scored = model.score("abc 中é" * 20, stride=4)
+    assert scored.characters == scored.tokens == 119
+    assert scored.nats_per_character == scored.nats_per_token
+    assert "has 1 tokens; expected at least 2" in complaint(model.score, "a")
+    assert "the text has characters" in complaint(model.score, "xyz")
+    assert "stride is 17" in complaint(model.score, "abc", stride=17)
+
+
+# --- tokens and text ---
+
+
+@FEW
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.randoms())
+def test_a_stream_of_bytes_never_cuts_a_character(text, random):
+    data, stream, pieces = text.encode(), Utf8Stream(), []
+    while data:
+        size = random.randint(1, 3)
+        pieces.append(stream.push(data[:size]))
+        data = data[size:]
+    pieces.append(stream.end())
+    assert "".join(pieces) == text
+
+
+@FEW
+@given(
+    st.text("abcé", max_size=30), st.lists(st.text("abcé", min_size=1), max_size=3), st.randoms()
+)
+def test_stop_strings_cut_the_same_however_the_text_arrives(text, strings, random):
+    stop, shown, rest = StopStrings(strings), "", text
+    while rest:
+        size = random.randint(1, 4)
+        shown += stop.push(rest[:size])
+        rest = rest[size:]
+    shown += stop.end()
+    assert text.startswith(shown)
+    assert (stop.found is None) == (not any(string in text for string in strings))
+    assert not any(string in shown for string in strings)
+    if stop.found is None:
+        assert shown == text
+
+
+@FEW
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_bytes_of_tokens_are_the_text(text):
+    known = Tokenizer(bpe_tokenizer(["abc abc abd"], 262).to_str().encode())
+    ids = known.encode(text)
+    assert b"".join(map(known.bytes_of, ids)) == text.encode() and known.decode(ids) == text
+
+
+def test_special_tokens_are_no_text():
+    known = tokenizer()
+    assert (known.pad, known.bos, known.eos) == (0, 1, 2)
+    assert known.decode([known.bos, *known.encode("abé中"), known.eos]) == "abé中"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"{}", "cannot be read"),
+        (b"\xff", "cannot be read"),
+        (tokenizer()._tokenizer.to_str().replace("<|eos|>", "<|end|>").encode(), "no <|eos|>"),
+        (tokenizer()._tokenizer.to_str().replace('"h"', '"▁h"').encode(), "not byte-level"),
+    ],
+)
+def test_a_file_that_is_no_tokenizer_of_the_zoo(data, message):
+    assert message in complaint(Tokenizer, data)
+
+
+def test_unicode_that_is_no_text():
+    assert "expected a string" in complaint(tokenizer().encode, b"abc")
+    with pytest.raises(UsageError, match="half of a surrogate"):
+        tokenizer().encode("a\udc00")
