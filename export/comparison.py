@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 import serving
-from export.families.family import family_of
+from export.families.exporter import exporter_of
 from export.proof import saved_model
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import Runner
@@ -48,8 +48,8 @@ def compare(workdir: str | Path, bundle: str | Path) -> Iterator[Row]:
     Raises:
         UsageError: there is no such run or bundle.
     """
-    family = family_of(open_run(workdir))
-    spec = family.graphs[0]
+    exporter = exporter_of(open_run(workdir))
+    spec = exporter.graphs[0]
     inputs = spec.sample(BATCH, 0)
     runners = dict(_runners(spec, find(str(bundle)).directory))
     output = spec.outputs[0].name
@@ -61,7 +61,7 @@ def compare(workdir: str | Path, bundle: str | Path) -> Iterator[Row]:
             seconds[form].append(_seconds(run, inputs))
     for form in runners:
         speed = spec.count(inputs) / statistics.median(seconds[form])
-        yield Row(form, float(errors[form]), speed, family.unit)
+        yield Row(form, float(errors[form]), speed, exporter.content.unit)
 
 
 def _runners(spec: GraphSpec, bundle: Path) -> Iterator[tuple[str, Runner]]:

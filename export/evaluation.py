@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import serving
-from export.families.family import family_class
+from export.families.exporter import exporter_class
 from export.run import open_run
-from serving.bundle.manifest import sha256
+from serving.bundle.files import sha256
 from serving.errors import UsageError, nearest
 from zoo.config import Config
 from zoo.metric import Metric, write_metrics
@@ -62,7 +62,7 @@ def _evaluate_bundle(
     served = serving.load(name, variant=variant)
     recipe = Recipe.parse(served.manifest.provenance.recipe, f"recipe of {name}")
     settings = _settings(recipe, overrides, quick)
-    return family_class(recipe).evaluate(recipe, served, settings)
+    return exporter_class(recipe).evaluate(recipe, served, settings)
 
 
 def _settings(recipe: Recipe, overrides: Mapping[str, Any], quick: bool) -> Config:

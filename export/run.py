@@ -1,9 +1,9 @@
 """A training run, opened for export: recipe, model with the weights that ship, record."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,14 +12,16 @@ import keras
 
 import zoo
 from export.errors import ExportError
-from serving.bundle.integrity import open_manifest, read_listed
-from serving.bundle.manifest import MANIFEST_NAME, Provenance, TextProcessing, sha256
+from serving.bundle.files import sha256
+from serving.bundle.manifest import Part, Provenance
+from serving.bundle.records import MANIFEST_NAME
 from serving.catalogue import models
 from serving.errors import first_line
-from serving.hub import find
-from zoo.presets import WEIGHTS
 from zoo.recipe import Recipe
+from zoo.training.restoring import lay_out
 from zoo.training.workdir import WorkDir
+
+LICENSE = "Apache-2.0"  # of weights that were trained here, unless what they come from says another
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Run:
         model: with the weights that validated best.
         record: `training.json`.
         name: of the model: that of the bundle it is restored from, or else that of the recipe.
-        published: whether it is restored from a bundle, whose weights keep their bytes.
+        earlier: the runs that it was built on, by the names of their parts.
+        published: whether it is restored from a bundle.
     """
 
     directory: WorkDir
@@ -40,12 +43,18 @@ class Run:
     model: keras.Model
     record: dict[str, Any]
     name: str
+    earlier: Mapping[str, "Run"] = field(default_factory=dict)
     published: bool = False
 
     @property
     def weights(self) -> Path:
         """The file with the weights of `model`."""
         return self.directory.best_weights
+
+    @property
+    def parts(self) -> dict[str, "Run"]:
+        """This run and those it was built on, by the names of their parts; this one first."""
+        return {self.recipe.part: self} | dict(self.earlier)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Read the evaluation; an empty list where there was none.
@@ -65,7 +74,13 @@ class Run:
         if weights not in (None, sha256(self.weights)):
             message = f"{path} measures other weights than those of {self.weights.name}"
             raise ExportError(f"{message}; {remedy}")
-        return metrics
+        found: list[dict[str, Any]] = metrics
+        return found
+
+    @property
+    def license(self) -> str:
+        """Of the weights: that of the weights or data they come from, where these ask for one."""
+        return str(self.record.get("license") or LICENSE)
 
     @property
     def provenance(self) -> Provenance:
@@ -74,12 +89,22 @@ class Run:
         return Provenance(
             recipe=self.recipe.model_dump(mode="json", exclude_none=True),
             git_commit=record.get("git_commit"),
+            git_clean=record.get("git_clean"),
             seed=self.recipe.train.seed,
             dataset=record["dataset"],
             dataset_license=record["dataset_license"],
             packages=record["packages"],
             train_seconds=float(record["train_seconds"]),
             hardware=record["hardware"],
+        )
+
+    def part(self, weights: str) -> Part:
+        """Describe the run for a manifest, whose weights are in a file of this name."""
+        return Part(
+            weights=weights,
+            parameters=self.model.count_params(),
+            provenance=self.provenance,
+            license=self.license,
         )
 
 
@@ -95,29 +120,13 @@ def opened(source: str | Path) -> Iterator[Run]:
     if WorkDir(source).recipe.is_file() or not _is_bundle(source):
         yield open_run(source)
         return
-    with TemporaryDirectory() as place:
-        name = _restore(source, WorkDir(place))
+    with TemporaryDirectory(prefix="genzoo-") as place:
+        name = lay_out(source, WorkDir(place))
         yield replace(open_run(place), name=name, published=True)
 
 
 def _is_bundle(source: str | Path) -> bool:
     return source in models() or (Path(source) / MANIFEST_NAME).is_file()
-
-
-def _restore(source: str | Path, directory: WorkDir) -> str:
-    """Lay out a work directory from what a bundle keeps of the run it is of; return its name."""
-    found = find(source)
-    manifest = open_manifest(found)
-    provenance = manifest.provenance
-    directory.claim(Recipe.parse(provenance.recipe, f"recipe of {source}"))
-    directory.best_weights.write_bytes(read_listed(found.directory, manifest, WEIGHTS))
-    if isinstance(manifest.processing, TextProcessing):
-        name = manifest.processing.tokenizer
-        directory.tokenizer.write_bytes(read_listed(found.directory, manifest, name))
-    directory.write_record(provenance.model_dump(exclude={"recipe"}))
-    metrics = {"weights_sha256": sha256(directory.best_weights), "metrics": manifest.metrics}
-    directory.metrics.write_text(json.dumps(metrics), encoding="utf-8")
-    return manifest.name
 
 
 def open_run(workdir: str | Path) -> Run:
@@ -142,4 +151,5 @@ def open_run(workdir: str | Path) -> Run:
         record = {}
     if "dataset" not in record:
         raise ExportError(f"{directory.record} is missing or not whole; train with --resume first")
-    return Run(directory, recipe, model, record, recipe.name)
+    earlier = {part: open_run(directory.part(part)) for part in recipe.earlier}
+    return Run(directory, recipe, model, record, recipe.name, earlier)

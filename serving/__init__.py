@@ -17,7 +17,7 @@ _HOMES = {
     "GAN": "serving.families.gan",
     "GPT": "serving.families.gpt",
     "VAE": "serving.families.vae",
-    "BundleError": "serving.bundle.manifest",
+    "BundleError": "serving.bundle.records",
     "DeviceError": "serving.runtime.session",
     "GenzooError": "serving.errors",
     "UsageError": "serving.errors",

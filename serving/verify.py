@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from serving.bundle.integrity import open_manifest, read_listed
-from serving.bundle.manifest import MANIFEST_NAME, BundleError, Manifest, TextProcessing
+from serving.bundle.files import read_listed
+from serving.bundle.manifest import Manifest
+from serving.bundle.records import MANIFEST_NAME, BundleError
 from serving.errors import GenzooError, first_line
 from serving.hub import cache, find
-from serving.loader import checked_graphs, open_session
-from serving.text.reading import read_tokenizer
+from serving.hub.opening import open_manifest
+from serving.loader import runtime_of
+from serving.runtime.loaded import checked_assets, checked_graphs, open_session
 
 SAVED_MODEL = "saved_model"
 VECTORS = "test_vectors.npz"
@@ -66,8 +68,8 @@ def verify(name_or_dir: str | Path, device: str = "cpu") -> Iterator[Check]:
     yield _check("folder", lambda: _folder(directory, manifest))
     for name in sorted(manifest.files.keys() - absent):
         yield _check(f"file {name}", lambda name=name: _file(directory, manifest, name))
-    if isinstance(manifest.processing, TextProcessing):
-        yield _check("tokenizer", lambda: _tokenizer(directory, manifest))
+    if manifest.assets:
+        yield _check("assets", lambda: _assets(directory, manifest))
     for variant in variants:
         yield _check(f"graphs {variant}", lambda name=variant: _graphs(directory, manifest, name))
         yield _check(
@@ -101,11 +103,11 @@ def _folder(directory: Path, manifest: Manifest) -> str:
 
 
 def _file(directory: Path, manifest: Manifest, name: str) -> str:
-    return f"{len(read_listed(directory, manifest, name))} bytes, sha256 as listed"
+    return f"{len(read_listed(directory, manifest.files, name))} bytes, sha256 as listed"
 
 
-def _tokenizer(directory: Path, manifest: Manifest) -> str:
-    return f"{read_tokenizer(directory, manifest).size} tokens, as many as the model has"
+def _assets(directory: Path, manifest: Manifest) -> str:
+    return runtime_of(manifest).check_assets(manifest, checked_assets(directory, manifest))
 
 
 def _graphs(directory: Path, manifest: Manifest, variant: str) -> str:
@@ -138,7 +140,7 @@ def _of(vectors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 
 def _vectors(directory: Path, manifest: Manifest) -> dict[str, np.ndarray]:
-    data = read_listed(directory, manifest, VECTORS)
+    data = read_listed(directory, manifest.files, VECTORS)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())

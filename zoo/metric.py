@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -27,6 +27,7 @@ class Metric(BaseModel):
         samples: how many it is the mean over.
         counted: what these are.
         seed: of everything random in it.
+        better: whether a lower or a higher value is.
 
     Raises:
         EvaluationError: the value is not finite.
@@ -45,6 +46,7 @@ class Metric(BaseModel):
     samples: Annotated[int, Field(ge=1)]
     counted: str = "images"
     seed: int
+    better: Literal["lower", "higher"] = "lower"
 
     @field_validator("value")
     @classmethod

@@ -1,20 +1,18 @@
 """Trainable Keras models from published weights."""
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 import keras
 
-from serving.errors import GenzooError, first_line
-from serving.hub import Source, complete, find
+from serving.bundle.files import read_listed
+from serving.bundle.manifest import Manifest, Part
+from serving.errors import GenzooError, UsageError, first_line
+from serving.hub import complete, find
+from serving.hub.opening import open_manifest
 from zoo.recipe import Recipe
 
-MANIFEST, WEIGHTS, TOKENIZER = "bundle.json", "model.weights.h5", "tokenizer.json"
 
-
-def from_preset(name_or_dir: str | Path) -> keras.Model:
+def from_preset(name_or_dir: str | Path, part: str | None = None) -> keras.Model:
     """Build the Keras model of a bundle, with its weights.
 
     The weights are loaded into a class of ours, built from the bundle's recipe; nothing of the
@@ -23,9 +21,10 @@ def from_preset(name_or_dir: str | Path) -> keras.Model:
 
     Args:
         name_or_dir: a name of `genzoo list`, or a bundle directory.
+        part: of a bundle of several trained models, another than the last.
 
     Raises:
-        UsageError: there is no such model.
+        UsageError: there is no such model, or no such part of it.
         GenzooError: the bundle is not whole, or not the one that the catalogue pins.
 
     Example:
@@ -33,13 +32,20 @@ def from_preset(name_or_dir: str | Path) -> keras.Model:
         >>> model.generate(2, seed=7).shape
         (2, 28, 28, 1)
     """
-    source, manifest, recipe = _read(name_or_dir)
+    source = find(name_or_dir)
+    manifest = open_manifest(source)
+    described = _part(manifest, part)
+    if described.weights is None:
+        raise GenzooError(f"{manifest.name} keeps no Keras weights")
+    model = _recipe(manifest, described).build()
+    complete(source, [described.weights])
+    read_listed(source.directory, manifest.files, described.weights)
     try:
-        _whole(source, WEIGHTS, manifest["files"][WEIGHTS]["sha256"])
-        model = recipe.build()
-        model.load_weights(source.directory / WEIGHTS)
+        model.load_weights(source.directory / described.weights)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unusable(source, error) from error
+        raise GenzooError(
+            f"{source.directory} is no bundle with weights ({first_line(error)}); export it again"
+        ) from error
     return model
 
 
@@ -50,38 +56,27 @@ def recipe_of(name_or_dir: str | Path) -> Recipe:
         >>> recipe_of("cgan-mnist").data.name
         'mnist'
     """
-    return _read(name_or_dir)[2]
+    manifest = open_manifest(find(name_or_dir))
+    return _recipe(manifest, manifest.main)
 
 
-def tokenizer_of(name_or_dir: str | Path) -> bytes:
-    """Return the content of a bundle's `tokenizer.json`; raises as `from_preset` does."""
-    source, manifest, _ = _read(name_or_dir)
-    try:
-        return _whole(source, TOKENIZER, manifest["files"][TOKENIZER]["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unusable(source, error) from error
-
-
-def _read(name_or_dir: str | Path) -> tuple[Source, dict[str, Any], Recipe]:
+def asset_of(name_or_dir: str | Path, file: str) -> bytes:
+    """Return the content of a file of a bundle; raises as `from_preset` does."""
     source = find(name_or_dir)
-    try:
-        manifest = json.loads(_whole(source, MANIFEST, None))
-        recipe = Recipe.parse(manifest["provenance"]["recipe"], f"recipe of {name_or_dir}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unusable(source, error) from error
-    return source, manifest, recipe
+    manifest = open_manifest(source)
+    complete(source, [file])
+    return read_listed(source.directory, manifest.files, file)
 
 
-def _unusable(source: Source, error: Exception) -> GenzooError:
-    reason = first_line(error)
-    return GenzooError(f"{source.directory} is no bundle with weights ({reason}); export it again")
+def _part(manifest: Manifest, part: str | None) -> Part:
+    if part is None:
+        return manifest.main
+    if part not in manifest.parts:
+        raise UsageError(
+            f"{manifest.name} has no part '{part}'; it has {', '.join(manifest.parts)}"
+        )
+    return manifest.parts[part]
 
 
-def _whole(source: Source, name: str, listed: str | None) -> bytes:
-    """Return a file's bytes, if they are those that the catalogue or the manifest names."""
-    complete(source, [name])
-    data = (source.directory / name).read_bytes()
-    expected = source.entry.files[name].sha256 if source.entry else listed
-    if expected not in (None, hashlib.sha256(data).hexdigest()):
-        raise ValueError(f"{name} was altered: its sha256 is not the expected one")
-    return data
+def _recipe(manifest: Manifest, part: Part) -> Recipe:
+    return Recipe.parse(part.provenance.recipe, f"recipe of {manifest.name}")

@@ -1,13 +1,13 @@
 """Recipes: everything that makes a trained model, in one small TOML file."""
 
 import tomllib
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import tomli_w
 from pydantic import Field, model_validator
 
+from serving import registry
 from serving.errors import UsageError, nearest
 from serving.noise import SEED_LIMIT
 from zoo.config import Config
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 
     from zoo.task import Task
 
-# A new family is one line here. Its recipe says what its tables hold, and what a run needs of it.
-FAMILIES = {
-    "vae": "zoo.vae.recipe:VAERecipe",
-    "gan": "zoo.gan.recipe:GANRecipe",
-    "transformer": "zoo.transformer.recipe:GPTRecipe",
-    "classifier": "zoo.judge.recipe:ClassifierRecipe",
-}
-RECIPES = Path(__file__).parent / "recipes"
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -89,6 +81,12 @@ class Recipe(Config):
     `load` and `parse` return the recipe of the family that `model.family` names: a subclass, which
     says what the tables hold.
 
+    Attributes:
+        quick: what `--quick` changes.
+        part: what the model that it trains is called among the parts of a bundle.
+        earlier: parts that were trained before, and the keys that name their runs, such as
+            `{"codes": "model.codes"}`.
+
     Example:
         >>> recipe = Recipe.load("vae-digits", {"train.epochs": 3})
         >>> recipe.train.epochs
@@ -100,6 +98,24 @@ class Recipe(Config):
     train: TrainConfig = TrainConfig()
 
     quick: ClassVar[dict[str, Any]] = {"train.epochs": 2, "train.batch_size": 32}
+    part: ClassVar[str] = "model"
+    earlier: ClassVar[dict[str, str]] = {}
+
+    def completed(self) -> Self:
+        """Return the recipe with what it takes from the earlier runs it names; here nothing.
+
+        Sizes that an earlier run decides are written down here, once, so that the model can be
+        built again without it.
+        """
+        return self
+
+    def sources(self) -> dict[str, str]:
+        """Return the earlier runs that it names, by the names of their parts."""
+        values, found = self.model_dump(), {}
+        for part, key in self.earlier.items():
+            table, _, name = key.partition(".")
+            found[part] = str(values[table][name])
+        return found
 
     def build(self) -> "keras.Model":
         """Make the model, untrained."""
@@ -166,22 +182,22 @@ class Recipe(Config):
 
 
 def names() -> list[str]:
-    """Return the names of the zoo's own recipes."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+    """Return the names of the recipes of the zoo and of installed packages."""
+    return sorted(registry.recipes())
 
 
 def _recipe_of(values: dict[str, Any], where: str) -> type[Recipe]:
     """Return the recipe class of the family that `[model]` names."""
     model = values.get("model")
     family = model.get("family") if isinstance(model, dict) else None
-    if family not in FAMILIES:
-        known = ", ".join(FAMILIES)
+    known = registry.families()
+    if family not in known:
         raise UsageError(
-            f"{where}: key 'model.family' is {family!r}; expected one of {known}"
-            f"{nearest(str(family), FAMILIES)}"
+            f"{where}: key 'model.family' is {family!r}; expected one of {', '.join(known)}"
+            f"{nearest(str(family), known)}"
         )
-    module, name = FAMILIES[family].split(":")
-    return getattr(import_module(module), name)
+    found: type[Recipe] = registry.load(known[family], "recipe")
+    return found
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -197,7 +213,7 @@ def _find(name_or_path: str | Path) -> Path:
             f"unknown recipe '{name_or_path}'{hint or '; the zoo has ' + ', '.join(known)} "
             "(or give the path of a .toml file)"
         )
-    return RECIPES / f"{name_or_path}.toml"
+    return registry.recipes()[str(name_or_path)]
 
 
 def _set(values: dict[str, Any], key: str, value: Any) -> None:

@@ -7,48 +7,50 @@ from typing import Any
 
 import tomli_w
 
-from export.bundling.samples import RULE, Samples
-from export.families.family import Family
-from serving.bundle.manifest import Manifest, Port, TextProcessing
+from export.families.exporter import Exporter
+from serving.bundle.manifest import Manifest
 from serving.bundle.markdown import escape, table
+from serving.bundle.records import Port
+from serving.loader import runtime_of
+from serving.terminal import clean
 
 LIBRARY = "genzoo"
 
 
-def render(manifest: Manifest, family: Family, samples: Samples) -> str:
+def render(manifest: Manifest, exporter: Exporter, samples: Any) -> str:
     """Return the card of a bundle, as Markdown with the head that Hugging Face reads.
 
     Args:
         manifest: of the bundle.
-        family: of the model.
-        samples: what it draws; texts are shown, and of images the picture of them.
+        exporter: of the model.
+        samples: what it makes; shown in words, or by the picture of them.
 
     Whatever comes from outside (the summary, the data set's name, the recipe) is escaped: it can
     add no heading, no link and no key.
     """
-    unit = family.unit
+    unit = exporter.content.unit
     sections = [
-        f"---\n{_yaml(_head(manifest, family))}---\n",
+        f"---\n{_yaml(_head(manifest, exporter))}---\n",
         f"# {manifest.name}\n",
         f"{escape(manifest.summary)}\n",
-        _samples(manifest, samples),
-        _use(manifest, family),
-        _interface(manifest),
-        _variants(manifest, unit),
+        _samples(manifest, exporter, samples),
+        _use(manifest, exporter),
+        _interface(manifest, exporter),
+        _variants(manifest, exporter),
         _metrics(manifest, unit),
-        _training(manifest),
-        _limitations(manifest, family),
+        *(_training(manifest, part) for part in manifest.parts),
+        _limitations(manifest, exporter),
     ]
     return "\n".join(sections)
 
 
-def _head(manifest: Manifest, family: Family) -> dict[str, Any]:
+def _head(manifest: Manifest, exporter: Exporter) -> dict[str, Any]:
     dataset = manifest.provenance.dataset
     head: dict[str, Any] = {
         "license": manifest.license.lower(),
         "library_name": LIBRARY,
-        "pipeline_tag": family.pipeline_tag,
-        "tags": [LIBRARY, "onnx", "keras", *family.tags],
+        "pipeline_tag": exporter.pipeline_tag,
+        "tags": [LIBRARY, "onnx", "keras", *exporter.tags],
         "datasets": [dataset],
     }
     if not manifest.metrics:
@@ -59,7 +61,7 @@ def _head(manifest: Manifest, family: Family) -> dict[str, Any]:
         for metric in manifest.metrics
     ]
     result = {
-        "task": {"type": family.pipeline_tag},
+        "task": {"type": exporter.pipeline_tag},
         "dataset": {"type": dataset, "name": dataset, "split": "test"},
         "metrics": measured,
     }
@@ -67,37 +69,34 @@ def _head(manifest: Manifest, family: Family) -> dict[str, Any]:
     return head
 
 
-def _samples(manifest: Manifest, samples: Samples) -> str:
-    if not isinstance(samples, list):
+def _samples(manifest: Manifest, exporter: Exporter, samples: Any) -> str:
+    words = exporter.content.words(samples, manifest.processing)
+    if words is None:
         return f"![Samples of {manifest.name}](samples.png)\n"
-    text = RULE.join(samples)
-    shown = "".join(part for part in text if part.isprintable() or part == "\n")
-    return _fenced(shown, "text")
+    return _fenced(clean(words), "text")
 
 
-def _use(manifest: Manifest, family: Family) -> str:
-    if isinstance(manifest.processing, TextProcessing):
-        what, call = "text", 'generate("The ", max_new_tokens=200, temperature=0.8, seed=7)'
-    else:
-        classes = manifest.processing.classes
-        labels = f", labels=[{classes - 1}] * 16" if classes else ""
-        what, call = "images", f"generate(16{labels}, seed=7)"
-    python = (
-        f'import serving  # pip install genzoo\n\n{what} = serving.load("{manifest.name}").{call}\n'
-    )
+def _use(manifest: Manifest, exporter: Exporter) -> str:
+    calls = runtime_of(manifest).declared(manifest)
+    first = next(iter(calls.values()))
+    python = f"import serving  # pip install genzoo\n\nresult = {first.python(manifest.name)}\n"
+    shell = "\n".join(call.shell(manifest.name) for call in calls.values())
     lines = [
         "## Use\n",
         "`serving.load` takes the name of a published model, or the folder that holds this card.\n",
         _fenced(python, "python"),
-        f"The same seed gives the same {what} in Keras, SavedModel and ONNX Runtime.\n",
+        f"What it can do; `genzoo CALL {manifest.name} --help` says the rest:\n",
+        _fenced(shell, "console"),
+        f"The same seed gives the same {exporter.content.noun}s in Keras, SavedModel and ONNX "
+        "Runtime.\n",
     ]
     if "fp32" in manifest.variants:
         lines += ["Without this library, in the folder of the files:\n"]
-        lines += [_fenced(family.snippet, "python")]
+        lines += [_fenced(exporter.snippet, "python")]
     return "\n".join(lines)
 
 
-def _interface(manifest: Manifest) -> str:
+def _interface(manifest: Manifest, exporter: Exporter) -> str:
     rows = [
         (f"`{role}`", kind, f"`{port.name}`", port.dtype, _axes(port), escape(port.meaning))
         for role, interface in manifest.interface.items()
@@ -105,17 +104,12 @@ def _interface(manifest: Manifest) -> str:
         for port in ports
     ]
     described = table(("graph", "", "name", "type", "axes", "meaning"), rows)
-    lengths = "`batch` may be any number from 1."
-    if isinstance(manifest.processing, TextProcessing):
-        lengths += (
-            f" `total` is `past` and `sequence` together, at most {manifest.processing.context}; "
-            "`past` may be 0."
-        )
+    lengths = " ".join(["`batch_size` may be any number from 1.", *exporter.notes])
     return f"## Inputs and outputs\n\n{lengths}\n\n{described}"
 
 
-def _variants(manifest: Manifest, unit: str) -> str:
-    rows, metrics = [], set()
+def _variants(manifest: Manifest, exporter: Exporter) -> str:
+    unit, rows, metrics = exporter.content.unit, [], set()
     for name, variant in manifest.variants.items():
         files = ", ".join(f"`{file}`" for file in variant.graphs.values())
         size = sum(manifest.files[file].bytes for file in variant.graphs.values())
@@ -129,19 +123,22 @@ def _variants(manifest: Manifest, unit: str) -> str:
                 files,
                 f"{size:,}",
                 str(variant.opset),
+                ", ".join(f"{name} {oldest}" for name, oldest in variant.runtimes.items()),
                 str(sum(variant.nodes.values()) or ""),
                 f"{variant.parity:.1e}",
                 quality,
                 change,
             )
         )
-    head = ("variant", "files", "bytes", "opset", "nodes", "parity", "quality", "change")
+    head = (
+        "variant", "files", "bytes", "opset", "from", "nodes", "parity", "quality", "change",
+    )  # fmt: skip
     text = (
         "## Variants\n\n"
         "Parity is the largest absolute difference from the Keras model, over all outputs, several "
-        "batch sizes and seeds.\n"
+        "batch sizes and seeds. Each variant says the oldest release that takes it.\n"
     )
-    text += _flavours(manifest)
+    text += "".join(f"{sentence}\n" for sentence in _forms(manifest, exporter))
     if metrics:
         measured = escape("; ".join(sorted(metrics)))
         samples = next(v.quality.samples for v in manifest.variants.values() if v.quality)
@@ -150,23 +147,10 @@ def _variants(manifest: Manifest, unit: str) -> str:
     return f"{text}\n{table(head, rows)}\nOther files: {others}.\n"
 
 
-def _flavours(manifest: Manifest) -> str:
-    """Say what the graphs are that are not for every runtime, or not used as the others are."""
-    flavours, text = {variant.flavour for variant in manifest.variants.values()}, ""
-    if "fused" in flavours:
-        text += (
-            "The `fused` ones are for ONNX Runtime alone, with one operator for each attention "
-            "layer: they take padding on the right, and fill a cache that has room in place. The "
-            "others are standard ONNX.\n"
-        )
-    if "static" in flavours:
-        text += (
-            "The `static` ones are for GPUs and NPUs, which like sizes that stay: `past` and "
-            f"`total` are always {manifest.processing.context}. Keys and values are written where "
-            "`position_ids` say (the cache may be one buffer, given as `past_key_values` and as "
-            "`present`), padding is on the right, and no operator asks for a size.\n"
-        )
-    return text
+def _forms(manifest: Manifest, exporter: Exporter) -> Iterator[str]:
+    """Yield what the forms are that are not for every runtime, or not used as the others are."""
+    kinds = {variant.form for variant in manifest.variants.values()}
+    yield from (words for kind, words in exporter.form_notes.items() if kind in kinds)
 
 
 def _metrics(manifest: Manifest, unit: str) -> str:
@@ -187,23 +171,28 @@ def _metrics(manifest: Manifest, unit: str) -> str:
     return f"## Evaluation\n\nOn the test split of the data set.\n\n{table(head, rows)}"
 
 
-def _training(manifest: Manifest) -> str:
-    source = manifest.provenance
-    packages = ", ".join(f"{name} {version}" for name, version in source.packages.items())
+def _training(manifest: Manifest, name: str) -> str:
+    part = manifest.parts[name]
+    source = part.provenance
+    packages = ", ".join(f"{package} {version}" for package, version in source.packages.items())
+    commit = source.git_commit or "not a checkout of the project"
+    if source.git_clean is False:
+        commit += ", with changes"
     rows = [
         ("data set", f"{escape(source.dataset)} (licence: {escape(source.dataset_license)})"),
-        ("parameters", f"{manifest.parameters:,}"),
+        ("parameters", f"{part.parameters:,}"),
         ("time", f"{source.train_seconds:,.0f} s on {escape(source.hardware)}"),
         ("seed", str(source.seed)),
         ("made with", escape(packages)),
-        ("commit", source.git_commit or "not a checkout of the project"),
+        ("commit", commit),
     ]
     recipe = _fenced(tomli_w.dumps(source.recipe), "toml")
-    return f"## Training\n\n{table(('', ''), rows)}\nThe recipe:\n\n{recipe}"
+    of = f" of `{name}`" if len(manifest.parts) > 1 else ""
+    return f"## Training{of}\n\n{table(('', ''), rows)}\nThe recipe:\n\n{recipe}"
 
 
-def _limitations(manifest: Manifest, family: Family) -> str:
-    points = "".join(f"- {escape(sentence)}\n" for sentence in family.limitations)
+def _limitations(manifest: Manifest, exporter: Exporter) -> str:
+    points = "".join(f"- {escape(sentence)}\n" for sentence in exporter.limitations)
     return (
         f"## Limitations\n\n{points}\n"
         f"## Licence\n\nThe weights: {escape(manifest.license)}. "

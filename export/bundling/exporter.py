@@ -2,36 +2,31 @@
 
 import logging
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
 import serving
-from export.bundling import card, samples
+from export.bundling import card
 from export.bundling.staging import replacing_directory
-from export.bundling.variants import VARIANTS, write_variants
+from export.bundling.variants import chosen_forms, write_variants
 from export.bundling.weights import compress
 from export.errors import ExportError
-from export.families.family import Family, family_of
+from export.families.exporter import Exporter, exporter_of
+from export.families.forms import Form
 from export.proof import parity, saved_model
 from export.run import Run, opened
-from serving.bundle.manifest import (
-    MANIFEST_NAME,
-    NAME_PATTERN,
-    FileEntry,
-    Manifest,
-    Variant,
-    sha256,
-)
+from serving.bundle.files import pin_of
+from serving.bundle.manifest import Manifest, Variant
+from serving.bundle.records import MANIFEST_NAME, NAME_PATTERN, Pin
 from serving.errors import UsageError, nearest
+from serving.loader import runtime_of
 from serving.verify import verify
-from zoo.presets import WEIGHTS
 
 FORMATS = ("saved_model", "onnx")
-LICENSE = "Apache-2.0"
 VECTOR_ROWS = 3
 
 log = logging.getLogger(__name__)
@@ -49,7 +44,7 @@ def export(
 
     Every graph is converted, checked against its opset, compared with Keras at several batch sizes
     and seeds, and run from the finished bundle by `serving.load`. A variant whose quality suffers
-    is left out, with a warning.
+    is left out, with a warning. The same weights give the same bytes.
 
     Args:
         workdir: of `zoo.train`, of which the weights that validated best are exported; or a bundle
@@ -77,101 +72,135 @@ def export(
         True
     """
     formats = _choose("format", formats, FORMATS)
-    variants = _choose("variant", variants, VARIANTS)
     if name is not None and not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(f"name '{name}' will not do; expected a-z, 0-9 and -, 64 at most")
-    with opened(workdir) as run, replacing_directory(Path(out)) as directory:
-        _Exporter(run, family_of(run), directory).write(formats, variants, name or run.name)
+    with opened(workdir) as run:
+        exporter = exporter_of(run)
+        forms = chosen_forms(exporter, variants)
+        with replacing_directory(Path(out)) as directory:
+            _Export(exporter, directory, name or run.name).write(formats, forms)
     return Path(out)
 
 
-class _Exporter:
+class _Export:
     """One export of one run into an empty directory."""
 
-    def __init__(self, run: Run, family: Family, directory: Path):
-        self.run, self.family, self.directory = run, family, directory
+    def __init__(self, exporter: Exporter, directory: Path, name: str):
+        self.exporter, self.run, self.directory, self.name = (
+            exporter,
+            exporter.run,
+            directory,
+            name,
+        )
         # The headline first, which is the metric that lists show.
-        self.metrics = sorted(run.metrics(), key=lambda metric: metric["name"] != family.metric)
+        self.metrics = sorted(
+            self.run.metrics(), key=lambda metric: metric["name"] != exporter.metric
+        )
 
-    def write(self, formats: Sequence[str], variants: Sequence[str], name: str) -> None:
+    def write(self, formats: Sequence[str], forms: Sequence[Form]) -> None:
         """Write the whole bundle, then prove it."""
-        written = write_variants(self.family, variants, self.directory) if "onnx" in formats else {}
+        written = write_variants(self.exporter, forms, self.directory) if "onnx" in formats else {}
         if "saved_model" in formats:
             self._write_saved_model()
-        drawn = self.family.samples(self.run.model)
-        samples.write(drawn, self.family.processing, self.directory)
-        self.family.write_files(self.directory)
-        keep = shutil.copyfile if self.run.published else compress
-        keep(self.run.weights, self.directory / WEIGHTS)
+        drawn = self.exporter.samples(self.run.model)
+        self.exporter.content.write_samples(
+            drawn, self.exporter.processing, self.directory / "samples"
+        )
+        assets = self.exporter.write_assets(self.directory)
+        for part, run in self.run.parts.items():
+            compress(run.weights, self.directory / weights_name(part))
         self._write_vectors()
-        self._write_manifest(name, written, drawn)
+        self._write_manifest(written, assets, drawn)
         if written:
             self._prove(drawn, written)
 
     def _write_saved_model(self) -> None:
         log.info("writing the SavedModel")
         directory = self.directory / "saved_model"
-        saved_model.write(self.family.graphs, directory)
+        saved_model.write(self.exporter.graphs, directory)
         signatures = saved_model.load(directory)
-        for spec in self.family.graphs:
+        for spec in self.exporter.graphs:
             error = parity.prove(signatures[spec.signature], spec)
             log.info("SavedModel %s: within %.1e of Keras", spec.signature, error)
 
     def _write_vectors(self) -> None:
         """Write inputs and Keras's outputs of every graph: what a good installation reproduces."""
         vectors = {}
-        for spec in self.family.graphs:
+        for spec in self.exporter.graphs:
             inputs = spec.sample(VECTOR_ROWS, 0)
             for kind, arrays in (("inputs", inputs), ("outputs", spec.run(inputs))):
                 vectors |= {f"{spec.role}.{kind}.{key}": array for key, array in arrays.items()}
         np.savez_compressed(self.directory / "test_vectors.npz", **vectors)
 
+    def _manifest(self, variants: dict[str, Variant], assets: dict[str, str]) -> Manifest:
+        run, exporter = self.run, self.exporter
+        auto = {
+            device: [name for name in names if name in variants]
+            for device, names in exporter.auto.items()
+        }
+        return Manifest.model_validate(
+            {
+                "name": self.name,
+                "family": exporter.family.name,
+                "content": str(exporter.family.gives),
+                "task": exporter.task,
+                "summary": run.recipe.summary,
+                "parts": {name: each.part(weights_name(name)) for name, each in run.parts.items()},
+                "assets": assets,
+                "auto": {device: names for device, names in auto.items() if names},
+                "variants": variants,
+                "interface": {spec.role: spec.interface for spec in exporter.graphs},
+                "processing": exporter.processing,
+                "metrics": self.metrics,
+                "files": self._files(),
+                "license": _strictest(run),
+            }
+        )
+
     def _write_manifest(
-        self, name: str, variants: dict[str, Variant], drawn: samples.Samples
+        self, variants: dict[str, Variant], assets: dict[str, str], drawn: Any
     ) -> None:
-        run, family = self.run, self.family
         try:
-            manifest = Manifest(
-                name=name,
-                family=family.name,
-                task=family.task,
-                summary=run.recipe.summary,
-                parameters=run.model.count_params(),
-                variants=variants,
-                interface={spec.role: spec.interface for spec in family.graphs},
-                processing=family.processing,
-                metrics=self.metrics,
-                files=self._files(),
-                provenance=run.provenance,
-                license=LICENSE,
-            )
+            manifest = self._manifest(variants, assets)
         except ValidationError as error:
             problem = error.errors()[0]
             where = ".".join(map(str, problem["loc"]))
             raise ExportError(f"the bundle's {where} will not do: {problem['msg']}") from error
+        declared = runtime_of(manifest).declared(manifest)
+        calls = {name: call.record() for name, call in declared.items()}
+        manifest = manifest.model_copy(update={"calls": calls})
         readme = self.directory / "README.md"
-        readme.write_text(card.render(manifest, family, drawn), encoding="utf-8")
+        readme.write_text(card.render(manifest, self.exporter, drawn), encoding="utf-8")
         manifest = manifest.model_copy(update={"files": self._files()})
         (self.directory / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
 
-    def _files(self) -> dict[str, FileEntry]:
+    def _files(self) -> dict[str, Pin]:
         """List what is in the directory. A SavedModel is a folder, no part of the flat bundle."""
         files = (path for path in sorted(self.directory.iterdir()) if path.is_file())
-        return {
-            path.name: FileEntry(sha256=sha256(path), bytes=path.stat().st_size) for path in files
-        }
+        return {path.name: pin_of(path) for path in files}
 
-    def _prove(self, expected: samples.Samples, variants: dict[str, Variant]) -> None:
+    def _prove(self, expected: Any, variants: dict[str, Variant]) -> None:
         """Load the bundle as users will and compare: files, graphs, results, samples."""
         for check in verify(self.directory):
             if not check.passed:
                 raise ExportError(f"the bundle is wrong: {check.name}: {check.detail}")
         for variant in variants:
             served = serving.load(self.directory, device="cpu", variant=variant)
-            distance = samples.compare(self.family.samples(served), expected)
+            distance = self.exporter.content.compare(self.exporter.samples(served), expected)
             log.info("%s: samples %s", variant, distance.words)
             if variant == "fp32" and not distance.is_rounding:
                 raise ExportError(f"the bundle's samples are not Keras's: {distance.words}")
+
+
+def weights_name(part: str) -> str:
+    """Return the name of the file with the Keras weights of a part."""
+    return f"{part}.weights.h5"
+
+
+def _strictest(run: Run) -> str:
+    """Return the licence of a bundle: that of its parts, where they are of one."""
+    licenses = list(dict.fromkeys(part.license for part in run.parts.values()))
+    return licenses[0] if len(licenses) == 1 else " AND ".join(licenses)
 
 
 def _choose(what: str, chosen: Sequence[str], known: Sequence[str]) -> list[str]:

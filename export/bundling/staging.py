@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from export.errors import ExportError
-from serving.bundle.manifest import MANIFEST_NAME
+from serving.bundle.records import MANIFEST_NAME
 from serving.errors import first_line
 
 

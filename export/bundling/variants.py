@@ -2,49 +2,55 @@
 
 import logging
 import math
-from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
 
 from export.errors import ExportError
-from export.families.family import Family
+from export.families.exporter import Exporter
+from export.families.forms import Form, Graphs, Made
 from export.graph import converter
-from export.graph.precision import quantize_weights, reduce_precision
 from export.proof.graphs import GraphSpec
 from export.proof.linter import lint
 from export.proof.parity import LIMIT, Runner, prove, prove_sensitive, runner
-from serving.bundle.manifest import Interface, Quality, Variant
+from serving.bundle.manifest import Quality, Variant
+from serving.bundle.records import Interface
+from serving.errors import UsageError, nearest
 from serving.runtime.fixed import cut, enlarged
 
-# What a variant is called: its flavour, and its precision.
-VARIANTS = {
-    "fp32": ("portable", "fp32"),
-    "fp16": ("portable", "fp16"),
-    "int8": ("portable", "int8"),
-    "static": ("static", "fp32"),
-    "static-fp16": ("static", "fp16"),
-    "static-int8": ("static", "int8"),
-    "fused": ("fused", "fp32"),
-    "fused-int8": ("fused", "int8"),
-    "fused-int4": ("fused", "int4"),
-}
+FIRST = "fp32"  # of whose graphs all other forms are made
 
 log = logging.getLogger(__name__)
-Graphs = dict[str, onnx.ModelProto]
 
 
-def write_variants(family: Family, names: Sequence[str], directory: Path) -> dict[str, Variant]:
+def chosen_forms(exporter: Exporter, names: Sequence[str]) -> list[Form]:
+    """Return the forms of these names, in the order of the family, each once.
+
+    Raises:
+        UsageError: the model has no form of a name.
+    """
+    known = {form.name: form for form in exporter.forms()}
+    for name in names:
+        if name not in known:
+            hint = nearest(name, known) or f"; there are {', '.join(known)}"
+            raise UsageError(f"unknown variant '{name}'{hint}")
+    if not names:
+        raise UsageError(f"no variant is given; there are {', '.join(known)}")
+    return [form for name, form in known.items() if name in names]
+
+
+def write_variants(
+    exporter: Exporter, forms: Sequence[Form], directory: Path
+) -> dict[str, Variant]:
     """Write the variants that are good enough.
 
     The float32 graphs are made and proved in any case: the others are made of them, and measured
     against them on the same data.
 
     Args:
-        family: the model.
-        names: of `VARIANTS`.
+        exporter: of the model.
+        forms: those that are wanted.
         directory: receives `decoder.onnx`, `decoder.fp16.onnx` and so on.
 
     Returns:
@@ -53,90 +59,82 @@ def write_variants(family: Family, names: Sequence[str], directory: Path) -> dic
     Raises:
         ExportError: a graph is not faithful, or no variant is good enough.
     """
-    graphs = {spec.role: converter.convert(spec) for spec in family.graphs}
-    exact = _Form({spec.role: spec for spec in family.graphs}, graphs)
-    exact.prove(LIMIT, exact.specs)
-    family.prove(exact.runners)
-    log.info("fp32: within %.1e of Keras", exact.error)
-    reference = family.quality(exact.runners) if set(names) != {"fp32"} else None
+    specs = {spec.role: spec for spec in exporter.graphs}
+    first = Made(specs, {role: converter.convert(spec) for role, spec in specs.items()})
+    exact = _Proved(first, LIMIT, specs)
+    exporter.prove(exact.runners)
+    log.info("%s: within %.1e of Keras", FIRST, exact.error)
+    wanted = [form.name for form in forms]
+    reference = exporter.quality(exact.runners) if set(wanted) != {FIRST} else None
     written = {}
-    for name in names:
+    for form in forms:
         try:
-            form = exact if name == "fp32" else _reduced(family, exact, *VARIANTS[name])
+            proved = exact if form.name == FIRST else _made(form, exporter, first, specs)
         except ExportError as error:
             log.warning("%s: left out", error)
             continue
         quality = reference
-        if form is not exact:
-            quality = _compare(family.quality(form.runners), reference)
-            if not acceptable(family, name, quality, reference):
+        if proved is not exact and reference is not None:
+            quality = _compare(exporter.quality(proved.runners), reference)
+            if not acceptable(form, quality, reference):
                 continue
-        written[name] = form.save(name, directory, quality)
+        written[form.name] = proved.save(form, directory, quality)
     if not written:
-        raise ExportError(f"{', '.join(names)}: not good enough to be written; export fp32 too")
+        raise ExportError(f"{', '.join(wanted)}: not good enough to be written; export fp32 too")
     return written
 
 
-class _Form:
-    """The graphs of a model in one form: what holds of each, and how far they are from Keras."""
+class _Proved:
+    """Graphs that were linted, loaded and compared with Keras."""
 
-    def __init__(self, specs: dict[str, GraphSpec], graphs: Graphs):
-        self.specs, self.graphs = specs, graphs
-        self.runners: dict[str, Runner] = {}
-        self.error = 0.0
-
-    def prove(self, limit: float, portable: dict[str, GraphSpec]) -> None:
-        """Lint, load and compare the graphs; they then run on what the portable ones take."""
-        runners, self.error = check(self.specs.values(), self.graphs, limit)
+    def __init__(self, made: Made, limit: float, portable: Mapping[str, GraphSpec]):
+        self.made = made
+        runners, self.error = check(made, limit)
+        # They then run on what the portable ones take.
         self.runners = {
-            role: _fitting(run, portable[role].interface, self.specs[role].sizes)
+            role: _fitting(run, portable[role].interface, made.specs[role].fixed)
             for role, run in runners.items()
         }
 
-    def save(self, name: str, directory: Path, quality: Quality | None) -> Variant:
+    def save(self, form: Form, directory: Path, quality: Quality | None) -> Variant:
         """Write the graphs, and return what the manifest says of them."""
-        suffix = "" if name == "fp32" else f".{name}"
-        files = {role: f"{role}{suffix}.onnx" for role in self.graphs}
-        for role, graph in self.graphs.items():
+        suffix = "" if form.name == FIRST else f".{form.name}"
+        graphs = self.made.graphs
+        files = {role: f"{role}{suffix}.onnx" for role in graphs}
+        for role, graph in graphs.items():
             onnx.save(graph, directory / files[role])
+        axes: dict[str, int] = {}
+        for spec in self.made.specs.values():
+            axes |= spec.fixed
         return Variant(
             graphs=files,
-            flavour=VARIANTS[name][0],
-            axes=dict(ChainMap(*(spec.sizes for spec in self.specs.values()))) or None,
-            nodes={role: len(graph.graph.node) for role, graph in self.graphs.items()},
-            opset=converter.OPSET,
+            form=form.kind,
+            axes=axes or None,
+            devices=list(form.devices),
+            nodes={role: len(graph.graph.node) for role, graph in graphs.items()},
+            opset=max(_opset(graph) for graph in graphs.values()),
             parity=self.error,
+            runtimes=dict(form.runtimes),
             quality=quality,
         )
 
 
-def _reduced(family: Family, exact: _Form, flavour: str, precision: str) -> _Form:
-    """Make the graphs of a variant from those in float32, and check them.
+def _opset(graph: onnx.ModelProto) -> int:
+    return next(each.version for each in graph.opset_import if not each.domain)
+
+
+def _made(
+    form: Form, exporter: Exporter, first: Made, portable: Mapping[str, GraphSpec]
+) -> _Proved:
+    """Make the graphs of a form from those in float32, and check them.
 
     Raises:
         ExportError: the model has no such form, or it does not run.
     """
-    specs, graphs = {}, {}
-    for role, graph in exact.graphs.items():
-        spec = exact.specs[role]
-        if flavour == "fused":
-            spec, graph = family.fuse(spec, graph)
-        elif flavour == "static":
-            spec = family.fix(spec)
-            graph = converter.convert(spec)
-        if precision != "fp32":
-            bits = int(precision.removeprefix("int")) if flavour == "fused" else 0
-            graph = (
-                quantize_weights(graph, bits)
-                if bits
-                else reduce_precision(graph, precision, partial(family.calibration, spec))
-            )
-        specs[role], graphs[role] = spec, graph
-    form = _Form(specs, graphs)
-    form.prove(LIMIT if precision == "fp32" else math.inf, exact.specs)
-    if precision == "fp32":
-        family.prove(form.runners)
-    return form
+    proved = _Proved(form.make(first), LIMIT if form.exact else math.inf, portable)
+    if form.exact:
+        exporter.prove(proved.runners)
+    return proved
 
 
 def _fitting(run: Runner, interface: Interface, sizes: Mapping[str, int]) -> Runner:
@@ -146,29 +144,32 @@ def _fitting(run: Runner, interface: Interface, sizes: Mapping[str, int]) -> Run
     return lambda inputs: cut(run(enlarged(inputs, interface, sizes)), inputs, interface, sizes)
 
 
-def check(
-    specs: Iterable[GraphSpec], graphs: Graphs, limit: float
-) -> tuple[dict[str, Runner], float]:
+def check(made: Made, limit: float) -> tuple[dict[str, Runner], float]:
     """Lint, load and compare graphs; return what runs them, and their largest error.
 
     Raises:
         ExportError: a graph is not valid ONNX, not faithful, or deaf to its input.
     """
     runners, worst = {}, 0.0
-    for spec in specs:
-        lint(graphs[spec.role], spec)
-        run = runner(graphs[spec.role])
+    for role, spec in made.specs.items():
+        lint(made.graphs[role], spec)
+        run = runner(made.graphs[role])
         worst = max(worst, prove(run, spec, limit=limit))
         prove_sensitive(run, spec)
-        runners[spec.role] = run
+        runners[role] = run
     return runners, worst
 
 
-def acceptable(family: Family, name: str, quality: Quality, reference: Quality) -> bool:
-    """Tell whether a variant is as good as float32, within what it may lose; log the verdict."""
-    allowed = family.tolerance(VARIANTS[name][1], reference)
-    change = f"{name}: {quality.metric} {quality.value:.4f}, {quality.change:+.4f} against fp32"
-    if abs(quality.change) <= allowed:
+def acceptable(form: Form, quality: Quality, reference: Quality) -> bool:
+    """Tell whether a variant is as good as float32, within what it may lose; log the verdict.
+
+    A change for the better is never a fault.
+    """
+    allowed = form.allowed(reference)
+    change = (
+        f"{form.name}: {quality.metric} {quality.value:.4f}, {quality.change:+.4f} against fp32"
+    )
+    if quality.loss <= allowed:
         log.info(change)
         return True
     log.warning("%s, over %.2g: left out", change, allowed)
@@ -177,3 +178,6 @@ def acceptable(family: Family, name: str, quality: Quality, reference: Quality) 
 
 def _compare(quality: Quality, reference: Quality) -> Quality:
     return quality.model_copy(update={"change": quality.value - reference.value})
+
+
+__all__ = ["Graphs", "acceptable", "check", "chosen_forms", "write_variants"]

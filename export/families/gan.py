@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from export.families.images import ImageFamily
+from export.families.images import ImageExporter
 from export.families.ports import labels_port, port
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import Runner
-from export.run import Run
 from serving import noise
-from serving.bundle.manifest import Port, Quality
+from serving.bundle.manifest import Quality
+from serving.bundle.records import Port
 from serving.content import pictures
 from zoo.data.images import Images
 from zoo.evaluation.distances import frechet_distance
@@ -22,29 +22,23 @@ from zoo.judge import Judge, load_judge
 from zoo.metric import Metric
 from zoo.recipe import Recipe
 
-CALIBRATION_BATCHES, CALIBRATION_BATCH = 8, 64
-QUALITY_IMAGES = 2000
+QUALITY_IMAGES, QUALITY_BATCH = 2000, 64
 
 
-class GANFamily(ImageFamily):
-    """A trained GAN as the exporter sees it; see `export.families.family.Family`."""
+class GANExporter(ImageExporter):
+    """A trained GAN as the exporter sees it; see `export.families.exporter.Exporter`."""
 
-    name = "gan"
     tags = ("gan", "generative-adversarial-network", "image-generation")
     metric = "fcd"
 
-    def __init__(self, run: Run):
-        super().__init__(run)
-        self.graphs = graphs(run.model)
-
-    def calibration(self, spec: GraphSpec) -> list[Arrays]:
-        """Latents as the model meets them."""
-        return [spec.sample(CALIBRATION_BATCH, seed) for seed in range(CALIBRATION_BATCHES)]
+    @cached_property
+    def graphs(self) -> list[GraphSpec]:
+        return graphs(self.run.model)
 
     def quality(self, runners: Mapping[str, Runner]) -> Quality:
         """Measure the Frechet distance to test images; of few, but from the same latents."""
         spec = self.graphs[0]
-        batches = [spec.sample(CALIBRATION_BATCH, seed) for seed in range(self._batches)]
+        batches = [spec.sample(QUALITY_BATCH, seed) for seed in range(self._batches)]
         images = [pictures.to_uint8(runners[spec.role](batch)["image"]) for batch in batches]
         features = self._judge.features(np.concatenate(images).astype(np.float32) / 255)
         return Quality(
@@ -60,8 +54,8 @@ class GANFamily(ImageFamily):
         """Return how far the Frechet distance may move: a fiftieth of it."""
         return 0.02 * abs(reference.value)
 
-    @staticmethod
-    def evaluate(recipe: Recipe, served: Any, settings: GANEvaluateConfig) -> list[Metric]:
+    @classmethod
+    def evaluate(cls, recipe: Recipe, served: Any, settings: GANEvaluateConfig) -> list[Metric]:
         """Measure generated images against the test split."""
         return evaluate(served.generate, recipe.task().images, settings)
 
@@ -86,7 +80,7 @@ class GANFamily(ImageFamily):
 
     @property
     def _batches(self) -> int:
-        return -(-QUALITY_IMAGES // CALIBRATION_BATCH)
+        return -(-QUALITY_IMAGES // QUALITY_BATCH)
 
     @cached_property
     def _judge(self) -> Judge:

@@ -1,25 +1,27 @@
 """How a Transformer is exported: its graph, its tokenizer, its metric, what its card says."""
 
 import json
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import onnx
 
 from export.errors import ExportError
-from export.families.family import Family
+from export.families.exporter import Exporter
+from export.families.forms import Form, Made, portable_forms, reduced
 from export.families.gpt_graphs import feeds, fused, graphs, static
+from export.graph import converter
 from export.graph.fusion import fuse
+from export.graph.precision import quantize_weights
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import LIMIT, Runner
 from export.run import Run
-from serving.bundle.integrity import read_listed
-from serving.bundle.manifest import Quality, TextProcessing
-from serving.families.gpt import GraphStep
+from serving.bundle.manifest import Quality
+from serving.families.gpt import STATIC, GraphStep, TextProcessing
 from serving.runtime.fixed import enlarged
+from serving.runtime.loaded import checked_assets
 from serving.text.text import TextModel
 from zoo.data import tokenizers
 from zoo.data.text import Text
@@ -33,26 +35,94 @@ SAMPLES, SAMPLE_TOKENS, TEMPERATURE = 4, 200, 0.8
 CALIBRATION_WINDOWS = 32
 QUALITY_TOKENS = 4000
 PROOF_STEPS = 200
+FUSED, FUSED_OLDEST = "fused", {"onnxruntime": "1.18"}
 
 
-class GPTFamily(Family):
-    """A trained Transformer as the exporter sees it; see `export.families.family.Family`."""
+class GPTExporter(Exporter):
+    """A trained Transformer as the exporter sees it; see `export.families.exporter.Exporter`."""
 
-    name = "transformer"
     task = "text generation"
     pipeline_tag = "text-generation"
     tags = ("gpt", "transformer", "text-generation", "onnxruntime-genai")
     metric = "nats_per_character"
-    unit = "tokens"
+    auto: ClassVar[Mapping[str, Sequence[str]]] = {
+        "cpu": ("fused", "fp32", "static"),
+        "cuda": ("static-fp16", "static", "fp16", "fp32"),  # static graphs are replayed there
+    }
 
     def __init__(self, run: Run):
-        self.run = run
+        super().__init__(run)
         self.config = run.model.config
-        self.graphs = graphs(run.model)
         self.tokenizer = _tokenizer(run)
-        self.processing = TextProcessing(
-            vocabulary_size=self.config.vocabulary_size, context=self.config.context
+
+    @cached_property
+    def graphs(self) -> list[GraphSpec]:
+        return graphs(self.run.model)
+
+    @property
+    def processing(self) -> dict[str, Any]:
+        size, context = self.config.vocabulary_size, self.config.context
+        return TextProcessing(vocabulary_size=size, context=context).model_dump()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return (
+            "`total_sequence_length` is `past_sequence_length` and `sequence_length` together, at "
+            f"most {self.config.context}; `past_sequence_length` may be 0.",
         )
+
+    @property
+    def form_notes(self) -> Mapping[str, str]:
+        return {
+            FUSED: "The `fused` ones are for ONNX Runtime alone, with one operator for each "
+            "attention layer: they take padding on the right, and fill a cache that has room in "
+            "place. The others are standard ONNX.",
+            STATIC: "The `static` ones are for GPUs and NPUs, which like sizes that stay: "
+            "`past_sequence_length` and `total_sequence_length` are always "
+            f"{self.config.context}. Keys and values are written where `position_ids` say (the "
+            "cache may be one buffer, given as `past_key_values` and as `present`), padding is on "
+            "the right, and no operator asks for a size.",
+        }
+
+    def forms(self) -> list[Form]:
+        """Return the forms of standard ONNX, those with a cache of fixed size, and the fused ones.
+
+        `static` graphs are standard ONNX too, take padding on the right, and write into a cache of
+        fixed size. `fused` ones are for ONNX Runtime alone, take padding on the right, and fill a
+        cache that has room in place.
+        """
+        static = {"kind": STATIC, "before": self._static}
+        return [
+            *portable_forms(self),
+            Form("static", self._static, ("cuda",), kind=STATIC, exact=True),
+            reduced("fp16", self, ("cuda",), name="static-fp16", **static),
+            reduced("int8", self, (), name="static-int8", **static),
+            Form("fused", self._fused, ("cpu",), FUSED, exact=True, runtimes=FUSED_OLDEST),
+            *(self._blockwise(bits) for bits in (8, 4)),
+        ]
+
+    def _static(self, made: Made) -> Made:
+        """Return the graphs whose cache has room for a whole window."""
+        specs = {role: static(spec, self.run.model) for role, spec in made.specs.items()}
+        return Made(specs, {role: converter.convert(spec) for role, spec in specs.items()})
+
+    def _fused(self, made: Made) -> Made:
+        """Return the graphs with one operator for each attention layer."""
+        specs = {role: fused(spec, self.run.model) for role, spec in made.specs.items()}
+        graphs = {role: fuse(graph, self.config) for role, graph in made.graphs.items()}
+        return Made(specs, graphs)
+
+    def _blockwise(self, bits: int) -> Form:
+        """Return the fused form whose matrices are held in few bits, block by block."""
+
+        def make(made: Made) -> Made:
+            whole = self._fused(made)
+            graphs = {role: quantize_weights(graph, bits) for role, graph in whole.graphs.items()}
+            return Made(whole.specs, graphs)
+
+        oldest = {"onnxruntime": "1.22"} if bits == 8 else FUSED_OLDEST
+        allowed = partial(self.tolerance, f"int{bits}")
+        return Form(f"fused-int{bits}", make, ("cpu",), FUSED, allowed=allowed, runtimes=oldest)
 
     def samples(self, generator: Any) -> list[str]:
         """Write a few texts, of seeds 0 and up."""
@@ -74,7 +144,7 @@ class GPTFamily(Family):
         halves = np.array_split(ids, 8)
         model, middle = self.run.model, ids.shape[1] // 2
         read = [feeds(model, rows, past) for rows in halves if len(rows) for past in (0, middle)]
-        return [enlarged(inputs, self.graphs[0].interface, spec.sizes) for inputs in read]
+        return [enlarged(inputs, self.graphs[0].interface, spec.fixed) for inputs in read]
 
     def quality(self, runners: Mapping[str, Runner]) -> Quality:
         """Measure the surprise at the beginning of the held-out text, the same for all variants."""
@@ -90,13 +160,13 @@ class GPTFamily(Family):
             change=0.0,
             definition=f"{nats.definition}, in {nats.unit}",
             samples=nats.samples,
+            better=nats.better,
         )
 
-    @staticmethod
-    def evaluate(recipe: Recipe, served: Any, settings: TextEvaluateConfig) -> list[Metric]:
+    @classmethod
+    def evaluate(cls, recipe: Recipe, served: Any, settings: TextEvaluateConfig) -> list[Metric]:
         """Measure the surprise at the held-out text, in the tokens of the bundle."""
-        data = read_listed(served.directory, served.manifest, served.manifest.processing.tokenizer)
-        text = _text(recipe, data)
+        text = _text(recipe, checked_assets(served.directory, served.manifest)["tokenizer"])
         tokens = text.tokens("test")
         ratio = text.characters["test"] / len(tokens)
         return list(evaluate(served.step, tokens, ratio, recipe.model.context, settings))
@@ -104,14 +174,6 @@ class GPTFamily(Family):
     def tolerance(self, precision: str, reference: Quality) -> float:
         """Return how many nats per character a variant may lose."""
         return 0.03 if precision == "int4" else 0.01
-
-    def fuse(self, spec: GraphSpec, model: onnx.ModelProto) -> tuple[GraphSpec, onnx.ModelProto]:
-        """Return the graph with one operator for each attention layer."""
-        return fused(spec, self.run.model), fuse(model, self.config)
-
-    def fix(self, spec: GraphSpec) -> GraphSpec:
-        """Return the graph whose cache has room for a whole window."""
-        return static(spec, self.run.model)
 
     def prove(self, runners: Mapping[str, Runner]) -> None:
         """Prove that writing on token by token gives the logits of reading all at once."""
@@ -132,12 +194,13 @@ class GPTFamily(Family):
                 f"at most {allowed:.2g} is allowed"
             )
 
-    def write_files(self, directory: Path) -> None:
+    def write_assets(self, directory: Path) -> dict[str, str]:
         """Write the tokenizer, and the settings that ONNX Runtime GenAI reads."""
         tokenizers.save(tokenizers.parse(self.tokenizer), directory, self.config.context)
         (directory / tokenizers.FILE).write_bytes(self.tokenizer)
         text = json.dumps(genai_config(self.config), indent=2) + "\n"
         (directory / "genai_config.json").write_text(text, encoding="utf-8")
+        return {"tokenizer": tokenizers.FILE}
 
     @property
     def limitations(self) -> list[str]:
@@ -227,7 +290,7 @@ def genai_config(config: GPTConfig) -> dict[str, Any]:
 
 
 def _tokenizer(run: Run) -> bytes:
-    path = run.directory.tokenizer
+    path = run.directory.path / tokenizers.FILE
     if not path.is_file():
         raise ExportError(f"{path} is missing; train with --resume first")
     tokenizers.parse(path.read_bytes(), path)

@@ -2,14 +2,15 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from export.proof.graphs import Arrays, GraphSpec
-from serving.bundle.manifest import Port
+from export.proof.linter import check_static
+from serving.bundle.records import Port
 from serving.runtime.fixed import enlarged
 from zoo.transformer import GPT
 from zoo.transformer.config import GPTConfig
@@ -18,10 +19,29 @@ SEEDS = (0, 1)
 SAMPLE = (1, 6)  # tokens read in the call and before it, where nothing else is said
 
 
+@dataclass(frozen=True)
+class TokenGraph(GraphSpec):
+    """A graph of tokens, some of which may be padding, on the left.
+
+    Attributes:
+        layers: whose keys and values it returns; 0 where there is no padding to leave out.
+    """
+
+    layers: int = 0
+
+    def counted(self, inputs: Arrays) -> Arrays:
+        """Leave out what is computed for padding, which attends to nothing and so to everything."""
+        if not self.layers:
+            return {}
+        mask, length = inputs["attention_mask"], inputs["input_ids"].shape[1]
+        cache = [name for pair in cache_names("present", self.layers) for name in pair]
+        return {"logits": mask[:, -length:, None]} | dict.fromkeys(cache, mask[:, None, :, None])
+
+
 def graphs(model: GPT) -> list[GraphSpec]:
     """Describe what a Transformer exports, with the names of the Hugging Face ecosystem."""
     return [
-        GraphSpec(
+        TokenGraph(
             role="model",
             signature="decode",
             call=partial(_call, model),
@@ -38,7 +58,7 @@ def graphs(model: GPT) -> list[GraphSpec]:
             sample=lambda count, seed: draw(model, count, *SAMPLE, seed, padding=0),
             sensitivity=("input_ids", "logits"),
             trials=lambda: _trials(model, several=3),
-            meaningful=partial(_no_padding, model.config.layers),
+            layers=model.config.layers,
         )
     ]
 
@@ -50,8 +70,8 @@ def fused(spec: GraphSpec, model: GPT) -> GraphSpec:
     return replace(
         spec,
         trials=lambda: _trials(model, padded=False),
-        meaningful=lambda inputs: {},
-        flavour="fused",
+        layers=0,
+        domains=frozenset({"com.microsoft"}),
     )
 
 
@@ -78,9 +98,9 @@ def static(spec: GraphSpec, model: GPT) -> GraphSpec:
         outputs=tuple(interface.outputs),
         sample=lambda count, seed: fitting(spec.sample(count, seed)),
         trials=trials,
-        meaningful=lambda inputs: {},
-        flavour="static",
-        sizes=sizes,
+        layers=0,
+        checks=(check_static,),
+        fixed=sizes,
     )
 
 
@@ -167,13 +187,6 @@ def _trials(
             words = f"batch {count}, {length} tokens after {past}, seed {seed}"
             most = length + past - 1 if padded else 0
             yield words, draw(model, count, length, past, seed, padding=most)
-
-
-def _no_padding(layers: int, inputs: Arrays) -> Arrays:
-    """Return 0 for what is computed for padding, which attends to nothing and so to everything."""
-    mask, length = inputs["attention_mask"], inputs["input_ids"].shape[1]
-    cache = [name for pair in cache_names("present", layers) for name in pair]
-    return {"logits": mask[:, -length:, None]} | dict.fromkeys(cache, mask[:, None, :, None])
 
 
 def _call(

@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from export.families.family import Family
+from export.families.exporter import Exporter
 from export.run import Run
-from serving.bundle.manifest import Processing
+from serving.families.images import ImageProcessing
 
 ROWS = 8  # of samples
 
 
-class ImageFamily(Family):
-    """A trained model of images as the exporter sees it; see `export.families.family.Family`.
+class ImageExporter(Exporter):
+    """A trained model of images; see `export.families.exporter.Exporter`.
 
     Args:
         run: whose model has `image_shape`, `latent_dim` and `classes` in its configuration.
@@ -22,23 +22,26 @@ class ImageFamily(Family):
     pipeline_tag = "unconditional-image-generation"
 
     def __init__(self, run: Run):
-        self.run = run
+        super().__init__(run)
         self.config = run.model.config
-        self.processing = Processing(
+
+    @property
+    def processing(self) -> dict[str, Any]:
+        return ImageProcessing(
             image_shape=list(self.config.image_shape),
             latent_dim=self.config.latent_dim,
             classes=self.config.classes,
-        )
+        ).model_dump()
 
     def samples(self, generator: Any) -> np.ndarray:
         """Draw rows of samples of seed 0, one column for each class of a conditional model."""
         columns = self.config.classes or ROWS
         labels = np.tile(np.arange(columns), ROWS) if self.config.classes else None
-        return generator.generate(ROWS * columns, labels=labels, seed=0)
+        images: np.ndarray = generator.generate(ROWS * columns, labels=labels, seed=0)
+        return images
 
     @property
     def limitations(self) -> list[str]:
-        """What the card warns of."""
         height, width, channels = self.config.image_shape
         colour = "grey" if channels == 1 else "colour"
         return [

@@ -1,6 +1,6 @@
 """The inputs and outputs that graphs of images have in common."""
 
-from serving.bundle.manifest import Port
+from serving.bundle.records import Port
 
 
 def port(name: str, *axes: int, meaning: str, dtype: str = "float32") -> Port:

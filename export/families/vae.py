@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from export.families.images import ImageFamily
+from export.families.images import ImageExporter
 from export.families.vae_graphs import graphs
 from export.families.vae_subject import GraphVAE
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import Runner, session_runners
-from export.run import Run
 from serving.bundle.manifest import Quality
 from zoo.data.images import Images
 from zoo.metric import Metric
@@ -24,16 +23,15 @@ CALIBRATION_IMAGES, CALIBRATION_BATCH = 512, 64
 QUALITY_IMAGES, QUALITY_SAMPLES = 500, 32
 
 
-class VAEFamily(ImageFamily):
-    """A trained VAE as the exporter sees it; see `export.families.family.Family`."""
+class VAEExporter(ImageExporter):
+    """A trained VAE as the exporter sees it; see `export.families.exporter.Exporter`."""
 
-    name = "vae"
     tags = ("vae", "variational-autoencoder", "image-generation")
     metric = "nll"
 
-    def __init__(self, run: Run):
-        super().__init__(run)
-        self.graphs = graphs(run.model)
+    @cached_property
+    def graphs(self) -> list[GraphSpec]:
+        return graphs(self.run.model)
 
     def calibration(self, spec: GraphSpec) -> list[Arrays]:
         """Latents of the prior for the decoder; for the encoder held-out training images.
@@ -66,10 +64,11 @@ class VAEFamily(ImageFamily):
             change=0.0,
             definition=f"{nll.definition}, in {nll.unit}",
             samples=nll.samples,
+            better=nll.better,
         )
 
-    @staticmethod
-    def evaluate(recipe: Recipe, served: Any, settings: EvaluateConfig) -> list[Metric]:
+    @classmethod
+    def evaluate(cls, recipe: Recipe, served: Any, settings: EvaluateConfig) -> list[Metric]:
         """Measure likelihood, reconstructions and latents on the test split."""
         images = Images(recipe.data, recipe.model.image_shape, recipe.model.classes)
         subject = GraphVAE(recipe.model, session_runners(served))

@@ -8,7 +8,7 @@ import numpy as np
 from export.families.ports import labels_port, port
 from export.proof.graphs import Arrays, GraphSpec
 from serving import noise
-from serving.bundle.manifest import Port
+from serving.bundle.records import Port
 from zoo.vae import VAE, likelihoods
 
 PARAMETERS = {

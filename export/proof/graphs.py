@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import onnx
 
-from serving.bundle.manifest import Interface, Port
+from serving.bundle.records import Interface, Port
 
 Arrays = dict[str, np.ndarray]
 
@@ -30,12 +31,11 @@ class GraphSpec:
         sensitivity: `(input, output)`: changing the one must change the other, in every row.
         trials: `()` -> what an export is compared with Keras on, each with the words that an error
             says it in; samples of several batch sizes and seeds unless given.
-        meaningful: inputs -> by output, 1 for what is compared and 0 for what means nothing, as
-            results for padding; outputs that it does not name are compared whole.
-        flavour: see `serving.bundle.manifest.Variant`. `fused` may hold ONNX Runtime's own
-            operators, those that `serving.bundle.scan` allows; `static` must hold nothing that asks
-            for a size.
-        sizes: of the portable graph's axes that this one fixes.
+        domains: of operators that the graph may hold beside the standard's; those that
+            `serving.bundle.scan` allows.
+        checks: what else must hold of the graph: each takes it and the words for an error, and
+            raises `ExportError`.
+        fixed: sizes of the portable graph's axes that this one fixes.
     """
 
     role: str
@@ -46,14 +46,21 @@ class GraphSpec:
     sample: Callable[[int, int], Arrays]
     sensitivity: tuple[str, str] | None = None
     trials: Callable[[], Iterable[tuple[str, Arrays]]] | None = None
-    meaningful: Callable[[Arrays], Arrays] = lambda inputs: {}
-    flavour: str = "portable"
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    domains: frozenset[str] = frozenset()
+    checks: tuple[Callable[[onnx.ModelProto, str], None], ...] = ()
+    fixed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def interface(self) -> Interface:
         """The graph's inputs and outputs as the manifest lists them."""
         return Interface(inputs=list(self.inputs), outputs=list(self.outputs))
+
+    def counted(self, inputs: Arrays) -> Arrays:
+        """Return, by output, 1 for what is compared with Keras and 0 for what means nothing.
+
+        Outputs that are not named are compared whole; here all are.
+        """
+        return {}
 
     def count(self, inputs: Arrays) -> int:
         """Number of items in a batch: of images, or for text of tokens."""

@@ -12,7 +12,7 @@ from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
 
 from export.errors import ExportError
 from export.proof.graphs import GraphSpec
-from serving.bundle.manifest import Port
+from serving.bundle.records import Port
 from serving.bundle.scan import OPERATORS
 from serving.errors import first_line
 
@@ -56,7 +56,7 @@ def lint(model: onnx.ModelProto, spec: GraphSpec) -> None:
         ExportError: naming the first operator, input, output or tensor that is wrong.
     """
     where = spec.role
-    own = OPERATORS if spec.flavour == "fused" else {}
+    own = {domain: OPERATORS[domain] for domain in spec.domains}
     opset = check_opset(model, where, own)
     for node in nodes(model):
         if node.op_type not in own.get(node.domain, ()):
@@ -70,8 +70,8 @@ def lint(model: onnx.ModelProto, spec: GraphSpec) -> None:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"{where}: not valid ONNX: {first_line(error)}") from error
-    if spec.flavour == "static":
-        check_static(model, where)
+    for check in spec.checks:
+        check(model, where)
 
 
 def check_opset(model: onnx.ModelProto, where: str, own: Container[str] = ()) -> int:

@@ -68,11 +68,11 @@ def prove(run: Runner, spec: GraphSpec, *, limit: float = LIMIT) -> float:
     worst = 0.0
     for trial, inputs in (spec.trials or partial(_samples, spec))():
         expected, actual = spec.run(inputs), run(inputs)
-        meaningful = spec.meaningful(inputs)
+        counted = spec.counted(inputs)
         for port in spec.outputs:
             where = f"{spec.role}: output {port.name!r} at {trial}"
-            counted = meaningful.get(port.name, np.ones(1))
-            error = _error(expected[port.name], actual.get(port.name), counted, where)
+            weights = counted.get(port.name, np.ones(1))
+            error = _error(expected[port.name], actual.get(port.name), weights, where)
             allowed = limit * max(1.0, float(np.abs(expected[port.name]).max()))
             if not (error <= allowed and np.isfinite(error)):
                 raise ExportError(

@@ -17,8 +17,9 @@ from packageurl import PackageURL
 
 import zoo
 from export.release.models import Model
-from serving.bundle.manifest import MANIFEST_NAME, Manifest
-from serving.catalogue import INDEX, Pin
+from serving.bundle.manifest import Manifest
+from serving.bundle.records import MANIFEST_NAME, Pin
+from serving.catalogue import INDEX
 
 NAME = "bom.cdx.json"
 

@@ -15,19 +15,15 @@ import zoo
 from export.release import bill, onnx_hub
 from export.release.cards import to_html
 from export.release.models import CARD, Model
-from serving.bundle.manifest import TextProcessing
+from serving import registry
 from serving.catalogue import INDEX
 from serving.catalogue.costs import circumstances, in_words
+from serving.content.content import PICTURE, WORDS
+from serving.loader import runtime_of
 
 PAGES = "pages"  # not in the bundles' folders, which hold what their manifests list and no more
 ICON = "icon.svg"
-PICTURE, TEXT = "samples.png", "samples.txt"
 TEXT_LIMIT = 600  # characters of samples in the list of models
-FAMILIES = {
-    "vae": "Variational autoencoders",
-    "gan": "Generative adversarial networks",
-    "transformer": "Transformers",
-}
 
 
 def write(tree: Path, models: Sequence[Model], signed: bool) -> None:
@@ -85,9 +81,9 @@ def _policy(style: str, script: str) -> str:
 
 
 def _groups(shown: Sequence[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    for family, title in FAMILIES.items():
-        if found := [values for values in shown if values["family"] == family]:
-            yield title, found
+    for name, family in registry.families().items():
+        if found := [values for values in shown if values["family"] == name]:
+            yield family.title, found
 
 
 def _shown(model: Model) -> dict[str, Any]:
@@ -152,28 +148,22 @@ def _picture(model: Model) -> dict[str, Any] | None:
 
 
 def _text(model: Model) -> str | None:
-    if TEXT not in model.entry.files:
+    if WORDS not in model.entry.files:
         return None
-    with (model.folder / TEXT).open(encoding="utf-8", errors="replace") as file:
+    with (model.folder / WORDS).open(encoding="utf-8", errors="replace") as file:
         text = file.read(TEXT_LIMIT)
     return "".join(part for part in text if part.isprintable() or part == "\n")
 
 
 def _commands(model: Model) -> dict[str, str]:
-    """Return the line for a shell and those for Python that draw samples."""
-    name, processing = model.name, model.manifest.processing
-    if isinstance(processing, TextProcessing):
-        shell = f'genzoo generate {name} --prompt "The " --temperature 0.8 --seed 7'
-        what, call = "text", 'generate("The ", temperature=0.8, seed=7)'
-    else:
-        last = processing.classes - 1
-        label, labels = (f" --label {last}", f", labels=[{last}] * 64") if last >= 0 else ("", "")
-        shell = f"genzoo generate {name} -n 64{label} --seed 7 --out {name}.png"
-        what, call = "images", f"generate(64{labels}, seed=7)"
-    return {
-        "Shell": shell,
-        "Python": f'import serving\n\nmodel = serving.load("{name}")\n{what} = model.{call}',
-    }
+    """Return the line for a shell and those for Python that make something with a model."""
+    calls = runtime_of(model.manifest).declared(model.manifest)
+    first = next(iter(calls.values()))
+    content = registry.content(first.gives)
+    out = content.default_out(model.name)
+    shell = first.shell(model.name) + (f" --out {out}" if out else "")
+    python = f"import serving\n\nresult = {first.python(model.name)}"
+    return {"Shell": shell, "Python": python}
 
 
 def _size(count: int) -> str:

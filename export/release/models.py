@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from export.errors import ExportError
-from serving.bundle.integrity import open_manifest, read_checked, read_listed
-from serving.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, sha256
+from serving.bundle.files import pin_of, read_checked, read_listed
+from serving.bundle.manifest import Manifest
+from serving.bundle.records import MANIFEST_NAME
 from serving.catalogue import Entry
 from serving.hub import Source
+from serving.hub.opening import open_manifest
 from serving.verify import verify
 
 CARD = "README.md"
@@ -59,16 +61,12 @@ def take(source: Source, models: Path) -> str:
     folder = models / manifest.name
     folder.mkdir(parents=True)
     found = source.directory / MANIFEST_NAME
-    listed = source.entry.files[MANIFEST_NAME] if source.entry else _pin(found)
+    listed = source.entry.files[MANIFEST_NAME] if source.entry else pin_of(found)
     (folder / MANIFEST_NAME).write_bytes(read_checked(source.directory, MANIFEST_NAME, listed))
     for name in manifest.files:
-        (folder / name).write_bytes(read_listed(source.directory, manifest, name))
+        (folder / name).write_bytes(read_listed(source.directory, manifest.files, name))
     for result in verify(folder):
         if not result.passed:
             detail = result.detail.replace(str(folder), str(source.directory))
             raise ExportError(f"{source.directory} is not published: {result.name}: {detail}")
     return manifest.name
-
-
-def _pin(path: Path) -> FileEntry:
-    return FileEntry(sha256=sha256(path), bytes=path.stat().st_size)

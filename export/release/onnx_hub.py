@@ -13,7 +13,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from export.release.models import Model
-from serving.bundle.manifest import Port, sha256
+from serving.bundle.files import sha256
+from serving.bundle.records import Port
 from serving.verify import VECTORS
 
 NAME = "ONNX_HUB_MANIFEST.json"

@@ -9,7 +9,8 @@ from pathlib import Path
 from export.bundling.staging import RELEASE, check_free, replacing_directory
 from export.release import bill, gallery, onnx_hub
 from export.release.models import Model, check, take
-from serving.bundle.manifest import read_manifest, sha256
+from serving.bundle.files import sha256
+from serving.bundle.manifest import read_manifest
 from serving.catalogue import INDEX
 from serving.catalogue.build import build, to_json
 from serving.errors import UsageError

@@ -13,8 +13,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from serving.bundle.manifest import BundleError, Interface, Port
 from serving.bundle.operators import IMPORTS, OPERATORS, STANDARD
+from serving.bundle.records import BundleError, Interface, Port
 
 MAX_DEPTH = 24  # messages within messages; a loop within a loop within a branch needs 14
 

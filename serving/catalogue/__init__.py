@@ -7,30 +7,23 @@ not by whoever serves the files. It is made from the bundles in `zoo/models` by
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import model_validator
 
+from serving.bundle.records import (
+    MANIFEST_NAME,
+    Cost,
+    Device,
+    Direction,
+    FileName,
+    ModelName,
+    Pin,
+    Record,
+)
 from serving.errors import UsageError, nearest
 
 INDEX = Path(__file__).with_name("index.json")
-MANIFEST_NAME = "bundle.json"
-# Names become parts of paths and addresses, so neither can leave its folder.
-ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
-
-
-class Record(BaseModel):
-    """Base of every part of the index: no unknown keys, no silent conversions, no changes."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Pin(Record):
-    """What the bytes of a file must be."""
-
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Field(ge=0)]
 
 
 class Headline(Record):
@@ -39,37 +32,17 @@ class Headline(Record):
     name: str
     value: float
     unit: str
-
-
-class Speed(Record):
-    """How many images or tokens a second a variant makes, so many at a time."""
-
-    value: Annotated[float, Field(gt=0)]
-    unit: str
-    batch: Annotated[int, Field(ge=1)]
-    device: str
-    threads: Annotated[int, Field(ge=1)]
-
-
-class Cost(Record):
-    """What a variant costs to run, as it was measured in a process of its own; None is unknown.
-
-    Attributes:
-        load: seconds from the start of the process to its first image or token.
-        memory: bytes of the process at the peak, Python and libraries included.
-        speed: once it is loaded.
-        hardware, date: where and when it was measured.
-    """
-
-    load: Annotated[float, Field(gt=0)] | None = None
-    memory: Annotated[int, Field(gt=0)] | None = None
-    speed: Speed | None = None
-    hardware: str
-    date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    better: Direction = "lower"
 
 
 class Entry(Record):
-    """One model. `files` pins every file of its bundle, `bundle.json` included."""
+    """One model.
+
+    Attributes:
+        variants: the graphs of each.
+        devices: those that each variant suits.
+        files: pins every file of its bundle, `bundle.json` included.
+    """
 
     family: str
     task: str
@@ -80,6 +53,7 @@ class Entry(Record):
     parameters: int
     metric: Headline | None
     variants: dict[str, list[FileName]]
+    devices: dict[str, list[Device]] = {}
     costs: dict[str, Cost] = {}
     files: dict[FileName, Pin]
 

@@ -1,11 +1,13 @@
 """Makes the catalogue's index from bundles on disk."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from serving.catalogue import MANIFEST_NAME, Cost, Entry, Headline, Index, Pin
+from serving.bundle.files import pin_of
+from serving.bundle.manifest import Manifest, read_manifest
+from serving.bundle.records import MANIFEST_NAME, BundleError, Pin
+from serving.catalogue import Entry, Headline, Index
 from serving.errors import GenzooError
 from serving.files import replacing
 
@@ -54,50 +56,45 @@ def rewrite(path: str | Path, models: str | Path) -> Index:
 
 def _entry(folder: Path) -> Entry:
     try:
-        manifest = json.loads((folder / MANIFEST_NAME).read_bytes())
-        files = _files(folder, manifest)
+        manifest = read_manifest(folder)
+        source = manifest.provenance
         return Entry(
-            family=manifest["family"],
-            task=manifest["task"],
-            summary=manifest["summary"],
-            dataset=manifest["provenance"]["dataset"],
-            dataset_license=manifest["provenance"]["dataset_license"],
-            license=manifest["license"],
-            parameters=manifest["parameters"],
-            metric=_headline(manifest["metrics"]),
+            family=manifest.family,
+            task=manifest.task,
+            summary=manifest.summary,
+            dataset=source.dataset,
+            dataset_license=source.dataset_license,
+            license=manifest.license,
+            parameters=manifest.parameters,
+            metric=_headline(manifest.metrics),
             variants={
-                name: sorted(variant["graphs"].values())
-                for name, variant in manifest["variants"].items()
+                name: sorted(variant.graphs.values()) for name, variant in manifest.variants.items()
             },
+            devices={name: variant.devices for name, variant in manifest.variants.items()},
             costs={
-                name: Cost.model_validate(variant["cost"])
-                for name, variant in manifest["variants"].items()
-                if variant.get("cost")
+                name: variant.cost
+                for name, variant in manifest.variants.items()
+                if variant.cost is not None
             },
-            files=files,
+            files=_files(folder, manifest),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GenzooError(f"{folder} is not a bundle: {error!r}; export it again") from error
+    except (OSError, ValueError, BundleError) as error:
+        raise GenzooError(f"{folder} is not a bundle: {error}; export it again") from error
 
 
-def _files(folder: Path, manifest: dict[str, Any]) -> dict[str, Pin]:
+def _files(folder: Path, manifest: Manifest) -> dict[str, Pin]:
     """Pin what is on disk, once it is known to be what the manifest lists: no more, no less."""
-    if manifest["name"] != folder.name:
-        raise ValueError(f"it holds the model {manifest['name']}")
-    found = {path.name: _pin(path.read_bytes()) for path in sorted(folder.iterdir())}
-    listed = {name: Pin(**pin) for name, pin in manifest["files"].items()}
+    if manifest.name != folder.name:
+        raise ValueError(f"it holds the model {manifest.name}")
+    found = {path.name: pin_of(path) for path in sorted(folder.iterdir())}
     differing = {
         name
-        for name in found.keys() | listed.keys()
-        if name != MANIFEST_NAME and found.get(name) != listed.get(name)
+        for name in found.keys() | manifest.files.keys()
+        if name != MANIFEST_NAME and found.get(name) != manifest.files.get(name)
     }
     if differing:
         raise ValueError(f"missing, altered or not listed: {', '.join(sorted(differing))}")
     return found
-
-
-def _pin(data: bytes) -> Pin:
-    return Pin(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
 def _headline(metrics: list[dict[str, Any]]) -> Headline | None:
@@ -105,4 +102,9 @@ def _headline(metrics: list[dict[str, Any]]) -> Headline | None:
     if not metrics:
         return None
     first = metrics[0]
-    return Headline(name=first["name"], value=float(first["value"]), unit=first.get("unit", ""))
+    return Headline(
+        name=first["name"],
+        value=float(first["value"]),
+        unit=str(first.get("unit", "")),
+        better=first.get("better", "lower"),
+    )

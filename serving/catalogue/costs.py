@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from serving.catalogue import Cost
+from serving.bundle.records import Cost
 
 
 class Words(NamedTuple):

@@ -1,4 +1,4 @@
-"""The commands that need no TensorFlow: list, generate, pull, verify, card, bench, cache."""
+"""The commands that need no TensorFlow: list, pull, verify, card, bench, cache, and every call."""
 
 import json
 import sys
@@ -10,17 +10,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from serving.commands import cache as cli_cache
+from serving.commands.calls import CallGroup
+from serving.commands.shared import Device, Json, Model, Spinning, Threads, Variant, show_table
 from serving.errors import GenzooError, UsageError
+from serving.terminal import show
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(cls=CallGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 app.add_typer(cli_cache.app)
-
-Model = Annotated[str, typer.Argument(metavar="NAME_OR_DIR", help="A model's name, or a bundle.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Variant = Annotated[str, typer.Option(help="auto, fp32, fp16, int8, ...: see `genzoo list`.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; one per core if not given.")]
-Spinning = Annotated[bool, typer.Option(help="Whether idle threads wait without sleep.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @app.command("list", epilog="Example: genzoo list --family vae --device web --size 5")
@@ -49,67 +45,11 @@ def list_models(
     if as_json:
         print(json.dumps({name: entry.model_dump() for name, entry in chosen.items()}, indent=2))
     elif chosen:
-        _print_table(rows(chosen))
+        show_table(rows(chosen))
         for line in measured_with(chosen):
             print(line)
     else:
         print("no model is of that kind; `genzoo list` shows every model")
-
-
-@app.command(
-    epilog="Example: genzoo generate vae-mnist -n 64 --seed 7 --out grid.png; of a model of text: "
-    "genzoo generate NAME --prompt 'ROMEO:' --max-new-tokens 200 --temperature 0.8 --seed 7"
-)
-def generate(
-    model: Model,
-    count: Annotated[
-        int | None, typer.Option("-n", "--count", help="How many: 64 images, or 1 text.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same samples.")] = None,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            help="Of images FILE.png (a grid), FILE.npy, FILE.npz or a folder, NAME.png if not "
-            "given; of text a file, printed if not given."
-        ),
-    ] = None,
-    label: Annotated[int | None, typer.Option(help="Images: class, if the model has any.")] = None,
-    truncation: Annotated[
-        float | None,
-        typer.Option(help="Images: scale of the noise, 0 to 1; less varied below 1."),
-    ] = None,
-    prompt: Annotated[str | None, typer.Option(help="Text: what to write on from.")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="Text: 200 if not given.")] = None,
-    temperature: Annotated[
-        float | None, typer.Option(help="Text: 0 takes the likeliest token; 1 if not given.")
-    ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Text: draw from so many tokens.")] = None,
-    top_p: Annotated[
-        float | None, typer.Option(help="Text: draw from the likeliest that reach this share.")
-    ] = None,
-    device: Device = "auto",
-    variant: Variant = "auto",
-    threads: Threads = None,
-) -> None:
-    """Generate images with a model and write them to a file, or write on from a prompt."""
-    from serving.commands.generation import generate_images, generate_text
-    from serving.loader import load
-
-    loaded = load(model, device=device, variant=variant, threads=threads)
-    of_images = {"label": label, "truncation": truncation}
-    of_text = {
-        "prompt": prompt,
-        "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-    }
-    if loaded.manifest.family == "transformer":
-        _refuse(of_images, f"{loaded.manifest.name} writes text")
-        generate_text(loaded, count, seed, out, **_given(of_text))
-    else:
-        _refuse(of_text, f"{loaded.manifest.name} draws images")
-        generate_images(loaded, count, seed, out, **_given(of_images))
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -167,17 +107,15 @@ def verify(model: Model, device: Annotated[str, typer.Option(help="cpu or cuda."
 @app.command(epilog="Example: genzoo card vae-mnist")
 def card(model: Model) -> None:
     """Print a model's card: what it is, how it was made and measured."""
-    from serving.bundle.integrity import open_manifest, read_listed
+    from serving.bundle.files import read_listed
     from serving.hub import complete, find
+    from serving.hub.opening import open_manifest
 
     source = find(model)
     manifest = open_manifest(source)
     complete(source, ["README.md"])
-    text = read_listed(source.directory, manifest, "README.md").decode("utf-8", "replace")
-    # A card is somebody else's text: it may not send commands to the terminal.
-    print(
-        "".join(character for character in text if character.isprintable() or character in "\n\t")
-    )
+    text = read_listed(source.directory, manifest.files, "README.md").decode("utf-8", "replace")
+    show(f"{text}\n")
 
 
 @app.command(
@@ -225,7 +163,7 @@ def bench(
     for timing in timings:
         speed = f"{timing.per_second:.0f}"
         rows.append((timing.operation, str(timing.batch), f"{timing.milliseconds:.2f}", speed))
-    _print_table(rows)
+    show_table(rows)
 
 
 def _record(model: str, seconds: float, as_json: bool) -> None:
@@ -237,7 +175,7 @@ def _record(model: str, seconds: float, as_json: bool) -> None:
         print(json.dumps({name: cost.model_dump() for name, cost in costs.items()}, indent=2))
         return
     rows = [(name, *in_words(cost)) for name, cost in costs.items()]
-    _print_table([("variant", "speed", "memory", "load"), *rows])
+    show_table([("variant", "speed", "memory", "load"), *rows])
     print(f"{model} now says so: {'; '.join(circumstances(costs.values()))}")
 
 
@@ -266,11 +204,4 @@ def run(application: typer.Typer, arguments: Sequence[str] | None = None) -> NoR
 
 
 def _complain(message: str) -> None:
-    print(f"genzoo: {' '.join(message.split())}", file=sys.stderr)
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    show(f"genzoo: {' '.join(message.split())}\n", sys.stderr)

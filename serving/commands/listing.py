@@ -1,18 +1,14 @@
 """What `genzoo list` shows: the models of some kind, as rows of a table."""
 
+from typing import get_args
+
 from serving import catalogue
-from serving.catalogue import Cost, Entry
+from serving.bundle.records import Cost, Device
+from serving.catalogue import Entry
 from serving.catalogue.costs import circumstances, in_words
 from serving.errors import UsageError, nearest
 
-# int8 and int4 are made for CPUs, where fp16 is slower than fp32; on CUDA it is the other way
-# round, and static graphs are replayed. In a browser fp16 needs WebGPU, and what is fused is slow
-# or missing.
-SUITABLE = {
-    "cpu": ("fused", "fused-int8", "fused-int4", "fp32", "int8"),
-    "cuda": ("static-fp16", "static", "fp16", "fp32"),
-    "web": ("fp32", "int8"),
-}
+DEVICES = get_args(Device)
 
 
 def choose(
@@ -38,7 +34,7 @@ def choose(
     """
     models = catalogue.models()
     families = {entry.family for entry in models.values()}
-    for given, known in ((family, families), (device, SUITABLE)):
+    for given, known in ((family, families), (device, DEVICES)):
         if given is not None and given not in known:
             expected = ", ".join(sorted(known))
             raise UsageError(f"'{given}' is none of {expected}{nearest(given, known)}")
@@ -59,7 +55,11 @@ def choose(
 def _for_device(entry: Entry, device: str | None) -> Entry:
     if device is None:
         return entry
-    variants = {name: entry.variants[name] for name in SUITABLE[device] if name in entry.variants}
+    variants = {
+        name: graphs
+        for name, graphs in entry.variants.items()
+        if device in entry.devices.get(name, [])
+    }
     costs = {name: entry.costs[name] for name in variants if name in entry.costs}
     return entry.model_copy(update={"variants": variants, "costs": costs})
 

@@ -1,6 +1,5 @@
 """Writes generated images where the user says: one picture, an array, or a folder of pictures."""
 
-import math
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,7 +53,7 @@ def writer(out: str | Path, count: int, channels: int) -> Callable[[np.ndarray],
 def _save_grid(images: np.ndarray, path: Path) -> None:
     from serving.content import pictures
 
-    pictures.save(pictures.grid(images, columns=math.ceil(math.sqrt(len(images)))), path)
+    pictures.save(pictures.sheet(images), path)
 
 
 def _save_npy(images: np.ndarray, path: Path) -> None:
@@ -70,7 +69,7 @@ def _save_npz(images: np.ndarray, path: Path) -> None:
 def _save_each(images: np.ndarray, folder: Path) -> None:
     from serving.content import pictures
 
-    made = not folder.exists()
+    images, made = images.reshape(-1, *images.shape[-3:]), not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".") as staging:

@@ -1,5 +1,6 @@
 """Contact sheets of images, written whole or not at all. Needs no TensorFlow."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,22 @@ def grid(images: np.ndarray, columns: int) -> np.ndarray:
     sheet = cells.swapaxes(1, 2)  # (rows, H, columns, W, C)
     sheet = sheet.reshape(rows * (height + GAP), columns * (width + GAP), channels)
     return sheet[:-GAP, :-GAP]
+
+
+def sheet(images: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """Lay images out: rows of them `(N, steps, H, W, C)` as they are, others in a square grid.
+
+    Args:
+        images: uint8 `(N, H, W, C)` or rows.
+        columns: of what are no rows, if the grid is to be no square.
+
+    Example:
+        >>> sheet(np.zeros((2, 3, 8, 8, 1), np.uint8)).shape
+        (18, 28, 1)
+    """
+    if images.ndim == 5:
+        columns, images = images.shape[1], images.reshape(-1, *images.shape[2:])
+    return grid(images, columns or math.ceil(math.sqrt(len(images))))
 
 
 def save(image: np.ndarray, path: str | Path) -> Path:

@@ -1,20 +1,27 @@
 """A generative adversarial network at run time: generate, decode, interpolate."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from serving.calls import Parameter, Seed, call
 from serving.errors import UsageError
-from serving.families.images import Axes, ImageModel, cut
-from serving.families.inputs import (
-    checked_labels,
-    checked_latents,
-    checked_steps,
-    checked_truncation,
-    require_room,
-)
+from serving.families.images import ImageModel, Labels, Steps, Truncation, slices
+from serving.families.inputs import checked_latents, require_room
+from serving.families.model import Axes
 from serving.families.walks import shares, spherical
-from serving.noise import checked_count, normal
+from serving.noise import SEED_LIMIT, normal
+
+Ends = Annotated[Any, Parameter("latents, one a row; drawn if none", content="array")]
+
+
+def _class(what: str) -> Parameter:
+    return Parameter(
+        f"class at the {what}",
+        minimum=0,
+        maximum=lambda model: model.classes - 1,
+        options=(f"--{what}",),
+    )
 
 
 class GAN(ImageModel):
@@ -29,22 +36,34 @@ class GAN(ImageModel):
         (10, 28, 28, 1)
     """
 
-    painter = "generator"
+    generator = "generator"
 
     def _graphs(self) -> dict[str, tuple[Axes, Axes]]:
-        z, image = {"z": ["batch", self.latent_dim]}, {"image": ["batch", *self.image_shape]}
-        graphs = {"generator": (z | ({"labels": ["batch"]} if self.classes else {}), image)}
+        z: Axes = {"z": ["batch_size", self.latent_dim]}
+        image: Axes = {"image": ["batch_size", *self.image_shape]}
+        labels: Axes = {"labels": ["batch_size"]} if self.classes else {}
+        graphs = {"generator": (z | labels, image)}
         if "blender" in self.manifest.interface:
-            graphs["blender"] = (z | {"shares": ["batch", self.classes]}, image)
+            graphs["blender"] = (z | {"shares": ["batch_size", self.classes]}, image)
         return graphs
 
-    def interpolate(self, start: Any, end: Any, steps: int = 8, labels: Any = None) -> np.ndarray:
+    @call(gives="image")
+    def interpolate(
+        self,
+        start: Ends = None,
+        end: Ends = None,
+        steps: Steps = 8,
+        labels: Labels = None,
+        seed: Seed = None,
+    ) -> np.ndarray:
         """Walk between latents along arcs, on which they keep the length of typical latents.
 
         Args:
-            start, end: as many latents each, `(N, D)`, such as `serving.noise.normal` draws.
+            start, end: as many latents each, `(N, D)`, such as `serving.noise.normal` draws; one of
+                `seed` and one of the seed after it unless given.
             steps: images per pair, both ends included; from 2.
             labels: see the class; one per pair.
+            seed: of ends that are not given.
 
         Returns:
             uint8 `(N, steps, H, W, C)`.
@@ -52,28 +71,34 @@ class GAN(ImageModel):
         Reference:
             White 2016 (arXiv:1609.04468).
         """
-        steps = checked_steps(steps)
+        if start is None or end is None:
+            first_seed = self._seed(seed)
+            count = len(end) if start is None and end is not None else 1
+            start = normal(count, self.latent_dim, first_seed) if start is None else start
+            if end is None:
+                end = normal(len(start), self.latent_dim, (first_seed + 1) % SEED_LIMIT)
         first, last = (checked_latents(each, self.latent_dim) for each in (start, end))
         if len(first) != len(last):
             raise UsageError(f"there are {len(first)} start latents but {len(last)} end latents")
         return self._decode_rows(spherical(first, last, steps), labels)
 
+    @call(
+        gives="image",
+        applies=lambda model: model.classes > 0,
+        refusal="this model is unconditional; there is no path between its labels",
+    )
     def interpolate_classes(
         self,
-        start: int,
-        end: int,
-        steps: int = 8,
-        n: int = 1,
-        seed: int | None = None,
-        truncation: float = 1.0,
+        start: Annotated[int, _class("start")],
+        end: Annotated[int, _class("end")],
+        steps: Steps = 8,
+        n: Annotated[int, Parameter("rows", minimum=1, options=("-n", "--count"))] = 1,
+        seed: Seed = None,
+        truncation: Truncation = 1.0,
     ) -> np.ndarray:
         """Walk from one label to another, each row of images at one latent.
 
-        Args:
-            start, end: labels.
-            steps: images per row, both ends included; from 2.
-            n, seed, truncation: rows, and their latents, see `generate`; the ends of row i are the
-                images i that `generate` draws of the two labels.
+        The ends of row i are the images i that `generate` draws of the two labels.
 
         Returns:
             uint8 `(n, steps, H, W, C)`.
@@ -87,22 +112,21 @@ class GAN(ImageModel):
             >>> gan.interpolate_classes(3, 8, steps=6, n=2, seed=7).shape
             (2, 6, 28, 28, 1)
         """
-        if not self.classes:
-            raise UsageError("this model is unconditional; there is no path between its labels")
         if "blender" not in self.sessions:
             raise UsageError(
                 f"{self.manifest.name} has no graph 'blender', which mixes classes; export it again"
             )
-        count, steps = checked_count(n), checked_steps(steps)
-        require_room(count * steps, self.image_shape, "ask for fewer")
-        start, end = checked_labels([start, end], 2, self.classes)
+        require_room(n * steps, self.image_shape, "ask for fewer")
         path = shares(start, end, self.classes, steps)  # (steps, classes)
-        z = checked_truncation(truncation) * normal(count, self.latent_dim, self._seed(seed))
+        z = np.float32(truncation) * normal(n, self.latent_dim, self._seed(seed))
         return np.stack([self._pixels(self._blend(row, path)) for row in z])
 
     def _blend(self, latent: np.ndarray, path: np.ndarray) -> np.ndarray:
         """Draw one latent `(D,)` in every mixture `(steps, classes)`: float32 intensities."""
         z = np.repeat(latent[None], len(path), axis=0)  # (steps, D)
         return np.concatenate(
-            [self._run("blender", ["image"], z=z[at], shares=path[at])[0] for at in cut(len(path))]
+            [
+                self._run("blender", ["image"], z=z[rows], shares=path[rows])[0]
+                for rows in slices(len(path))
+            ]
         )

@@ -1,68 +1,239 @@
 """A Transformer at run time: writes on from prompts, streams, searches and scores text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-from serving.bundle.manifest import BundleError, Interface, Manifest, TextProcessing
-from serving.loader import Loaded
+from serving.bundle.manifest import Manifest
+from serving.bundle.records import BundleError, Interface, Record
+from serving.calls import SEED, Parameter, call
+from serving.errors import GenzooError
+from serving.families.model import Axes, Model, Timed, axes_of
+from serving.noise import SEED_LIMIT
+from serving.runtime.loaded import Loaded
 from serving.runtime.shared_memory import SharedMemory
+from serving.text.decoding import OVERFLOW
 from serving.text.memory import Past
-from serving.text.text import TextModel
+from serving.text.sampling import SamplingConfig
+from serving.text.scoring import Score
+from serving.text.text import Completion, TextModel, checked_seeds
+from serving.text.tokenizer import Tokenizer
+
+AT_ONCE = 16  # texts written at the same time where more are asked for
+PORTABLE, STATIC = "portable", "static"  # forms that differ in how they keep what they have read
 
 Run = Callable[[list[str], dict[str, np.ndarray]], list[np.ndarray]]
 
 
-class GPT(TextModel):
+class TextProcessing(Record):
+    """How text enters and leaves a graph: by a tokenizer, and with random numbers of the host.
+
+    A token is drawn where one number of the stream falls in the cumulated probabilities, in the
+    order of the ids.
+    """
+
+    vocabulary_size: Annotated[int, Field(gt=0, le=2**20)]
+    context: Annotated[int, Field(gt=0, le=2**20)]
+    noise: Literal["numpy.random.RandomState(seed).random_sample"] = (
+        "numpy.random.RandomState(seed).random_sample"
+    )
+
+
+Prompt = Annotated[
+    str | list[str],
+    Parameter(
+        "what to write on from; a new line if none",
+        content="text",
+        options=("--prompt",),
+        each=True,
+        example="The ",
+    ),
+]
+NewTokens = Annotated[int, Parameter("tokens at most", minimum=1)]
+TextCount = Annotated[
+    int, Parameter("texts, of this seed and those after it", minimum=1, options=("-n", "--count"))
+]
+Seeds = Annotated[int | None, replace(SEED, each=True)]
+Stop = Annotated[str | list[str], Parameter("ends the text, and is left out", each=True)]
+Penalty = Parameter("power of the length that scores are divided by", minimum=0, maximum=10)
+Stride = Parameter(
+    "tokens by which the window moves on", minimum=1, maximum=lambda model: model.context
+)
+
+
+class GPT(Model, TextModel):
     """A language model loaded by `serving.load`.
 
-    `generate`, `stream`, `complete`, `search` and `score` are those of `serving.text.text`: the
-    same seed writes the same text as in Keras, alone and in a batch of prompts of any lengths.
+    The same seed writes the same text as in Keras, alone and in a batch of prompts of any lengths.
     Wrong arguments of any method raise `UsageError`.
 
     Attributes:
-        manifest: everything that is known about the model.
-        variant, device, providers, threads: what was loaded, and where it runs.
         tokenizer, context: the model's, and how many tokens it sees at once.
         vocabulary_size: number of tokens that it knows.
         last_seed: the seed of the last call, or a list of them, to get the same text again.
 
     Example:
-        >>> import tempfile, export, serving, zoo
-        >>> folder = tempfile.mkdtemp()
-        >>> _ = zoo.train("gpt-python-topics", f"{folder}/run", quick=True)
-        >>> _ = export.export(f"{folder}/run", f"{folder}/gpt", formats=["onnx"])
-        >>> gpt = serving.load(f"{folder}/gpt", device="cpu")
-        >>> text = gpt.generate("The ", max_new_tokens=20, temperature=0.8, top_k=40, seed=7)
-        >>> text == "".join(gpt.stream("The ", 20, temperature=0.8, top_k=40, seed=7))
+        >>> import serving
+        >>> gpt = serving.load("gpt-shakespeare-nano", device="cpu")
+        >>> text = gpt.generate("ROMEO:", max_new_tokens=20, temperature=0.8, top_k=40, seed=7)
+        >>> text == "".join(gpt.stream("ROMEO:", 20, temperature=0.8, top_k=40, seed=7))
         True
     """
 
+    Processing = TextProcessing
+
     def __init__(self, loaded: Loaded) -> None:
-        _check_interface(loaded.manifest)
-        _check_axes(loaded.manifest, loaded.variant)
-        processing = loaded.manifest.processing
-        session = loaded.sessions["model"]
-        self.sessions = loaded.sessions
-        self.manifest = loaded.manifest
-        self.directory = loaded.directory
-        self.variant = loaded.variant
-        self.device = session.device
-        self.providers = session.providers
-        self.threads = session.threads
-        self.vocabulary_size = processing.vocabulary_size
-        context = processing.context
+        Model.__init__(self, loaded)
+        check_graph(loaded.manifest, self.processing)
+        _check_axes(loaded.manifest, loaded.variant, self.processing.context)
+        self.vocabulary_size: int = self.processing.vocabulary_size
+        context, session = self.processing.context, loaded.sessions["model"]
         step = GraphStep(loaded.manifest.interface["model"], session.run)
         memory = None
-        if loaded.manifest.variants[loaded.variant].flavour != "portable":
+        if loaded.manifest.variants[loaded.variant].form != PORTABLE:
             interface = loaded.manifest.interface_of(loaded.variant)["model"]
             memory = partial(SharedMemory, session, interface, context=context)
-        super().__init__(step, loaded.tokenizer, context, memory)
+        tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.vocabulary_size)
+        TextModel.__init__(self, step, tokenizer, context, memory)
+
+    @classmethod
+    def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
+        size = cls.processing_of(manifest).vocabulary_size
+        tokens = read_tokenizer(manifest, assets, size).size
+        return f"tokenizer: {tokens} tokens, as many as the model has"
+
+    @call(gives="text", stream="stream", continues="prompt", settings=SamplingConfig)
+    def generate(
+        self,
+        prompt: Prompt = "",
+        max_new_tokens: NewTokens = 200,
+        n: TextCount = 1,
+        seed: Seeds = None,
+        stop: Stop = (),
+        overflow: Annotated[
+            str, Parameter("of texts longer than the window", choices=OVERFLOW)
+        ] = "slide",
+        prompt_lookup_num_tokens: Annotated[
+            int, Parameter("tokens guessed ahead from what was said before", minimum=0)
+        ] = 0,
+        **settings: Any,
+    ) -> str | list[str]:
+        """Write on from a prompt, or from each of several.
+
+        Args:
+            prompt: one text or several; a new line if it is empty.
+            max_new_tokens: for each.
+            n: texts of each prompt, of the seeds `seed`, `seed + 1` and so on.
+            seed: one for all prompts or one for each, fresh ones by default.
+            stop: strings of which the first to appear ends the text and is left out.
+            overflow: what to do about texts longer than the window, see `serving.text.decoding`.
+            prompt_lookup_num_tokens: faster where a text repeats itself, and the same text; of one
+                prompt only, see `serving.text.lookup`.
+            settings: those of `SamplingConfig`, each for all prompts or a list with one for each.
+
+        Returns:
+            The new text, without the prompt; a list of them for a list of prompts, or of several.
+        """
+        options = settings | {"stop": stop, "overflow": overflow}
+        options["prompt_lookup_num_tokens"] = prompt_lookup_num_tokens
+        if n == 1:
+            texts: str | list[str] = TextModel.generate(
+                self, self._begun(prompt), max_new_tokens, seed=seed, **options
+            )
+            return texts
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        first = checked_seeds(seed, len(prompts))
+        rows = [
+            (text, (start + at) % SEED_LIMIT)
+            for text, start in zip(prompts, first, strict=True)
+            for at in range(n)
+        ]
+        written: list[str] = []
+        for begin in range(0, len(rows), AT_ONCE):
+            some, seeds = map(list, zip(*rows[begin : begin + AT_ONCE], strict=True))
+            written += TextModel.generate(
+                self, self._begun(some), max_new_tokens, seed=seeds, **options
+            )
+        self.last_seed = first[0] if len(first) == 1 else first
+        return written
+
+    def stream(self, prompt: str = "", max_new_tokens: int = 200, **options: Any) -> Iterator[str]:
+        """Write on from one prompt, and yield the text as it comes; see `generate`."""
+        given = {"prompt": prompt, "max_new_tokens": max_new_tokens} | options
+        checked = self.calls["generate"].check((), given)
+        checked.pop("n", None)
+        prompt, count = checked.pop("prompt"), checked.pop("max_new_tokens")
+        return TextModel.stream(self, self._begun(prompt), count, **checked)
+
+    def complete(
+        self, prompt: str | list[str] = "", max_new_tokens: int = 200, **options: Any
+    ) -> list[Completion]:
+        """Write on as `generate` does, and return tokens, log-probabilities and why each ended."""
+        given = {"prompt": prompt, "max_new_tokens": max_new_tokens} | options
+        checked = self.calls["generate"].check((), given)
+        checked.pop("n", None)
+        prompt, count = checked.pop("prompt"), checked.pop("max_new_tokens")
+        return TextModel.complete(self, self._begun(prompt), count, **checked)
+
+    @call(gives="text")
+    def search(
+        self,
+        prompt: Prompt,
+        beams: Annotated[int, Parameter("continuations followed at once", minimum=1)] = 4,
+        max_new_tokens: NewTokens = 200,
+        length_penalty: Annotated[float, Penalty] = 1.0,
+    ) -> list[Completion]:
+        """Look for the likeliest continuations, best first; see `serving.text.beams`."""
+        return TextModel.search(self, prompt, beams, max_new_tokens, length_penalty)
+
+    @call(gives="numbers")
+    def score(
+        self,
+        text: Annotated[str, Parameter("of any length", content="text")],
+        stride: Annotated[int | None, Stride] = None,
+    ) -> Score:
+        """Predict a text of any length, see `serving.text.scoring.score`."""
+        return TextModel.score(self, text, stride)
+
+    def _begun(self, prompt: Any) -> Any:
+        """Return prompts of which none is left out: a text begins with a new line unless told."""
+        if isinstance(prompt, list | tuple):
+            return [each if each != "" else self.tokenizer.beginning for each in prompt]
+        return prompt if prompt != "" else self.tokenizer.beginning
+
+    def timed(self, batch: int) -> dict[str, Timed]:
+        """Return `read`, a prompt of half a window; `write`, one token after it; and `generate`."""
+        half = max(1, self.context // 2)
+        prompts = [self.tokenizer.beginning] * batch
+        texts = np.random.default_rng(0).integers(0, self.vocabulary_size, (batch, half)).tolist()
+        unending = {"logit_bias": {self.tokenizer.eos: -1e4}, "seed": 0}
+        memory = self.new_memory(batch)
+        memory.read(texts)
+
+        def read() -> None:
+            memory.forget()
+            memory.read(texts)
+
+        def write() -> None:
+            memory.truncate(half)
+            memory.read([text[:1] for text in texts])
+
+        return {
+            "read": Timed(read, batch * half),
+            "write": Timed(write, batch),
+            "generate": Timed(lambda: self.generate(prompts, half, **unending), batch * half),
+        }
+
+    def smallest(self) -> object:
+        return self.generate(self.tokenizer.beginning, 1, seed=0)
 
 
 class GraphStep:
-    """An exported graph as a `serving.text.decoding.Step`.
+    """An exported graph as a `serving.text.memory.Step`.
 
     Args:
         interface: its inputs and outputs.
@@ -96,41 +267,70 @@ class GraphStep:
 
     def empty(self, batch: int) -> list[np.ndarray]:
         """Return keys and values of nothing read yet: float32 `(B, heads, 0, head_size)`."""
-        shapes = [(batch, port.axes[1], 0, port.axes[3]) for port in self._past]
+        shapes = [(batch, int(port.axes[1]), 0, int(port.axes[3])) for port in self._past]
         return [np.zeros(shape, np.float32) for shape in shapes]
 
 
-def _check_interface(manifest: Manifest) -> None:
+def read_tokenizer(manifest: Manifest, assets: dict[str, bytes], vocabulary_size: int) -> Tokenizer:
+    """Read a bundle's tokenizer.
+
+    Raises:
+        BundleError: it is missing, unreadable, or not of the model's size.
+    """
+    remedy = "fetch or export the bundle again"
+    if "tokenizer" not in assets:
+        raise BundleError(f"{manifest.name} has no tokenizer; {remedy}")
+    where = f"{manifest.assets['tokenizer']} of {manifest.name}"
+    try:
+        tokenizer = Tokenizer(assets["tokenizer"])
+    except GenzooError as error:
+        raise BundleError(f"{where}: {error}; {remedy}") from None
+    if tokenizer.size != vocabulary_size:
+        raise BundleError(
+            f"{where} has {tokenizer.size} tokens and the model {vocabulary_size}; {remedy}"
+        )
+    return tokenizer
+
+
+def check_graph(manifest: Manifest, processing: TextProcessing) -> None:
     """Refuse a bundle whose graph is not that of a Transformer of the sizes it names."""
-    processing, interface = manifest.processing, manifest.interface.get("model")
-    if not isinstance(processing, TextProcessing) or interface is None:
+    interface = manifest.interface.get("model")
+    if interface is None:
         raise BundleError(f"{manifest.name} has no graph 'model' for text, which a GPT needs")
-    takes = {port.name: port.axes for port in interface.inputs}
-    returns = {port.name: port.axes for port in interface.outputs}
-    heads = takes.get("past_key_values.0.key", [None] * 4)
+    takes, returns = axes_of(interface)
+    heads = takes.get("past_key_values.0.key", [])
     layers = (len(takes) - 3) // 2
-    expected = {
-        "input_ids": ["batch", "sequence"],
-        "attention_mask": ["batch", "total"],
-        "position_ids": ["batch", "sequence"],
-    } | _cache("past_key_values", layers, ["batch", heads[1], "past", heads[-1]])
-    results = {"logits": ["batch", "sequence", processing.vocabulary_size]}
-    results |= _cache("present", layers, ["batch", heads[1], "total", heads[-1]])
-    if layers < 1 or list(takes.items()) != list(expected.items()) or returns != results:
+    sequence: list[str | int] = ["batch_size", "sequence_length"]
+    expected: Axes = {
+        "input_ids": sequence,
+        "attention_mask": ["batch_size", "total_sequence_length"],
+        "position_ids": sequence,
+    }
+    results: Axes = {"logits": [*sequence, processing.vocabulary_size]}
+    if len(heads) == 4:
+        for kind, length, into in (
+            ("past_key_values", "past_sequence_length", expected),
+            ("present", "total_sequence_length", results),
+        ):
+            into |= _cache(kind, layers, ["batch_size", heads[1], length, heads[3]])
+    sizes = all(isinstance(heads[axis], int) for axis in (1, 3)) if len(heads) == 4 else False
+    if layers < 1 or not sizes or [*takes.items()] != [*expected.items()] or returns != results:
         raise BundleError(f"graph 'model' of {manifest.name} is not of the sizes it names")
 
 
-def _check_axes(manifest: Manifest, variant: str) -> None:
+def _check_axes(manifest: Manifest, variant: str, context: int) -> None:
     """Refuse a static graph whose cache is not as large as the window."""
-    described, context = manifest.variants[variant], manifest.processing.context
-    expected = {"past": context, "total": context} if described.flavour == "static" else None
-    if described.axes != expected:
+    described = manifest.variants[variant]
+    found = sorted((described.axes or {}).values())
+    expected = [context, context] if described.form == STATIC else []
+    if found != expected:
         raise BundleError(
-            f"variant '{variant}' of {manifest.name} fixes {described.axes}, expected {expected}"
+            f"variant '{variant}' of {manifest.name} fixes {described.axes}, expected the cache "
+            f"{'to hold ' + str(context) + ' tokens' if expected else 'to grow'}"
         )
 
 
-def _cache(kind: str, layers: int, axes: list[str | int]) -> dict[str, list[str | int]]:
+def _cache(kind: str, layers: int, axes: list[str | int]) -> Axes:
     """Return the axes of the keys and values of each layer, by name."""
     names = (f"{kind}.{layer}.{part}" for layer in range(layers) for part in ("key", "value"))
     return dict.fromkeys(names, axes)

@@ -1,29 +1,66 @@
 """What every model of images does at run time: load, draw, cut into batches, round to pixels."""
 
 import secrets
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
-from serving.bundle.manifest import BundleError, Manifest
+from serving.bundle.records import Record
+from serving.calls import Parameter, Seed, call
 from serving.errors import GenzooError, UsageError
-from serving.families.inputs import (
-    checked_labels,
-    checked_latents,
-    checked_truncation,
-    require_room,
-)
-from serving.loader import Loaded
+from serving.families.inputs import as_array, checked_labels, checked_latents, require_room
+from serving.families.model import Axes, Model, Timed, check_interface
 from serving.noise import SEED_LIMIT, checked_count, checked_seed, normal, normal_batches
+from serving.runtime.loaded import Loaded
 
 BATCH = 64  # images per call of a graph; more gains nothing on a CPU and costs memory
 
-Axes = dict[str, list[str | int]]
+Side = Annotated[int, Field(gt=0, le=2**14)]
 
 
-class ImageModel:
+class ImageProcessing(Record):
+    """How pixels enter and leave a graph: `pixel = round(clip(image, low, high) * scale)`."""
+
+    image_shape: Annotated[list[Side], Field(min_length=3, max_length=3)]
+    layout: Literal["NHWC"] = "NHWC"
+    low: float = 0.0
+    high: float = 1.0
+    scale: float = 255.0
+    latent_dim: Annotated[int, Field(gt=0, le=2**16)]
+    classes: Annotated[int, Field(ge=0, le=2**16)] = 0
+    noise: Literal["numpy.random.RandomState(seed).standard_normal"] = (
+        "numpy.random.RandomState(seed).standard_normal"
+    )
+
+
+Labels = Annotated[
+    int | None,
+    Parameter(
+        "class of all, or one for each",
+        minimum=0,
+        maximum=lambda model: model.classes - 1,
+        each=True,
+        options=("--label",),
+        applies=lambda model: model.classes > 0,
+        example=lambda model: model.classes - 1,
+        refusal="this model is unconditional and takes no labels; leave them out",
+    ),
+]
+Truncation = Annotated[
+    float, Parameter("scale of the noise; less varied below 1", minimum=0, maximum=1)
+]
+Steps = Annotated[int, Parameter("images of a path, both ends included", minimum=2)]
+Latents = Annotated[Any, Parameter("latents, one a row", content="array")]
+Count = Annotated[
+    int, Parameter("how many", minimum=1, options=("-n", "--count"), example=16)
+]  # fmt: skip
+
+
+class ImageModel(Model):
     """A model loaded by `serving.load` that turns latents into images; the base of `VAE` and `GAN`.
 
     Any number of images goes through in batches, so memory beyond the result itself is bounded.
@@ -31,54 +68,45 @@ class ImageModel:
     and refused by one without. Wrong arguments of any method raise `UsageError`.
 
     Attributes:
-        manifest: everything that is known about the model.
-        variant, device, providers, threads: what was loaded, and where it runs.
+        generator: the role of the graph that turns latents into images.
         image_shape, latent_dim, classes: the model's sizes; an unconditional model has 0 classes.
-        last_seed: the seed of the last `generate`, to get the same images again.
     """
 
-    painter: str  # the role of the graph that turns latents into images
+    Processing = ImageProcessing
+    generator: ClassVar[str]
 
     def __init__(self, loaded: Loaded) -> None:
-        self.manifest, self.variant = loaded.manifest, loaded.variant
-        self._processing = loaded.manifest.processing
-        self.image_shape = tuple(self._processing.image_shape)
-        self.latent_dim = self._processing.latent_dim
-        self.classes = self._processing.classes
+        super().__init__(loaded)
+        self.image_shape = tuple(self.processing.image_shape)
+        self.latent_dim: int = self.processing.latent_dim
+        self.classes: int = self.processing.classes
         check_interface(loaded.manifest, self._graphs())
-        self.sessions = loaded.sessions
-        session = loaded.sessions[self.painter]
-        self.device, self.providers, self.threads = (
-            session.device,
-            session.providers,
-            session.threads,
-        )
-        self.last_seed: int | None = None
 
+    @abstractmethod
     def _graphs(self) -> dict[str, tuple[Axes, Axes]]:
         """Return the inputs and outputs, with their axes, that each graph must have, by role."""
-        raise NotImplementedError
 
     def _latents(self, epsilon: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         """Turn standard normal noise into latents of the prior."""
         return epsilon
 
+    @call(gives="image")
     def generate(
-        self, n: int, labels: Any = None, seed: int | None = None, truncation: float = 1.0
+        self,
+        n: Count = 64,
+        labels: Labels = None,
+        seed: Seed = None,
+        truncation: Truncation = 1.0,
     ) -> np.ndarray:
-        """Draw new images: uint8 `(n, H, W, C)`, 0..255.
+        """Draw new images.
 
-        Args:
-            n: from 1; one array holds at most 2 GiB, `generate_batches` has no such limit.
-            labels: see the class.
-            seed: 0 <= seed < 2**32; None for a fresh one, which `last_seed` then tells. Up to
-                rounding, image i depends on the seed, i and its label, not on n.
-            truncation: standard deviation of the noise, 0 to 1; less gives images that are more
-                typical and less varied.
+        Returns:
+            uint8 `(n, H, W, C)`, 0..255; one array holds at most 2 GiB, `generate_batches` has no
+            such limit. Up to rounding, image i depends on the seed, i and its label, not on n.
+            `last_seed` tells a fresh seed. Less truncation gives images that are more typical.
         """
-        count = checked_count(n)
-        require_room(count, self.image_shape, "use generate_batches")
-        return _gather(self.generate_batches(count, labels, seed, BATCH, truncation), count)
+        require_room(n, self.image_shape, "use generate_batches")
+        return _gather(self.generate_batches(n, labels, seed, BATCH, truncation), n)
 
     def generate_batches(
         self,
@@ -89,35 +117,58 @@ class ImageModel:
         truncation: float = 1.0,
     ) -> Iterator[np.ndarray]:
         """Draw the images of `generate` a batch at a time: uint8 `(<= batch_size, H, W, C)`."""
+        declared = self.calls["generate"].parameters
         count, size = checked_count(n), checked_count(batch_size, "batch_size")
         labels = checked_labels(labels, count, self.classes)
-        scale, seed = checked_truncation(truncation), self._seed(seed)
+        scale = np.float32(declared["truncation"].check(truncation))
+        seed = self._seed(seed)
         if count <= size:
             noise = iter([normal(count, self.latent_dim, seed)])
         else:
             noise = normal_batches(count, self.latent_dim, seed, size)
         return (
-            self._pixels(self._paint("image", self._latents(scale * epsilon, part), part))
+            self._pixels(self._images("image", self._latents(scale * epsilon, part), part))
             for epsilon, part in zip(noise, parts(labels, count, size), strict=True)
         )
 
     def _seed(self, seed: int | None) -> int:
         """Return the seed that is asked for, or a fresh one; `last_seed` remembers it."""
-        self.last_seed = secrets.randbelow(SEED_LIMIT) if seed is None else checked_seed(seed)
-        return self.last_seed
+        drawn = secrets.randbelow(SEED_LIMIT) if seed is None else checked_seed(seed)
+        self.last_seed = drawn
+        return drawn
 
-    def decode(self, z: Any, labels: Any = None, dtype: Any = np.uint8) -> np.ndarray:
-        """Turn latents into images `(N, H, W, C)`.
+    @call(gives="image")
+    def decode(self, z: Latents, labels: Labels = None, dtype: Any = np.uint8) -> np.ndarray:
+        """Turn latents into images.
 
         Args:
             z: `(N, D)`, finite.
             labels: see the class.
             dtype: uint8 for pixels 0..255, float32 for intensities in [0, 1].
+
+        Returns:
+            `(N, H, W, C)`.
         """
         finish = {np.uint8: self._pixels, np.float32: self._clipped}.get(np.dtype(dtype).type)
         if finish is None:
             raise UsageError(f"dtype is {np.dtype(dtype)}; expected uint8 or float32")
         return self._decode(z, labels, "image", finish)
+
+    # --- measuring ---
+
+    def timed(self, batch: int) -> dict[str, Timed]:
+        z = np.random.default_rng(0).standard_normal((batch, self.latent_dim)).astype(np.float32)
+        labels = np.arange(batch) % self.classes if self.classes else None
+        feeds = {"z": z} if labels is None else {"z": z, "labels": labels}
+        functions: dict[str, Callable[[], object]] = {
+            "graph": lambda: self.sessions[self.generator].run(["image"], feeds),
+            "decode": lambda: self.decode(z, labels),
+            "generate": lambda: self.generate(batch, labels, seed=0),
+        }
+        return {name: Timed(function, batch) for name, function in functions.items()}
+
+    def smallest(self) -> np.ndarray:
+        return self.generate(1, 0 if self.classes else None, seed=0)
 
     # --- graphs ---
 
@@ -125,8 +176,8 @@ class ImageModel:
         given = {name: array for name, array in feeds.items() if array is not None}
         return self.sessions[role].run(outputs, given)
 
-    def _paint(self, output: str, z: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-        return self._run(self.painter, [output], z=z, labels=labels)[0]
+    def _images(self, output: str, z: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        return self._run(self.generator, [output], z=z, labels=labels)[0]
 
     def _decode(
         self, z: Any, labels: Any, output: str, finish: Callable[[np.ndarray], np.ndarray]
@@ -135,42 +186,43 @@ class ImageModel:
         count = len(z)
         labels = checked_labels(labels, count, self.classes)
         batches = (
-            finish(self._paint(output, z[rows], part))
-            for rows, part in zip(cut(count), parts(labels, count), strict=True)
+            finish(self._images(output, z[rows], part))
+            for rows, part in zip(slices(count), parts(labels, count), strict=True)
         )
         return _gather(batches, count)
 
     def _decode_rows(self, z: np.ndarray, labels: Any) -> np.ndarray:
         """Decode latents `(N, V, D)` to `(N, V, H, W, C)`; labels are N, or one for all."""
         rows, columns, size = z.shape
-        if np.ndim(labels) == 1:
+        if labels is not None and np.ndim(as_array(labels, "labels")) == 1:
             labels = np.repeat(labels, columns)
         return self.decode(z.reshape(-1, size), labels).reshape(rows, columns, *self.image_shape)
 
     # --- pixels ---
 
     def _clipped(self, image: np.ndarray) -> np.ndarray:
-        return np.clip(image, self._processing.low, self._processing.high, out=image)
+        return np.clip(image, self.processing.low, self.processing.high, out=image)
 
     def _pixels(self, image: np.ndarray) -> np.ndarray:
         """Round intensities to pixels, in place: a copy would cost more than the arithmetic."""
         image = self._clipped(image)
-        image *= np.float32(self._processing.scale)
+        image *= np.float32(self.processing.scale)
         try:
             with np.errstate(invalid="raise"):
-                return np.rint(image, out=image).astype(np.uint8)
+                pixels: np.ndarray = np.rint(image, out=image).astype(np.uint8)
+                return pixels
         except FloatingPointError:
             raise GenzooError("the model returned values that are not numbers") from None
 
 
-def cut(count: int, size: int = BATCH) -> Iterator[slice]:
-    """Cut `range(count)` into batches."""
+def slices(count: int, size: int = BATCH) -> Iterator[slice]:
+    """Divide `range(count)` into batches."""
     return (slice(start, start + size) for start in range(0, count, size))
 
 
 def parts(labels: np.ndarray | None, count: int, size: int = BATCH) -> Iterator[Any]:
-    """Cut labels into the same batches, each None where there are no labels."""
-    return (None if labels is None else labels[rows] for rows in cut(count, size))
+    """Divide labels into the same batches, each None where there are no labels."""
+    return (None if labels is None else labels[rows] for rows in slices(count, size))
 
 
 def _gather(batches: Iterator[np.ndarray], count: int) -> np.ndarray:
@@ -184,19 +236,3 @@ def _gather(batches: Iterator[np.ndarray], count: int) -> np.ndarray:
         whole[filled : filled + len(batch)] = batch
         filled += len(batch)
     return whole
-
-
-def check_interface(manifest: Manifest, expected: dict[str, tuple[Axes, Axes]]) -> None:
-    """Refuse a bundle whose graphs are not of the sizes that it names.
-
-    Raises:
-        BundleError: a graph is missing, or has other inputs, outputs or axes.
-    """
-    for role, (inputs, outputs) in expected.items():
-        interface = manifest.interface.get(role)
-        if interface is None:
-            raise BundleError(f"{manifest.name} has no graph '{role}', which such a model needs")
-        takes = {port.name: port.axes for port in interface.inputs}
-        returns = {port.name: port.axes for port in interface.outputs}
-        if takes != inputs or any(returns.get(name) != axes for name, axes in outputs.items()):
-            raise BundleError(f"graph '{role}' of {manifest.name} is not of the sizes it names")

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from serving.errors import UsageError
-from serving.noise import checked_count
 
 ARRAY_LIMIT = 2**31  # bytes of one returned array
 
@@ -22,9 +21,16 @@ def checked_labels(labels: Any, count: int, classes: int) -> np.ndarray | None:
     """Return labels as int64 `(count,)`, or None for a model without classes.
 
     Args:
-        labels: one label for all, or one for each.
+        labels: one label for all, or one for each; whole numbers in any dress.
         count: how many samples they are for.
         classes: how many classes the model knows; 0 for an unconditional model.
+
+    Raises:
+        UsageError: they are none, too few or too many, or out of range.
+
+    Example:
+        >>> checked_labels(3.0, 2, classes=10).tolist()
+        [3, 3]
     """
     if classes == 0:
         if labels is not None:
@@ -33,7 +39,9 @@ def checked_labels(labels: Any, count: int, classes: int) -> np.ndarray | None:
     expected = f"whole numbers from 0 to {classes - 1}"
     if labels is None:
         raise UsageError(f"this model is conditional; give labels, {expected}")
-    array = _as_array(labels, "labels")
+    array = as_array(labels, "labels")
+    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.rint(array)).all():
+        array = array.astype(np.int64)
     if array.dtype.kind not in "iu" or array.ndim > 1:
         raise UsageError(f"labels are {array.dtype} of shape {array.shape}; expected {expected}")
     if array.ndim == 1 and len(array) != count:
@@ -46,7 +54,7 @@ def checked_labels(labels: Any, count: int, classes: int) -> np.ndarray | None:
 
 def checked_latents(z: Any, latent_dim: int) -> np.ndarray:
     """Return latents as float32 `(N, latent_dim)`, all finite."""
-    array = _as_array(z, "z")
+    array = as_array(z, "z")
     if array.ndim != 2 or array.shape[1] != latent_dim or array.dtype.kind not in "fiu":
         raise UsageError(
             f"z is {array.dtype} {array.shape}; expected numbers of shape (N, {latent_dim})"
@@ -61,22 +69,6 @@ def checked_latents(z: Any, latent_dim: int) -> np.ndarray:
     return array
 
 
-def checked_truncation(truncation: Any) -> np.float32:
-    """Return a scale of the noise, from 0 to 1."""
-    if isinstance(truncation, bool) or not isinstance(truncation, int | float | np.floating):
-        raise UsageError(f"truncation is {truncation!r}; expected a number from 0 to 1")
-    if not 0 <= truncation <= 1:  # false for NaN as well
-        raise UsageError(f"truncation is {truncation}; expected a number from 0 to 1")
-    return np.float32(truncation)
-
-
-def checked_steps(steps: Any) -> int:
-    """Return the number of images of a path, at least both ends."""
-    if checked_count(steps, "steps") < 2:
-        raise UsageError("steps is 1; expected at least 2, for both ends")
-    return int(steps)
-
-
 def checked_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return images as an array `(N, H, W, C)` of its own dtype: uint8, or a float.
 
@@ -84,7 +76,7 @@ def checked_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
         images: `(N, H, W, C)` or `(H, W, C)`; for one channel also `(N, H, W)` and `(H, W)`.
         shape: the model's `(H, W, C)`.
     """
-    array = _as_array(images, "images")
+    array = as_array(images, "images")
     if array.dtype != np.uint8 and array.dtype.kind != "f":
         raise UsageError(f"images are {array.dtype}; expected uint8 0..255 or floats in [0, 1]")
     given = array.shape
@@ -105,14 +97,16 @@ def checked_images(images: Any, shape: tuple[int, ...]) -> np.ndarray:
 def to_unit(images: np.ndarray, scale: float) -> np.ndarray:
     """Return pixels, as `checked_images` gives them, as float32 in [0, 1]."""
     if images.dtype == np.uint8:
-        return np.divide(images, np.float32(scale), dtype=np.float32)
+        unit: np.ndarray = np.divide(images, np.float32(scale), dtype=np.float32)
+        return unit
     unit = np.ascontiguousarray(images, np.float32)
     if not (unit.min() >= 0 and unit.max() <= 1):  # false for NaN as well
         raise UsageError("images of floats must lie in [0, 1]; divide 0..255 by 255, or pass uint8")
     return unit
 
 
-def _as_array(values: Any, what: str) -> np.ndarray:
+def as_array(values: Any, what: str) -> np.ndarray:
+    """Return values as an array; lists of different lengths are refused."""
     try:
         return np.asarray(values)
     except ValueError:  # lists of different lengths

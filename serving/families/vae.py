@@ -1,18 +1,43 @@
 """A variational autoencoder at run time: generate, encode, decode, reconstruct, interpolate."""
 
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from serving.calls import Parameter, call
 from serving.errors import UsageError
-from serving.families.images import Axes, ImageModel, cut, parts
-from serving.families.inputs import checked_images, checked_labels, checked_steps, to_unit
+from serving.families.images import ImageModel, Labels, Steps, parts, slices
+from serving.families.inputs import checked_images, checked_labels, to_unit
+from serving.families.model import Axes, Timed
+from serving.numbers import real, whole
+
+Images = Annotated[Any, Parameter("images as they are in the data set", content="image")]
+Dimension = Annotated[
+    int,
+    Parameter(
+        "of the latent, from 0",
+        minimum=0,
+        maximum=lambda model: model.latent_dim - 1,
+        example=0,
+    ),
+]
+Values = Annotated[
+    float | tuple[float, ...], Parameter("what it is set to; may be several", each=True)
+]
+
+
+class Gaussian(NamedTuple):
+    """A distribution of latents for each of N images or labels: float32 `(N, D)` each."""
+
+    mean: np.ndarray
+    log_variance: np.ndarray
 
 
 class VAE(ImageModel):
     """A VAE loaded by `serving.load`.
 
-    Labels, batches and errors are those of `ImageModel`.
+    Labels, batches and errors are those of `ImageModel`. Images are uint8 0..255 or floats in
+    [0, 1]; `(N, H, W, C)`, one image `(H, W, C)`, or for one channel either without it.
 
     Example:
         >>> import serving
@@ -24,12 +49,12 @@ class VAE(ImageModel):
         (16, 28, 28, 1)
     """
 
-    painter = "decoder"
+    generator = "decoder"
 
     def _graphs(self) -> dict[str, tuple[Axes, Axes]]:
-        latent = ["batch", self.latent_dim]
-        image = ["batch", *self.image_shape]
-        labels = {"labels": ["batch"]} if self.classes else {}
+        latent: list[str | int] = ["batch_size", self.latent_dim]
+        image: list[str | int] = ["batch_size", *self.image_shape]
+        labels: Axes = {"labels": ["batch_size"]} if self.classes else {}
         posterior = {"mean": latent, "log_variance": latent}
         graphs = {
             "encoder": ({"image": image} | labels, posterior),
@@ -37,75 +62,87 @@ class VAE(ImageModel):
         }
         return graphs | ({"prior": (labels, posterior)} if self.classes else {})
 
-    def encode(self, images: Any, labels: Any = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the posterior's mean and log variance, float32 `(N, D)` each.
-
-        Args:
-            images: uint8 0..255 or floats in [0, 1]; `(N, H, W, C)`, one image `(H, W, C)`, or for
-                one channel either without it.
-            labels: see the class.
-        """
+    @call(gives="array")
+    def encode(self, images: Images, labels: Labels = None) -> Gaussian:
+        """Return the posterior's mean and log variance, float32 `(N, D)` each."""
         images = checked_images(images, self.image_shape)
         count = len(images)
         labels = checked_labels(labels, count, self.classes)
         mean, log_variance = np.empty((2, count, self.latent_dim), np.float32)
-        for rows, part in zip(cut(count), parts(labels, count), strict=True):
-            image = to_unit(images[rows], self._processing.scale)
+        for rows, part in zip(slices(count), parts(labels, count), strict=True):
+            image = to_unit(images[rows], self.processing.scale)
             mean[rows], log_variance[rows] = self._run(
                 "encoder", ["mean", "log_variance"], image=image, labels=part
             )
-        return mean, log_variance
+        return Gaussian(mean, log_variance)
 
     def decode_parameters(self, z: Any, labels: Any = None) -> np.ndarray:
         """Return the likelihood's parameters at latents `(N, D)`: float32 `(N, H, W, P)`."""
         return self._decode(z, labels, "parameters", lambda parameters: parameters)
 
-    def prior(self, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    def prior(self, labels: Any) -> Gaussian:
         """Return the prior's mean and log variance for each label, float32 `(N, D)` each.
 
         An unconditional model has no such graph: its prior is the standard normal distribution.
         """
         labels = checked_labels(labels, np.size(labels), self.classes)
-        mean, log_variance = self._run("prior", ["mean", "log_variance"], labels=labels)
-        return mean, log_variance
+        return Gaussian(*self._run("prior", ["mean", "log_variance"], labels=labels))
 
-    def reconstruct(self, images: Any, labels: Any = None) -> np.ndarray:
+    @call(gives="image")
+    def reconstruct(self, images: Images, labels: Labels = None) -> np.ndarray:
         """Encode images and decode the posterior's mean: uint8 `(N, H, W, C)`."""
-        return self.decode(self.encode(images, labels)[0], labels)
+        return self.decode(self.encode(images, labels).mean, labels)
 
-    def interpolate(self, start: Any, end: Any, steps: int = 8, labels: Any = None) -> np.ndarray:
+    @call(gives="image")
+    def interpolate(
+        self, start: Images, end: Images, steps: Steps = 8, labels: Labels = None
+    ) -> np.ndarray:
         """Walk in a straight line between the latent means of image pairs.
 
         Args:
-            start, end: as many images each, as in `encode`.
+            start, end: as many images each.
             steps: images per pair, both ends included; from 2.
             labels: see the class; one per pair.
 
         Returns:
             uint8 `(N, steps, H, W, C)`; N is 1 for a single pair.
         """
-        steps = checked_steps(steps)
-        first, last = self.encode(start, labels)[0], self.encode(end, labels)[0]
+        first, last = self.encode(start, labels).mean, self.encode(end, labels).mean
         if len(first) != len(last):
             raise UsageError(f"there are {len(first)} start images but {len(last)} end images")
         return self._decode_rows(np.linspace(first, last, steps, axis=1), labels)
 
-    def traverse(self, images: Any, dimension: int, values: Any, labels: Any = None) -> np.ndarray:
-        """Set one latent dimension of each image's code to each of `values`.
+    @call(gives="image")
+    def traverse(
+        self,
+        images: Images,
+        dimension: Dimension,
+        values: Values = tuple(range(-3, 4)),
+        labels: Labels = None,
+    ) -> np.ndarray:
+        """Set one latent dimension of each image's code to each of some values.
 
         Returns:
             uint8 `(N, len(values), H, W, C)`.
         """
-        if dimension not in range(self.latent_dim):
-            raise UsageError(f"dimension is {dimension}; expected 0 to {self.latent_dim - 1}")
-        mean, _ = self.encode(images, labels)
-        z = np.repeat(mean[:, np.newaxis], len(values), axis=1)  # (N, V, D)
-        z[:, :, int(dimension)] = values
+        chosen = [real(value, "a value of values") for value in np.atleast_1d(values).tolist()]
+        mean = self.encode(images, labels).mean
+        z = np.repeat(mean[:, np.newaxis], len(chosen), axis=1)  # (N, V, D)
+        z[:, :, whole(dimension, "dimension")] = chosen
         return self._decode_rows(z, labels)
+
+    def timed(self, batch: int) -> dict[str, Timed]:
+        labels = np.arange(batch) % self.classes if self.classes else None
+        images = self.generate(batch, labels, seed=0)
+        return super().timed(batch) | {
+            "encode": Timed(lambda: self.encode(images, labels), batch),
+            "reconstruct": Timed(lambda: self.reconstruct(images, labels), batch),
+        }
 
     def _latents(self, epsilon: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         """Turn standard normal noise into latents of the prior."""
         if labels is None:
             return epsilon
         mean, log_variance = self.prior(labels)
-        return mean + np.exp(0.5 * log_variance) * epsilon
+        latents: np.ndarray = mean + np.exp(0.5 * log_variance) * epsilon
+        return latents

@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from serving.catalogue import Entry, Pin
+from serving.bundle.records import Pin
+from serving.catalogue import Entry
 from serving.errors import GenzooError
 from serving.files import replacing
 

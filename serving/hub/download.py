@@ -7,7 +7,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from serving.catalogue import Entry, Pin
+from serving.bundle.records import Pin
+from serving.catalogue import Entry
 from serving.errors import GenzooError
 from serving.hub import cache
 from serving.hub.http import TransferError

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from serving import hub
-from serving.bundle.integrity import open_manifest, read_checked
+from serving.bundle.choosing import choose_variant
+from serving.bundle.files import read_checked
 from serving.bundle.manifest import read_manifest
 from serving.catalogue import Entry
 from serving.errors import UsageError
 from serving.hub import cache
-from serving.loader import choose_variant
+from serving.hub.opening import open_manifest
 
 
 def pull(name: str, variant: str | None = None) -> tuple[Path, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from serving.catalogue import Cost, Speed
+from serving.bundle.records import Cost, Speed
 from serving.errors import GenzooError
 from serving.measure.hardware import peak_memory, processor
 
@@ -54,10 +54,10 @@ def cost_of(directory: str | Path, variant: str, seconds: float = 1.0) -> Cost:
 def main(directory: str, variant: str, seconds: str, begun: str) -> None:
     """Measure a variant in this process, and print the cost as JSON."""
     from serving.loader import load
-    from serving.measure.bench import measure, smallest_result
+    from serving.measure.bench import measure
 
     model = load(directory, device=DEVICE, variant=variant, threads=THREADS)
-    smallest_result(model)
+    model.smallest()
     loaded = time.monotonic() - float(begun)
     (timing,) = measure(model, [BATCH], float(seconds), ["generate"])
     cost = Cost(

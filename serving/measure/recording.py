@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from serving import hub
-from serving.bundle.integrity import open_manifest, read_listed
-from serving.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest
+from serving.bundle.files import read_listed
+from serving.bundle.manifest import Manifest
 from serving.bundle.markdown import escape, table
-from serving.catalogue import INDEX, Cost
+from serving.bundle.records import MANIFEST_NAME, Cost, Pin
+from serving.catalogue import INDEX
 from serving.catalogue.build import rewrite
 from serving.catalogue.costs import circumstances, in_words
 from serving.errors import GenzooError, UsageError
 from serving.files import replacing
 from serving.hub import cache
+from serving.hub.opening import open_manifest
 from serving.measure.cost import cost_of
 from serving.verify import verify
 
@@ -100,9 +102,9 @@ def _write(directory: Path, manifest: Manifest, costs: Mapping[str, Cost]) -> Ma
     files, card = dict(manifest.files), None
     if CARD in files:
         # What is no UTF-8 stays as it is.
-        old = read_listed(directory, manifest, CARD).decode("utf-8", "surrogateescape")
+        old = read_listed(directory, manifest.files, CARD).decode("utf-8", "surrogateescape")
         card = with_costs(old, costs).encode("utf-8", "surrogateescape")
-        files[CARD] = FileEntry(sha256=hashlib.sha256(card).hexdigest(), bytes=len(card))
+        files[CARD] = Pin(sha256=hashlib.sha256(card).hexdigest(), bytes=len(card))
     manifest = manifest.model_copy(update={"variants": variants, "files": files})
     with replacing(directory / MANIFEST_NAME) as new_manifest:
         new_manifest.write_text(manifest.to_json(), encoding="utf-8")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from serving.bundle.manifest import Interface
+from serving.bundle.records import Interface
 from serving.errors import GenzooError
 from serving.runtime.session import Session
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import numpy as np
 import onnxruntime
 
-from serving.bundle.manifest import BundleError
+from serving.bundle.records import BundleError
 from serving.errors import GenzooError, first_line
 from serving.runtime.huge_pages import huge_pages
 from serving.runtime.threads import default_threads

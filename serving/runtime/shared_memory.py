@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from serving.bundle.manifest import Interface
+from serving.bundle.records import Interface
 from serving.runtime.session import Bound, Session
 
 CHUNK = 128  # tokens of a prompt read at once; each costs a row of logits as long as the vocabulary

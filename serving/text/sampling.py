@@ -8,9 +8,11 @@ whose stream NumPy has frozen for good, and picks from the probabilities in the 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 
+from serving.calls import Parameter
 from serving.errors import GenzooError, UsageError
 from serving.noise import uniform
 from serving.text.filters import likeliest, nucleus, pick
@@ -52,14 +54,40 @@ class SamplingConfig:
         1.0
     """
 
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    temperature: Annotated[
+        float, Parameter("0 takes the likeliest token", minimum=0, each=True, example=0.8)
+    ] = 1.0
+    top_k: Annotated[
+        int | None,
+        Parameter(
+            "draw from so many tokens",
+            minimum=1,
+            maximum=lambda model: model.vocabulary_size,
+            each=True,
+        ),
+    ] = None
+    top_p: Annotated[
+        float,
+        Parameter("draw from the likeliest that reach this share", above=0, maximum=1, each=True),
+    ] = 1.0
+    min_p: Annotated[
+        float,
+        Parameter("leave out what is less likely, beside the likeliest", minimum=0, maximum=1,
+                  each=True),
+    ] = 0.0  # fmt: skip
+    repetition_penalty: Annotated[
+        float, Parameter("of tokens that are there already; 1 for none", above=0, each=True)
+    ] = 1.0
+    frequency_penalty: Annotated[
+        float,
+        Parameter("for each time that a token was drawn", minimum=-100, maximum=100, each=True),
+    ] = 0.0
+    presence_penalty: Annotated[
+        float, Parameter("once a token was drawn", minimum=-100, maximum=100, each=True)
+    ] = 0.0
+    logit_bias: Annotated[
+        Mapping[int, float], Parameter("added to the logits of these tokens", each=True)
+    ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, (holds, expected) in _RANGES.items():

@@ -49,6 +49,16 @@ class Score:
         """Among how many equally likely tokens each was, so to speak: e to the mean surprise."""
         return math.exp(self.nats_per_token)
 
+    def summary(self) -> dict[str, float]:
+        """Return its numbers by name."""
+        return {
+            "nats_per_character": self.nats_per_character,
+            "nats_per_token": self.nats_per_token,
+            "perplexity": self.perplexity,
+            "nats": self.nats,
+            "tokens": self.tokens,
+        }
+
 
 def score(step: Step, ids: Sequence[int], *, context: int, stride: int | None = None) -> Score:
     """Predict every token of a text but the first, which nothing comes before.

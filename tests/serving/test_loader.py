@@ -10,7 +10,7 @@ import pytest
 
 import serving
 from serving import loader
-from serving.bundle.manifest import BundleError
+from serving.bundle.records import BundleError
 from serving.errors import UsageError
 from serving.runtime import session
 from tests.serving import tiny_bundle
@@ -137,9 +137,9 @@ def test_sizes_must_agree_with_the_graphs(own, no_runtime):
 
 def session_free_load(path):
     """Build the runtime on graphs that are never made."""
-    from serving.bundle.integrity import open_manifest
     from serving.families.vae import VAE
     from serving.hub import find
+    from serving.hub.opening import open_manifest
     from serving.loader import Loaded
 
     return VAE(Loaded(open_manifest(find(path)), path, "fp32", {}))

@@ -10,7 +10,6 @@ import zoo
 from serving.catalogue import models
 from serving.errors import GenzooError
 from serving.hub import MODELS
-from zoo import presets
 from zoo.transformer.writer import writer
 
 IMAGES = [name for name, entry in models().items() if entry.family != "transformer"]
@@ -37,7 +36,7 @@ def test_a_preset_writes_what_its_bundle_writes(name):
 def test_altered_weights_are_not_even_parsed(tmp_path, monkeypatch):
     name = next(iter(models()))
     shutil.copytree(MODELS / name, tmp_path / name)
-    weights = tmp_path / name / presets.WEIGHTS
+    weights = tmp_path / name / "model.weights.h5"
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     monkeypatch.setattr("serving.hub.MODELS", tmp_path)
     with pytest.raises(GenzooError, match="altered"):

@@ -6,7 +6,7 @@ ones, as many of them, against the same reference. No generator is closer to the
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -62,6 +62,7 @@ class Measure(NamedTuple):
     name: str
     definition: str
     value: Callable[[Judged, Judged], float]
+    better: Literal["lower", "higher"] = "higher"
 
 
 PAIRED = (
@@ -70,12 +71,14 @@ PAIRED = (
         "Frechet classifier distance: squared Frechet distance of Gaussians fitted to the judge's "
         "features of generated and of real images",
         lambda sample, real: frechet_distance(sample.features, real.features),
+        "lower",
     ),
     Measure(
         "kid",
         "squared maximum mean discrepancy of the judge's features under the kernel (x y / F + 1)^3,"
         " unbiased, mean over blocks of up to 1000",
         lambda sample, real: kernel_distance(sample.features, real.features)[0],
+        "lower",
     ),
     Measure(
         "inception_score",
@@ -113,6 +116,7 @@ PAIRED = (
         "share of generated images in a class by the judge, over that of real images; largest "
         "class",
         lambda sample, real: _relative(sample, real).max(),
+        "lower",
     ),
     Measure(
         "classes_covered",
@@ -162,13 +166,14 @@ def measure_samples(
         "kid": {"standard_error": kernel_distance(generated.features, reference.features)[1]},
         "classes_covered": {"shares": modes.class_shares(generated.probabilities).tolist()},
     }
-    for name, definition, value in PAIRED:
+    for name, definition, value, better in PAIRED:
         yield Metric(
             name=name,
             value=float(value(generated, reference)),
             definition=definition,
             samples=count,
             floor=float(value(stand_in, reference)),
+            better=better,
             **shared,
             **further.get(name, {}),
         )
@@ -180,6 +185,7 @@ def measure_samples(
             "floor is its share of real images taken for what they are",
             samples=len(everything),
             floor=modes.label_agreement(all_real.probabilities, all_real.labels),
+            better="higher",
             **shared,
         )
 

@@ -34,5 +34,6 @@ class ClassifierTask(ImageTask):
                 definition="share of test images whose most probable label is their own",
                 samples=len(images),
                 seed=0,
+                better="higher",
             )
         ]

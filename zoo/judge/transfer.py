@@ -61,6 +61,7 @@ def transfer_accuracy(
         samples=len(generated[0]),
         seed=lesson.seed,
         test_samples=len(test[0]),
+        better="higher",
         **further,
     )
 

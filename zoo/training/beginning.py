@@ -46,17 +46,17 @@ def recipe_of(source: str | Path) -> Recipe:
     return directory.read_recipe() if _is_run(source) else presets.recipe_of(source)
 
 
-def tokenizer_of(source: str | Path) -> bytes:
-    """Return the content of the `tokenizer.json` of a run, a bundle or a published model.
+def asset_of(source: str | Path, file: str) -> bytes:
+    """Return the content of a file that a run, a bundle or a published model keeps.
 
     Raises:
-        UsageError: a run that has none.
+        UsageError: it keeps none of that name.
     """
     if not _is_run(source):
-        return presets.tokenizer_of(source)
-    path = WorkDir(source).tokenizer
+        return presets.asset_of(source, file)
+    path = WorkDir(source).path / file
     if not path.is_file():
-        raise UsageError(f"{source} has no {path.name}; it is no run of a model of text")
+        raise UsageError(f"{source} has no {file}; it is no run of such a model")
     return path.read_bytes()
 
 
@@ -66,7 +66,7 @@ def copy_weights(model: keras.Model, source: str | Path) -> None:
     Raises:
         UsageError: there is no such thing, or its weights have other shapes.
     """
-    other = from_workdir(source) if _is_run(source) else presets.from_preset(source)
+    other = model_of(source)
     ours, theirs = model.trainable_variables, other.trainable_variables
     if [variable.shape for variable in ours] != [variable.shape for variable in theirs]:
         raise UsageError(
@@ -75,6 +75,11 @@ def copy_weights(model: keras.Model, source: str | Path) -> None:
         )
     for target, value in zip(ours, theirs, strict=True):
         target.assign(value.numpy())
+
+
+def model_of(source: str | Path) -> keras.Model:
+    """Return the Keras model of a run, a bundle or a published model, with its weights."""
+    return from_workdir(source) if _is_run(source) else presets.from_preset(source)
 
 
 def from_workdir(workdir: str | Path) -> keras.Model:

@@ -17,6 +17,7 @@ from zoo.training import devices as device_requests
 from zoo.training.beginning import copy_weights
 from zoo.training.progress import FiniteLoss, Interruption, Progress, Stopped
 from zoo.training.provenance import provenance
+from zoo.training.restoring import keep_parts
 from zoo.training.samples import Samples
 from zoo.training.shipping import Shipping
 from zoo.training.state import State
@@ -79,6 +80,7 @@ def train(
     elif overrides or quick:
         raise UsageError("overrides and quick go with a recipe's name or path, not with a Recipe")
     strategy = device_requests.strategy(devices)
+    recipe = recipe.completed()
     task = recipe.task()
     _check_shares(task, strategy.num_replicas_in_sync, recipe.train.accumulate)
     directory = WorkDir(workdir)
@@ -115,6 +117,7 @@ class _Run:
     def execute(self) -> Result:
         """Train to the end, or until a signal."""
         self.directory.claim(self.recipe)
+        keep_parts(self.recipe, self.directory)
         self.task.keep(self.directory.path)
         started, begun = time.monotonic(), self.steps
         made_by = provenance()  # now: by the end of a long run another revision may lie there

@@ -24,10 +24,13 @@ class WorkDir:
         self.last_weights = self.path / "last.weights.h5"
         self.history = self.path / "history.csv"
         self.record = self.path / "training.json"
-        self.tokenizer = self.path / "tokenizer.json"
         self.metrics = self.path / "metrics.json"
         self.samples = self.path / "samples"
         self.logs = self.path / "logs"
+
+    def part(self, name: str) -> Path:
+        """Return where the earlier run is kept that is a part of this one."""
+        return self.path / "parts" / name
 
     def check(self, recipe: Recipe, *, resume: bool) -> None:
         """Make sure that the directory is free for a run of `recipe`, or holds it.

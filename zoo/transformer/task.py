@@ -13,7 +13,7 @@ from zoo.data import tokenizers
 from zoo.data.text import Text
 from zoo.metric import Metric
 from zoo.task import Task
-from zoo.training.beginning import tokenizer_of
+from zoo.training.beginning import asset_of
 from zoo.training.optimizers import optimizer
 from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
 from zoo.transformer.gpt import GPT
@@ -36,7 +36,7 @@ class GPTTask(Task):
             recipe.model.context,
             recipe.model.vocabulary_size,
             # Weights mean the tokens that they learned, whatever others the corpus might give.
-            tokenizer=tokenizers.parse(tokenizer_of(start)) if start else None,
+            tokenizer=tokenizers.parse(asset_of(start, tokenizers.FILE)) if start else None,
         )
         self.source = self.text.source
         config = recipe.train

@@ -16,15 +16,9 @@ from export.graph import converter
 from export.graph.fusion import fuse
 from export.graph.precision import quantize_weights, reduce_precision
 from export.proof.graphs import GraphSpec
-from serving.bundle.manifest import (
-    MANIFEST_NAME,
-    FileEntry,
-    Manifest,
-    Provenance,
-    TextProcessing,
-    Variant,
-    sha256,
-)
+from serving.bundle.files import sha256
+from serving.bundle.manifest import FileEntry, Manifest, Provenance, TextProcessing, Variant
+from serving.bundle.records import MANIFEST_NAME
 from tests.bench.peers import hand_written
 from tests.bench.texts import HAND_WRITTEN, LETTERS, SPECIAL, VARIANTS, Case, Shape, token_names
 from zoo.data import tokenizers

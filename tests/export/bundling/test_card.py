@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from export.bundling.card import escape, render
-from export.families.family import Family
 from serving.bundle.manifest import Manifest
 
 PICTURES = np.zeros((4, 8, 8, 1), np.uint8)

@@ -6,7 +6,6 @@ from keras import ops
 
 from export import ExportError
 from export.bundling.variants import VARIANTS, write_variants
-from export.families.family import Family
 from export.families.vae_graphs import graphs
 from export.graph.converter import convert
 from export.graph.precision import reduce_precision

@@ -7,7 +7,7 @@ from onnxscript import ir
 
 from export.graph.converter import infer_shapes
 from export.proof.graphs import GraphSpec
-from serving.bundle.manifest import Port
+from serving.bundle.records import Port
 
 SIZE = 5
 

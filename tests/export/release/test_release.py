@@ -10,7 +10,7 @@ import pytest
 import serving.hub
 from export import ExportError, cli, publish
 from export.release import publish as publishing
-from serving.bundle.manifest import BundleError
+from serving.bundle.records import BundleError
 from serving.catalogue.build import build, to_json
 from serving.catalogue.costs import in_words
 from serving.errors import GenzooError, UsageError

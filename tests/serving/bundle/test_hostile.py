@@ -17,8 +17,8 @@ import pytest
 from onnx import helper
 
 import serving
-from serving.bundle.manifest import BundleError
 from serving.bundle.operators import STANDARD
+from serving.bundle.records import BundleError
 from serving.errors import GenzooError
 from serving.hub import MODELS
 from serving.hub.tree import open_tree

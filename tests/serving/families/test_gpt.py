@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import serving
-from serving.bundle.manifest import BundleError, read_manifest
+from serving.bundle.manifest import read_manifest
+from serving.bundle.records import BundleError
 from serving.errors import UsageError
 from serving.verify import verify
 from tests.serving import tiny_text_bundle

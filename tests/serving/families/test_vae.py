@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 import serving
 from serving import noise
-from serving.bundle.manifest import BundleError
+from serving.bundle.records import BundleError
 from serving.errors import GenzooError, UsageError
 from serving.families import inputs
 from tests.serving import tiny_bundle

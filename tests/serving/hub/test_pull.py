@@ -17,7 +17,8 @@ from tests.serving import tiny_bundle
 from tests.serving.hub.faulty_server import serving_folder
 from tests.serving.hub.test_signature import write_keys
 from zoo import presets
-from zoo.presets import WEIGHTS
+
+WEIGHTS = "model.weights.h5"
 
 FP32 = {"encoder.onnx", "decoder.onnx"}
 ALWAYS = {"bundle.json", "README.md", "test_vectors.npz"}
@@ -253,7 +254,7 @@ def test_list_filters(genzoo, mirrored, release):
 
 def test_keras_weights_are_brought(mirrored):
     """And no graph."""
-    assert presets._whole(serving.hub.find("tiny"), WEIGHTS, None) == b"weights"
+    assert presets.asset_of("tiny", WEIGHTS) == b"weights"
     assert names(mirrored) == {WEIGHTS}
 
 

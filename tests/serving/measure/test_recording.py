@@ -10,8 +10,8 @@ import pytest
 
 import serving
 import serving.hub
-from serving.bundle.manifest import MANIFEST_NAME, Manifest, read_manifest
-from serving.catalogue import Cost
+from serving.bundle.manifest import Manifest, read_manifest
+from serving.bundle.records import MANIFEST_NAME, Cost
 from serving.catalogue.build import build
 from serving.errors import GenzooError, UsageError
 from serving.measure import recording

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serving.bundle.manifest import Interface, Port
+from serving.bundle.records import Interface, Port
 from serving.errors import GenzooError
 from serving.runtime.fixed import cut, enlarged
 

@@ -7,7 +7,7 @@ import pytest
 
 import serving
 from serving import loader
-from serving.catalogue import Cost, Speed
+from serving.bundle.records import Cost, Speed
 from serving.runtime import session
 from serving.runtime.session import CPU, CUDA, DeviceError, Session
 from tests.serving import tiny_bundle

@@ -30,6 +30,7 @@ def active_units(
         f"standard deviations, has a variance above {ACTIVE} over the test images",
         samples=len(images),
         seed=settings.seed,
+        better="higher",
     )
 
 

@@ -49,6 +49,7 @@ def likelihood(
             seed=settings.seed,
             importance_samples=samples,
             likelihood=subject.likelihood,
+            better="higher" if name == "elbo" else "lower",
         )
 
 

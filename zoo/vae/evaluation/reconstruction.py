@@ -29,7 +29,7 @@ def reconstruction(
     def metric(name: str, values: np.ndarray, unit: str, definition: str) -> Metric:
         return Metric(
             name=name, value=values.mean(), unit=unit, definition=definition, samples=len(images),
-            seed=settings.seed,
+            seed=settings.seed, better="lower" if name == "mse" else "higher",
         )  # fmt: skip
 
     rebuilt = reconstruct(subject, images, labels, settings.batch_size)

@@ -1,0 +1,39 @@
+"""Which variant runs where."""
+
+from serving.bundle.manifest import Manifest
+from serving.errors import UsageError, nearest
+
+
+def choose_variant(manifest: Manifest, variant: str, device: str) -> str:
+    """Return the variant that a user asks for, `auto` resolved for a device.
+
+    Raises:
+        UsageError: the bundle has no such variant, or not for that device.
+    """
+    known = list(manifest.variants)
+    if not known:
+        raise UsageError(f"{manifest.name} has no ONNX graphs; export it with --formats onnx")
+    if variant == "auto":
+        variant = _fastest(manifest, device)
+    if variant not in known:
+        raise UsageError(
+            f"{manifest.name} has no variant '{variant}'; it has {', '.join(known)}"
+            f"{nearest(variant, known)}"
+        )
+    suits = manifest.variants[variant].devices
+    # What runs on the CPU at all runs there, however slowly; CUDA lacks operators made for CPUs.
+    if device == "cuda" and suits and not {"cuda", "web"}.intersection(suits):
+        raise UsageError(f"variant '{variant}' is for the CPU; use another, or device='cpu'")
+    return variant
+
+
+def _fastest(manifest: Manifest, device: str) -> str:
+    """Return the fastest variant that loses nothing, as measured or as expected."""
+    variants = manifest.variants
+    named = next((names for kind, names in manifest.auto.items() if kind == device), [])
+    candidates = [name for name in named if name in variants] or list(variants)
+    costs = [variants[name].cost for name in candidates]
+    speeds = [cost.speed for cost in costs if cost and cost.speed and cost.speed.device == device]
+    if len(speeds) < len(candidates):
+        return candidates[0]
+    return max(zip(speeds, candidates, strict=True), key=lambda pair: pair[0].value)[1]

@@ -1,0 +1,380 @@
+"""Calls: what a model can be asked for, declared once.
+
+A call is a method of a runtime whose parameters are annotated with a `Parameter`. From that one
+signature come the checks of its arguments, the options of `genzoo CALL MODEL`, the usage lines of
+the card and `calls` in `bundle.json`:
+
+    @call(gives="image")
+    def generate(self, n: Annotated[int, Parameter("how many", minimum=1)] = 64) -> np.ndarray:
+
+Ranges may depend on the model: where they are functions, they are asked with the `processing` of
+its manifest.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import wraps
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from serving.errors import UsageError, nearest
+from serving.noise import SEED_LIMIT
+from serving.numbers import real, shown, whole
+
+Bound = float | Callable[[Any], float] | None
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """How one argument of a call is checked, explained, and given on a command line.
+
+    Attributes:
+        help: one line.
+        minimum, maximum: of a number, both included.
+        above: what a number must be more than, in the place of `minimum`.
+        choices: of a word.
+        content: the kind of content that it is; on the command line a file, unless `options` say
+            how it is given there.
+        each: whether it may also be several, one for each of what is made.
+        options: how it is given on the command line; `--name` if nothing is said.
+        applies: whether models of some processing take it at all.
+        example: a value for usage lines, or a function of the processing.
+        refusal: what is said to who gives it to a model that does not take it.
+        kind: `int`, `float`, `str`, `bool`, `strings`, `mapping` or `content`: of the annotation.
+        default: of the signature; `REQUIRED` where it has none.
+        name: of the argument.
+    """
+
+    help: str
+    minimum: Bound = None
+    maximum: Bound = None
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+    content: str | None = None
+    each: bool = False
+    options: tuple[str, ...] = ()
+    applies: Callable[[Any], bool] | None = None
+    example: Any = None
+    refusal: str = "this model does not take it; leave it out"
+    kind: str = "str"
+    default: Any = inspect.Parameter.empty
+    name: str = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether a call must give it."""
+        return self.default is inspect.Parameter.empty
+
+    def resolved(self, processing: Any) -> "Parameter":
+        """Return it for one model."""
+
+        def known(value: Any) -> Any:
+            return value(processing) if callable(value) else value
+
+        return replace(
+            self,
+            minimum=known(self.minimum),
+            maximum=known(self.maximum),
+            example=known(self.example),
+        )
+
+    def check(self, value: Any) -> Any:
+        """Return a value as the method takes it.
+
+        Raises:
+            UsageError: it is none.
+        """
+        if value is None and self.default is None:
+            return None
+        if self.each and not isinstance(value, int | float | str) and np.ndim(value):
+            return self._several(value)
+        low, high = self.minimum, self.maximum
+        if self.kind == "int":
+            return whole(value, self.name, low, high)
+        if self.kind == "float":
+            return real(value, self.name, low, high, above=self.above)
+        if self.kind == "bool" and not isinstance(value, bool | np.bool_):
+            raise UsageError(f"{self.name} is {shown(value)}; expected true or false")
+        if self.kind == "str":
+            return self._word(value)
+        return value
+
+    def _several(self, values: Any) -> Any:
+        """Check one for each: numbers as an array, whatever else as a list."""
+        try:
+            array = np.asarray(values)
+        except ValueError:  # lists of different lengths
+            raise UsageError(f"{self.name} are not all of one shape; expected one array") from None
+        if array.dtype.kind not in "iuf" or array.ndim > 1 or not len(array):
+            one = replace(self, each=False, name=f"one of {self.name}")
+            return [one.check(value) for value in values]
+        one = replace(self, name=f"one of {self.name}")
+        for extreme in (array.min(), array.max()):  # NaN is both
+            one.check(extreme)
+        if self.kind == "int" and array.dtype.kind == "f":
+            odd = array[array != np.rint(array)]
+            if len(odd):
+                one.check(odd[0])
+            return array.astype(np.int64)
+        return array
+
+    def _word(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise UsageError(f"{self.name} is {shown(value)}; expected a string")
+        if self.choices and value not in self.choices:
+            known = ", ".join(self.choices)
+            raise UsageError(f"{self.name} is '{value:.80}'; expected one of {known}")
+        return value
+
+    def record(self) -> dict[str, Any]:
+        """Return it in words that other programs read."""
+        written = {
+            "type": self.content or self.kind,
+            "help": self.help,
+            "required": self.required or None,
+            "default": None if self.required else _plain(self.default),
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "above": self.above,
+            "choices": list(self.choices) or None,
+            "each": self.each or None,
+        }
+        return {key: value for key, value in written.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One thing that one model can be asked for.
+
+    Attributes:
+        name: of the method.
+        help: one line.
+        gives: the kind of content that comes of it.
+        parameters: that this model takes, by name.
+        refused: those that only other models of the family take.
+        stream: the method that gives the same piece by piece, if there is one.
+        continues: the parameter whose content goes on in the result, if one does.
+        order: of all arguments of the method, those that are for Python alone included.
+        applies: whether models of some processing can do it at all.
+        refusal: what the others say.
+    """
+
+    name: str
+    help: str
+    gives: str
+    parameters: Mapping[str, Parameter]
+    refused: Mapping[str, Parameter]
+    stream: str | None = None
+    continues: str | None = None
+    order: tuple[str, ...] = ()
+    applies: Callable[[Any], bool] | None = None
+    refusal: str = ""
+
+    def check(self, arguments: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call by name, each checked; those not given are left out.
+
+        Raises:
+            UsageError: one is unknown, missing, given twice or out of range.
+        """
+        names = self.order
+        if len(arguments) > len(names):
+            raise UsageError(
+                f"{self.name} is given {len(arguments)} arguments; it takes {', '.join(names)}"
+            )
+        given = dict(zip(names, arguments, strict=False))
+        for name, value in named.items():
+            if name in given:
+                raise UsageError(f"{self.name} is given {name} twice")
+            given[name] = value
+        checked = {}
+        for name, value in given.items():
+            parameter = self.parameters.get(name)
+            if parameter is not None:
+                checked[name] = parameter.check(value)
+            elif name in self.refused:
+                if value is not None:
+                    raise UsageError(self.refused[name].refusal)
+            elif name in names:
+                checked[name] = value
+            else:
+                hint = nearest(name, names) or f"; there are {', '.join(names)}"
+                raise UsageError(f"unknown option '{name:.80}'{hint}")
+        for name, parameter in self.parameters.items():
+            if parameter.required and name not in checked:
+                raise UsageError(f"{self.name} needs {name}: {parameter.help}")
+        return checked
+
+    def record(self) -> dict[str, Any]:
+        """Return it in words that other programs read."""
+        parameters = {name: each.record() for name, each in self.parameters.items()}
+        return {"help": self.help, "gives": self.gives, "parameters": parameters}
+
+    def python(self, model: str) -> str:
+        """Return the line of Python that asks a model for it."""
+        shown = []
+        for name, parameter in self.parameters.items():
+            if parameter.example is not None:
+                value = repr(parameter.example)
+                shown.append(value if parameter.required else f"{name}={value}")
+            elif parameter.required:
+                shown.append(name)
+        return f'serving.load("{model}").{self.name}({", ".join(shown)})'
+
+    def shell(self, model: str) -> str:
+        """Return the line for a shell."""
+        words = ["genzoo", self.name.replace("_", "-"), model]
+        for parameter in self.parameters.values():
+            value = parameter.example
+            if parameter.content and not parameter.options:
+                words += [parameter.name.upper()] * parameter.required
+            elif value is not None:
+                words += [
+                    option_names(parameter)[0],
+                    f'"{value}"' if value == str(value) else str(value),
+                ]
+        return " ".join(words)
+
+
+def call(
+    *,
+    gives: str,
+    stream: str | None = None,
+    continues: str | None = None,
+    settings: type | None = None,
+    applies: Callable[[Any], bool] | None = None,
+    refusal: str = "this model cannot do that",
+) -> Callable[[Method], Method]:
+    """Declare a method as a call; its arguments are then checked whenever it is called.
+
+    Args:
+        gives: the kind of content that it returns.
+        stream: the method that gives the same piece by piece.
+        continues: the parameter that the result goes on from.
+        settings: a dataclass whose annotated fields are keywords of the method as well.
+        applies: whether models of some processing can do it; all unless given.
+        refusal: what the others say.
+    """
+
+    def declare(method: Method) -> Method:
+        @wraps(method)
+        def checked(self: Any, *arguments: Any, **named: Any) -> Any:
+            declared = self.calls.get(method.__name__)
+            if declared is None:
+                raise UsageError(refusal)
+            return method(self, **declared.check(arguments, named))
+
+        declared = Call(
+            name=method.__name__,
+            help=(inspect.getdoc(method) or "").partition("\n")[0].rstrip("."),
+            gives=gives,
+            parameters=(parameters := _parameters(method, settings)),
+            refused={},
+            order=_order(method, parameters),
+            applies=applies,
+            refusal=refusal,
+            stream=stream,
+            continues=continues,
+        )
+        checked.declared_call = declared  # type: ignore[attr-defined]
+        return checked  # type: ignore[return-value]
+
+    return declare
+
+
+def calls_of(runtime: type, processing: Any) -> dict[str, Call]:
+    """Return what models of a runtime class can be asked for, in the order of their definition.
+
+    Args:
+        runtime: a class whose methods are declared by `call`.
+        processing: of one model.
+    """
+    found: dict[str, Call] = {}
+    for base in reversed(runtime.__mro__):
+        for name in vars(base):
+            declared = getattr(getattr(runtime, name, None), "declared_call", None)
+            if declared is not None and (declared.applies is None or declared.applies(processing)):
+                found[name] = _resolved(declared, processing)
+    return found
+
+
+def _resolved(declared: Call, processing: Any) -> Call:
+    takes, refused = {}, {}
+    for name, parameter in declared.parameters.items():
+        if parameter.applies is None or parameter.applies(processing):
+            takes[name] = parameter.resolved(processing)
+        else:
+            refused[name] = parameter
+    return replace(declared, parameters=takes, refused=refused)
+
+
+def option_names(parameter: Parameter) -> tuple[str, ...]:
+    """Return how a parameter is given on the command line."""
+    return parameter.options or (f"--{parameter.name.replace('_', '-')}",)
+
+
+def _parameters(method: Callable[..., Any], settings: type | None) -> dict[str, Parameter]:
+    """Return the annotated parameters of a method, and the fields of its settings."""
+    hints = get_type_hints(method, include_extras=True)
+    signature = inspect.signature(method)
+    found = {
+        name: _declared(name, hints[name], each.default)
+        for name, each in signature.parameters.items()
+        if get_origin(hints.get(name)) is Annotated
+    }
+    if settings is not None:
+        fields = get_type_hints(settings, include_extras=True)
+        defaults = settings()
+        found |= {
+            name: _declared(name, hint, getattr(defaults, name))
+            for name, hint in fields.items()
+            if get_origin(hint) is Annotated
+        }
+    return found
+
+
+def _order(method: Callable[..., Any], parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    of_method = [
+        name for name, each in inspect.signature(method).parameters.items() if each.kind in named
+    ]
+    return tuple(dict.fromkeys([*of_method[1:], *parameters]))  # all but `self`
+
+
+_KINDS: dict[Any, str] = {int: "int", float: "float", str: "str", bool: "bool"}
+
+
+def _declared(name: str, hint: Any, default: Any) -> Parameter:
+    base, *metadata = get_args(hint)
+    parameter = next(each for each in metadata if isinstance(each, Parameter))
+    kinds = [each for each in _alternatives(base) if each is not NoneType]
+    kind = next((_KINDS[each] for each in kinds if each in _KINDS), "any")
+    if parameter.content:
+        kind = "content"
+    elif any(get_origin(each) is not None and issubclass(get_origin(each), Mapping)
+             for each in kinds):  # fmt: skip
+        kind = "mapping"
+    return replace(parameter, name=name, default=default, kind=kind)
+
+
+def _alternatives(hint: Any) -> Sequence[Any]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _plain(value: Any) -> Any:
+    """Return a default as JSON has it; what has no such form is left out."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple | list) else value
+
+
+SEED = Parameter(
+    "the same seed gives the same result; a fresh one if none",
+    minimum=0,
+    maximum=SEED_LIMIT - 1,
+    example=7,
+)
+Seed = Annotated[int | None, SEED]

@@ -1,0 +1,109 @@
+"""Asks a model for something: files in, a call, a file or the terminal out."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from serving import registry
+from serving.calls import Call
+from serving.content.content import Content
+from serving.errors import UsageError
+from serving.families.model import Model
+from serving.terminal import show
+
+
+def ask(
+    model: Model, call: Call, inputs: Sequence[str], values: Mapping[str, Any], out: str | None
+) -> None:
+    """Call a model, and write or print what it gives; what is wrong shows before it works.
+
+    Args:
+        model: loaded.
+        call: of the model's.
+        inputs: files, for what the call takes of content.
+        values: of its other parameters, by name.
+        out: a file; unless given, what the content says of a model of that name.
+    """
+    content: Content = registry.content(call.gives)
+    arguments = dict(values) | _read(model, call, inputs)
+    call.check((), arguments)
+    if out is None:
+        out = content.default_out(model.manifest.name)
+    processing = model.manifest.processing
+    if out is None:
+        _print(model, call, content, arguments)
+        return
+    write = content.writer(out, _count(call, arguments), processing)
+    result = getattr(model, call.name)(**arguments)
+    write(_whole(call, arguments, result))
+    say(f"{out}: {content.amount(content.count(result))} from {origin(model, call)}", out)
+
+
+def _read(model: Model, call: Call, inputs: Sequence[str]) -> dict[str, Any]:
+    """Return what the files hold, by parameter: all to one, or one file to each of several."""
+    takes = [name for name, each in call.parameters.items() if each.content and not each.options]
+    if not inputs:
+        return {}
+    if not takes:
+        raise UsageError(f"{call.name} takes no files; leave {' '.join(inputs)} out")
+    groups = [inputs] if len(takes) == 1 else [[path] for path in inputs]
+    if len(groups) != len(takes):
+        raise UsageError(f"{call.name} takes {len(takes)} files: {', '.join(takes)}")
+    read = {}
+    for name, paths in zip(takes, groups, strict=True):
+        kind: Content = registry.content(str(call.parameters[name].content))
+        read[name] = kind.read([Path(path) for path in paths], model.manifest.processing)
+    return read
+
+
+def _count(call: Call, arguments: Mapping[str, Any]) -> int:
+    """Return how many will be made, as far as the arguments say."""
+    if "n" in call.parameters:
+        return int(arguments.get("n") or call.parameters["n"].default)
+    contents = (name for name, each in call.parameters.items() if each.content)
+    return max((len(arguments[name]) for name in contents if name in arguments), default=1)
+
+
+def _print(model: Model, call: Call, content: Content, arguments: Mapping[str, Any]) -> None:
+    """Print what a call gives, piece by piece where it can be had so."""
+    many = _count(call, arguments) > 1 if "n" in call.parameters else False
+    if call.stream and not many:
+        alone = {name: value for name, value in arguments.items() if name != "n"}
+        pieces = getattr(model, call.stream)(**alone)
+        show(_beginning(model, call, arguments))
+        for piece in pieces:
+            show(piece)
+        show("\n")
+        made = content.amount(1)
+    else:
+        result = _whole(call, arguments, getattr(model, call.name)(**arguments))
+        show(f"{content.words(result, model.manifest.processing)}\n")
+        made = content.amount(content.count(result))
+    print(f"{made} from {origin(model, call)}", file=sys.stderr)
+
+
+def _beginning(model: Model, call: Call, arguments: Mapping[str, Any]) -> str:
+    """Return the content that a result goes on from."""
+    if call.continues is None:
+        return ""
+    return str(arguments.get(call.continues) or call.parameters[call.continues].default)
+
+
+def _whole(call: Call, arguments: Mapping[str, Any], result: Any) -> Any:
+    """Return a result after what it goes on from."""
+    if call.continues is None:
+        return result
+    start = str(arguments.get(call.continues) or call.parameters[call.continues].default)
+    return start + result if isinstance(result, str) else [start + each for each in result]
+
+
+def origin(model: Model, call: Call) -> str:
+    """Say where a result comes from: the model, what ran it, and the seed if there was one."""
+    seed = f", seed {model.last_seed}" if "seed" in call.parameters else ""
+    return f"{model.manifest.name} ({model.variant} on {model.device}{seed})"
+
+
+def say(message: str, out: str) -> None:
+    """Print a message, beside the result where that goes to standard output."""
+    print(message, file=sys.stderr if out == "-" else sys.stdout)

@@ -1,0 +1,24 @@
+"""What commands have in common: arguments, and tables."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from serving.terminal import show
+
+Model = Annotated[str, typer.Argument(metavar="NAME_OR_DIR", help="A model's name, or a bundle.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Variant = Annotated[str, typer.Option(help="auto, fp32, fp16, int8, ...: see `genzoo list`.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; one per core if not given.")]
+Spinning = Annotated[bool, typer.Option(help="Whether idle threads wait without sleep.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def show_table(rows: Iterable[tuple[str, ...]]) -> None:
+    """Print rows of cells, in columns."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        show("  ".join(cells).rstrip() + "\n")

@@ -1,0 +1,82 @@
+"""Arrays of numbers by name: latents, distributions of latents, whatever has no form of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serving.content.content import Content, Distance, Processing, one_of
+from serving.errors import UsageError, first_line
+from serving.files import replacing
+
+
+class ArrayContent(Content):
+    """An array, or several by name, in files of NumPy.
+
+    Example:
+        >>> ArrayContent().words({"mean": np.zeros((2, 3))}, {})
+        'mean: float64 (2, 3)'
+    """
+
+    name, noun, unit = "array", "row", "rows"
+
+    def read(self, paths: Sequence[Path], processing: Processing) -> np.ndarray:
+        """Return the rows of files, one after the other; of an archive its first array."""
+        arrays = [_read(path) for path in paths]
+        if len({array.shape[1:] for array in arrays}) != 1:
+            raise UsageError(f"{len(arrays)} arrays are given that are not all of one shape")
+        return np.concatenate(arrays)
+
+    def writer(self, out: str, count: int, processing: Processing) -> Callable[[Any], None]:
+        save = one_of(out, {".npz": _save_all, ".npy": _save_first}, "write")
+        return lambda value: save(_named(value), Path(out))
+
+    def default_out(self, name: str) -> str:
+        return f"{name}.npz"
+
+    def words(self, value: Any, processing: Processing) -> str:
+        arrays = _named(value)
+        return "\n".join(f"{name}: {each.dtype} {each.shape}" for name, each in arrays.items())
+
+    def compare(self, found: Any, expected: Any) -> Distance:
+        """Compare number by number."""
+        pairs = zip(_named(found).values(), _named(expected).values(), strict=True)
+        error = max(float(np.abs(one - other).max()) for one, other in pairs)
+        return Distance(f"within {error:.1e} of Keras", error <= 1e-4)
+
+    def count(self, value: Any) -> int:
+        return len(next(iter(_named(value).values())))
+
+
+def _named(value: Any) -> Mapping[str, np.ndarray]:
+    """Return arrays by name; a named tuple names its own."""
+    if isinstance(value, Mapping):
+        return value
+    if hasattr(value, "_asdict"):
+        named: Mapping[str, np.ndarray] = value._asdict()
+        return named
+    return {"values": np.asarray(value)}
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return np.asarray(loaded[loaded.files[0]])
+    except (OSError, ValueError, EOFError, IndexError) as error:
+        raise UsageError(f"{path} cannot be read as an array: {first_line(error)}") from None
+
+
+def _save_all(arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+def _save_first(arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    if len(arrays) > 1:
+        raise UsageError(f"{path} holds one array, and there are {', '.join(arrays)}; use .npz")
+    with replacing(path) as temporary:
+        np.save(temporary, *arrays.values())

@@ -1,0 +1,133 @@
+"""Images: pixels 0..255, `(N, H, W, C)`, or rows of them, `(N, steps, H, W, C)`."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serving.content import image_files, pictures
+from serving.content.content import Content, Distance, Processing
+from serving.errors import UsageError, first_line
+
+LEVELS = 1  # of 255: a value next to one half may be rounded either way
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+
+
+class ImageContent(Content):
+    """Pictures of one size: `image_shape` of the processing.
+
+    Example:
+        >>> images = ImageContent()
+        >>> images.picture(np.zeros((6, 8, 8, 1), np.uint8), {"classes": 3}).shape
+        (18, 28, 1)
+        >>> images.amount(2)
+        '2 images'
+    """
+
+    name, noun, unit = "image", "image", "images"
+
+    def read(self, paths: Sequence[Path], processing: Processing) -> np.ndarray:
+        """Return uint8 `(N, H, W, C)` of pictures, arrays, folders of pictures, or sheets.
+
+        A sheet is what `writer` makes of several images: one picture with all of them in a grid.
+        """
+        shape = tuple(processing["image_shape"])
+        found = [images for path in paths for images in _read(path, shape)]
+        if not found:
+            raise UsageError("no images are given; expected pictures, arrays or folders")
+        return np.concatenate(found)
+
+    def writer(self, out: str, count: int, processing: Processing) -> Callable[[Any], None]:
+        return image_files.writer(out, count, processing["image_shape"][-1])
+
+    def picture(self, value: Any, processing: Processing) -> np.ndarray:
+        """Lay images out in a grid: rows as they are, else a column for each class, or a square."""
+        return pictures.sheet(value, processing.get("classes") or math.isqrt(len(value)))
+
+    def compare(self, found: Any, expected: Any) -> Distance:
+        """Compare level by level.
+
+        Example:
+            >>> ImageContent().compare(np.uint8([[7]]), np.uint8([[9]])).words
+            'within 2 of 255 levels of Keras'
+        """
+        levels = int(np.abs(found.astype(int) - expected).max())
+        return Distance(f"within {levels} of 255 levels of Keras", levels <= LEVELS)
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> Iterable[np.ndarray]:
+    """Yield arrays `(n, H, W, C)` of one path."""
+    if path.is_dir():
+        inside = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES)
+        for each in inside:
+            yield from _read(each, shape)
+    elif path.suffix.lower() in (".npy", ".npz"):
+        yield _checked(_array(path), path, shape)
+    else:
+        yield _cells(_pixels(path, shape[-1]), path, shape)
+
+
+def _array(path: Path) -> np.ndarray:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return np.asarray(loaded[loaded.files[0]])
+    except (OSError, ValueError, EOFError, IndexError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _pixels(path: Path, channels: int) -> np.ndarray:
+    """Decode a picture: uint8 `(height, width, channels)`."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _unreadable(path, error) from None
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _cells(pixels: np.ndarray, path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the one image of a picture, or those of a sheet but for the white ones at its end."""
+    height, width, channels = shape
+    if pixels.shape == shape:
+        return pixels[None]
+    rows, across = (
+        (length + pictures.GAP) / (own + pictures.GAP)
+        for length, own in zip(pixels.shape[:2], (height, width), strict=True)
+    )
+    if rows != int(rows) or across != int(across):
+        raise UsageError(
+            f"{path} has {pixels.shape[1]}x{pixels.shape[0]} pixels; this model takes pictures of "
+            f"{width}x{height}, or a sheet of such"
+        )
+    gaps = [(0, pictures.GAP), (0, pictures.GAP), (0, 0)]
+    cells = np.pad(pixels, gaps).reshape(
+        int(rows), height + pictures.GAP, int(across), width + pictures.GAP, channels
+    )
+    cells = cells.swapaxes(1, 2)[:, :, :height, :width].reshape(-1, *shape)  # (cells, H, W, C)
+    last = max((index for index, cell in enumerate(cells) if (cell < 255).any()), default=0)
+    return cells[: last + 1]
+
+
+def _checked(array: np.ndarray, path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    images = array.reshape(-1, *array.shape[-3:]) if array.ndim > 3 else array[None]
+    if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
+        height, width, channels = shape
+        raise UsageError(
+            f"{path} holds {array.dtype} {array.shape}; expected uint8 (N, {height}, {width}, "
+            f"{channels})"
+        )
+    return images
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    if not path.exists():
+        return UsageError(f"there is no file or folder {path}")
+    reason = getattr(error, "strerror", None) or first_line(error)
+    return UsageError(f"{path} cannot be read as images: {reason}")

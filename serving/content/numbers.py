@@ -1,0 +1,56 @@
+"""Named numbers: what scoring gives."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from serving.content.content import Content, Distance, Processing, one_of
+from serving.errors import UsageError
+from serving.files import replacing
+
+
+class NumbersContent(Content):
+    """Numbers by name, printed, or in a file of JSON. What has a `summary` gives it.
+
+    Example:
+        >>> print(NumbersContent().words({"nats": 1.5, "tokens": 3}, {}))
+        nats    1.5
+        tokens  3
+    """
+
+    name, noun, unit = "numbers", "number", "numbers"
+
+    def read(self, paths: Sequence[Path], processing: Processing) -> Any:
+        raise UsageError("no model takes numbers by name")
+
+    def writer(self, out: str, count: int, processing: Processing) -> Callable[[Any], None]:
+        one_of(out, {".json": True}, "write")
+
+        def write(value: Any) -> None:
+            with replacing(out) as temporary:
+                temporary.write_text(json.dumps(dict(_summary(value)), indent=2) + "\n")
+
+        return write
+
+    def default_out(self, name: str) -> None:
+        return None
+
+    def words(self, value: Any, processing: Processing) -> str:
+        numbers = _summary(value)
+        width = max(map(len, numbers))
+        return "\n".join(f"{name:<{width}}  {each:.6g}" for name, each in numbers.items())
+
+    def count(self, value: Any) -> int:
+        return len(_summary(value))
+
+    def compare(self, found: Any, expected: Any) -> Distance:
+        """Compare number by number."""
+        pairs = zip(_summary(found).values(), _summary(expected).values(), strict=True)
+        error = max(abs(one - other) for one, other in pairs)
+        return Distance(f"within {error:.1e} of Keras", error <= 1e-3)
+
+
+def _summary(value: Any) -> Mapping[str, float]:
+    found: Mapping[str, float] = value if isinstance(value, Mapping) else value.summary()
+    return found

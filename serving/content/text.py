@@ -1,0 +1,86 @@
+"""Texts: a list of strings, or one alone."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from serving.content.content import Content, Distance, Processing
+from serving.errors import UsageError
+from serving.files import replacing
+
+RULE = "\n\n---\n"  # between texts
+TURNS = 1  # texts that may part: where two tokens are all but even, rounding decides between them
+
+
+class TextContent(Content):
+    """Text, in files of UTF-8.
+
+    Example:
+        >>> TextContent().words(["To be", "Or not"], {})
+        'To be\\n\\n---\\nOr not'
+    """
+
+    name, noun, unit = "text", "text", "tokens"
+
+    def read(self, paths: Sequence[Path], processing: Processing) -> str | list[str]:
+        """Return the text of a file, `-` being standard input; a list of those of several."""
+        texts = [_read(path) for path in paths]
+        return texts[0] if len(texts) == 1 else texts
+
+    def writer(self, out: str, count: int, processing: Processing) -> Callable[[Any], None]:
+        if Path(out).is_dir():
+            raise UsageError(f"{out} is a folder; expected the name of a file")
+
+        def write(value: Any) -> None:
+            with replacing(out) as temporary:
+                temporary.write_text(self.words(value, processing) + "\n", encoding="utf-8")
+
+        return write
+
+    def default_out(self, name: str) -> None:
+        return None
+
+    def words(self, value: Any, processing: Processing) -> str:
+        if isinstance(value, str):
+            return value
+        return RULE.join(str(getattr(each, "text", each)) for each in value)
+
+    def compare(self, found: Any, expected: Any) -> Distance:
+        """Compare texts of the same seeds.
+
+        Example:
+            >>> TextContent().compare(["To be, or", "Once"], ["To be, or", "Only"]).words
+            '1 of 2 texts like those of Keras, the others for 2 characters at least'
+        """
+        parted = [pair for pair in zip(found, expected, strict=True) if pair[0] != pair[1]]
+        words = f"{len(expected) - len(parted)} of {len(expected)} texts like those of Keras"
+        if parted:
+            same = min(_common_length(*pair) for pair in parted)
+            words += f", the others for {same} characters at least"
+        return Distance(words, len(parted) <= TURNS)
+
+    def count(self, value: Any) -> int:
+        return 1 if isinstance(value, str) else len(value)
+
+
+def _read(path: Path) -> str:
+    try:
+        if str(path) == "-":
+            return sys.stdin.read()
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _common_length(first: str, second: str) -> int:
+    """Number of characters at the beginning that two texts share.
+
+    Example:
+        >>> _common_length("Once", "Only")
+        2
+    """
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))

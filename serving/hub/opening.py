@@ -1,0 +1,22 @@
+"""From where a bundle is to what it says of itself."""
+
+from serving.bundle.files import read_checked
+from serving.bundle.manifest import Manifest, parse_manifest, read_manifest
+from serving.bundle.records import MANIFEST_NAME
+from serving.hub import Source, complete
+
+
+def open_manifest(source: Source) -> Manifest:
+    """Read a bundle's manifest; for a model of the catalogue it must be the pinned one.
+
+    It is downloaded first where it is not here.
+
+    Raises:
+        BundleError: it is missing, invalid, of another model, or not the pinned one.
+    """
+    if source.entry is None:
+        return read_manifest(source.directory)
+    complete(source, [MANIFEST_NAME])
+    pin = source.entry.files[MANIFEST_NAME]
+    data = read_checked(source.directory, MANIFEST_NAME, pin)
+    return parse_manifest(data, source.directory / MANIFEST_NAME)

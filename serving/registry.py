@@ -1,0 +1,188 @@
+"""The registry of families: the one place where they are listed.
+
+A family says where its parts are, and each is loaded when it is first asked for: its recipe takes
+TensorFlow, its exporter ONNX, its runtime neither. Installed packages add families of their own by
+the entry point `genzoo.families`, whose value is a `Family`:
+
+    [options.entry_points]
+    genzoo.families =
+        chiptune = chiptunes.family:CHIPTUNE
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from serving.errors import GenzooError, UsageError, first_line, nearest
+
+GROUP = "genzoo.families"
+
+
+@dataclass(frozen=True)
+class Family:
+    """What is known of a family before any of it is loaded.
+
+    Attributes:
+        name: as recipes (`model.family`) and manifests have it.
+        title: of all its models, for lists.
+        gives: the kind of content that its models make; none of what is no generative model.
+        takes: the kinds of content that they can be given.
+        recipe: a `zoo.recipe.Recipe`, as `module:name`.
+        exporter: an `export.families.exporter.Exporter`, likewise.
+        runtime: a `serving.families.model.Model`, likewise.
+        contents: kinds of content that come with the family, by name, likewise.
+        recipes: the package whose folder holds the recipes of the family, `NAME.toml`.
+    """
+
+    name: str
+    title: str
+    gives: str | None = None
+    takes: tuple[str, ...] = ()
+    recipe: str | None = None
+    exporter: str | None = None
+    runtime: str | None = None
+    contents: Mapping[str, str] = field(default_factory=dict)
+    recipes: str | None = None
+
+
+_OWN = (
+    Family(
+        name="vae",
+        title="Variational autoencoders",
+        gives="image",
+        takes=("image",),
+        recipe="zoo.vae.recipe:VAERecipe",
+        exporter="export.families.vae:VAEExporter",
+        runtime="serving.families.vae:VAE",
+        contents={
+            "image": "serving.content.image:ImageContent",
+            "array": "serving.content.array:ArrayContent",
+        },
+        recipes="zoo.recipes",
+    ),
+    Family(
+        name="gan",
+        title="Generative adversarial networks",
+        gives="image",
+        recipe="zoo.gan.recipe:GANRecipe",
+        exporter="export.families.gan:GANExporter",
+        runtime="serving.families.gan:GAN",
+    ),
+    Family(
+        name="transformer",
+        title="Transformers",
+        gives="text",
+        takes=("text",),
+        recipe="zoo.transformer.recipe:GPTRecipe",
+        exporter="export.families.gpt:GPTExporter",
+        runtime="serving.families.gpt:GPT",
+        contents={
+            "text": "serving.content.text:TextContent",
+            "numbers": "serving.content.numbers:NumbersContent",
+        },
+    ),
+    Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
+)
+
+
+@cache
+def families() -> dict[str, Family]:
+    """Return every family by name: this package's, then those of installed packages by name.
+
+    Raises:
+        GenzooError: an installed package's entry point cannot be loaded, is no family, or has the
+            name of another.
+
+    Example:
+        >>> list(families())[:3]
+        ['vae', 'gan', 'transformer']
+    """
+    found = {family.name: family for family in _OWN}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        package = f"the entry point {entry.name} = {entry.value} of {GROUP}"
+        try:
+            family = entry.load()
+        except Exception as error:  # somebody else's code
+            raise GenzooError(f"{package} cannot be loaded: {first_line(error)}") from error
+        if not isinstance(family, Family):
+            raise GenzooError(f"{package} is {type(family).__name__}; expected a Family")
+        if family.name in found:
+            raise GenzooError(f"{package} is a second family '{family.name}'; uninstall one")
+        found[family.name] = family
+    return found
+
+
+def family(name: str) -> Family:
+    """Return a family.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    known = families()
+    if name not in known:
+        hint = nearest(name, known) or f"; there are {', '.join(known)}"
+        raise UsageError(
+            f"no family is called '{name[:80]}'{hint} (is the package that brings it installed?)"
+        )
+    return known[name]
+
+
+def load(family: Family, what: str) -> Any:
+    """Return the `recipe`, `exporter` or `runtime` of a family.
+
+    Raises:
+        UsageError: the family has none.
+    """
+    path = getattr(family, what)
+    if path is None:
+        raise UsageError(f"models of family '{family.name}' have no {what}")
+    return _resolved(path)
+
+
+def content(name: str) -> Any:
+    """Return a kind of content, a `serving.content.content.Content`.
+
+    Raises:
+        UsageError: no family brings it.
+
+    Example:
+        >>> content("text").unit
+        'tokens'
+    """
+    known = {key: path for family in families().values() for key, path in family.contents.items()}
+    if name not in known:
+        hint = nearest(name, known) or f"; there are {', '.join(known)}"
+        raise UsageError(f"no kind of content is called '{name[:80]}'{hint}")
+    return _made(known[name])
+
+
+def recipes() -> dict[str, Path]:
+    """Return the recipes of all families by name; a package cannot replace another's.
+
+    Example:
+        >>> recipes()["vae-mnist"].name
+        'vae-mnist.toml'
+    """
+    found: dict[str, Path] = {}
+    for package in dict.fromkeys(family.recipes for family in families().values()):
+        if package is None:
+            continue
+        parent, _, folder = package.rpartition(".")
+        where = import_module(parent or folder).__path__[0]
+        for path in sorted((Path(where) / (folder if parent else "")).glob("*.toml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def _resolved(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+@cache
+def _made(path: str) -> Any:
+    return _resolved(path)()

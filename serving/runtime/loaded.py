@@ -1,0 +1,92 @@
+"""What a runtime is made of: a bundle's graphs and assets, checked and ready."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from serving.bundle.files import read_listed
+from serving.bundle.manifest import Manifest
+from serving.bundle.records import BundleError
+from serving.bundle.scan import check_graph
+from serving.runtime.fixed import FixedSession
+from serving.runtime.session import Session
+
+
+class Loaded(NamedTuple):
+    """A variant of a bundle.
+
+    Attributes:
+        sessions: of its graphs, by role.
+        assets: the bytes of the bundle's assets, by what they are.
+    """
+
+    manifest: Manifest
+    directory: Path
+    variant: str
+    sessions: dict[str, Session]
+    assets: dict[str, bytes]
+
+
+def checked_graphs(directory: Path, manifest: Manifest, variant: str) -> dict[str, bytes]:
+    """Return the bytes of a variant's graphs by role, each checked against the manifest.
+
+    Raises:
+        BundleError: a file or a graph is not what the manifest says.
+    """
+    graphs = {}
+    described = manifest.variants[variant]
+    interfaces = manifest.interface_of(variant)
+    for role, file in described.graphs.items():
+        data = read_listed(directory, manifest.files, file)
+        check_graph(data, file, interfaces[role], described.opset)
+        graphs[role] = data
+    return graphs
+
+
+def checked_assets(directory: Path, manifest: Manifest, limit: int = 2**26) -> dict[str, bytes]:
+    """Return the bytes of a bundle's assets by what they are, each as the manifest lists it.
+
+    Args:
+        directory, manifest: of the bundle.
+        limit: bytes of each; a tokenizer of 200,000 tokens takes a quarter of what is allowed.
+
+    Raises:
+        BundleError: one is missing, altered or too large.
+    """
+    assets = {}
+    for what, file in manifest.assets.items():
+        listed = manifest.files.get(file)
+        if listed is not None and listed.bytes > limit:
+            raise BundleError(f"{directory / file} is larger than {limit} bytes")
+        assets[what] = read_listed(directory, manifest.files, file)
+    return assets
+
+
+def open_session(
+    manifest: Manifest,
+    variant: str,
+    role: str,
+    data: bytes,
+    device: str,
+    threads: int | None = None,
+    spinning: bool = True,
+) -> Session:
+    """Return what runs a graph on what `manifest.interface` says, whatever the variant.
+
+    Args:
+        manifest, variant, role: which graph it is.
+        data: its bytes, checked.
+        device, threads, spinning: see `serving.runtime.session.Session`.
+    """
+    described = manifest.variants[variant]
+    file = described.graphs[role]
+    if described.axes:
+        return FixedSession(
+            data,
+            file,
+            device,
+            threads,
+            spinning=spinning,
+            interface=manifest.interface[role],
+            sizes=described.axes,
+        )
+    return Session(data, file, device, threads, spinning=spinning)
