@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from serving.errors import UsageError
+from serving.numbers import whole
 
 SEED_LIMIT = 2**32
 _local = threading.local()
@@ -91,14 +91,9 @@ def _seeded(seed: int) -> np.random.RandomState:
 
 def checked_seed(seed: int) -> int:
     """Return `seed` as a plain integer, or raise UsageError if not a whole number below 2**32."""
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if not whole or not 0 <= seed < SEED_LIMIT:
-        raise UsageError(f"seed is {seed!r}; expected a whole number from 0 to {SEED_LIMIT - 1}")
-    return int(seed)
+    return whole(seed, "seed", 0, SEED_LIMIT - 1)
 
 
 def checked_count(n: int, what: str = "n") -> int:
     """Return a count of at least 1 as a plain integer."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise UsageError(f"{what} is {n!r}; expected a whole number from 1")
-    return int(n)
+    return whole(n, what, 1)
