@@ -1,8 +1,8 @@
 """What a training run asks of a family: its data, its optimizers, its measure, its samples."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import keras
 import tensorflow as tf
@@ -12,7 +12,7 @@ from zoo.data.sources import SourceInfo
 from zoo.metric import Metric
 
 
-class Task(Protocol):
+class Task(ABC):
     """The data of a recipe, and how its model learns from them.
 
     Attributes:
@@ -25,19 +25,22 @@ class Task(Protocol):
     steps_per_epoch: int
     smallest_batch: int
 
-    def keep(self, directory: Path) -> None:
+    def keep(self, directory: Path) -> None:  # noqa: B027 - most families keep nothing
         """Write what the model needs besides its weights to a run's directory: here nothing.
 
         Raises:
             UsageError: what the run has kept is of another model.
         """
 
+    @abstractmethod
     def compile(self, model: keras.Model, total_steps: int) -> None:
         """Give a model its optimizers, with all their variables."""
 
+    @abstractmethod
     def training_batches(self, start: int) -> tf.data.Dataset:
         """Return batches without end, of all replicas together, from step `start` on."""
 
+    @abstractmethod
     def validation(self, shipped: keras.Model) -> Callable[[], dict[str, float]]:
         """Return what measures the weights that would ship.
 
@@ -52,6 +55,7 @@ class Task(Protocol):
         """
         return []
 
+    @abstractmethod
     def draw(self, shipped: keras.Model, path: Path, log: Callable[..., None]) -> None:
         """Write samples of the weights that would ship to `path`, whose suffix is added.
 
@@ -61,6 +65,7 @@ class Task(Protocol):
             log: takes what TensorBoard shows: `image=` uint8 `(H, W, C)`, or `text=`.
         """
 
+    @abstractmethod
     def evaluate(self, model: keras.Model, settings: Config, figures: Path) -> list[Metric]:
         """Measure a trained model on data that were not used in training.
 

@@ -48,7 +48,7 @@ class ConditionalBatchNormalization(layers.Layer):
         return x * (1 + gain) + shift
 
 
-def settle(
+def recalibrate(
     generator: layers.Layer, batches: Iterable[tuple[KerasTensor, KerasTensor | None]]
 ) -> None:
     """Replace the moving averages of batch normalisation by means over `batches`.
@@ -117,7 +117,9 @@ class SpectralNormalization(layers.Wrapper):
 
 def spectral(layer: layers.Layer, wanted: bool) -> layers.Layer:
     """Return `layer`, spectrally normalised if wanted."""
-    return SpectralNormalization(layer, name=layer.name) if wanted else layer
+    if not wanted:
+        return layer
+    return SpectralNormalization(layer, name=layer.name, dtype=layer.dtype_policy)
 
 
 def _unit(vector: KerasTensor) -> KerasTensor:

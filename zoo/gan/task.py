@@ -16,7 +16,7 @@ from zoo.metric import Metric
 from zoo.training.image_task import ImageTask
 from zoo.training.optimizers import optimizer
 
-SPREAD_IMAGES = 1000  # of which coverage and diversity are measured after each epoch
+VARIETY_IMAGES = 1000  # of which coverage and diversity are measured after each epoch
 
 
 class GANTask(ImageTask):
@@ -46,10 +46,10 @@ class GANTask(ImageTask):
         def measure() -> dict[str, float]:
             images, *_ = drawn(shipped.generate, len(real), shipped.config.classes, settings.seed)
             features = judge.features(images.astype(np.float32) / 255)
-            some = features[:SPREAD_IMAGES]
+            some = features[:VARIETY_IMAGES]
             return {
                 "val_loss": frechet_distance(features, real),
-                "coverage": coverage(some, real[:SPREAD_IMAGES]),
+                "coverage": coverage(some, real[:VARIETY_IMAGES]),
                 "diversity": diversity(some),
             }
 

@@ -6,6 +6,7 @@ that schedules, averages of the weights and the step count know nothing of the p
 """
 
 import operator
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import Any
 
@@ -13,24 +14,28 @@ import keras
 import tensorflow as tf
 from keras import KerasTensor, ops, tree
 
+from serving.errors import UsageError
 from zoo.training import replicas
 from zoo.training.built import BuiltModel
 
 
-class Accumulating(BuiltModel):
-    """A model with one optimizer, whose loss is a weighted mean over the examples of a batch."""
+class Accumulating(BuiltModel, ABC):
+    """A model with one optimizer, whose loss is a weighted mean over the examples of a batch.
 
+    Attributes:
+        accumulate: parts of a batch whose gradients are computed one after the other.
+    """
+
+    accumulate = 1
+
+    @abstractmethod
     def weight(self, data: Any) -> KerasTensor:
         """Return how much this replica's part of a batch counts in the loss, a scalar."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def seeds(self) -> list[keras.random.SeedGenerator]:
         """Where the noise of a training step comes from, all of it through `own_rows`."""
-        raise NotImplementedError
-
-    def divide_steps(self, parts: int) -> None:
-        self.accumulate = parts
 
     def train_step(self, data: Any) -> dict[str, KerasTensor]:
         if self.accumulate == 1:
@@ -71,3 +76,18 @@ class Accumulating(BuiltModel):
             y_pred = self(x, training=True)
             loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
         return loss, tape.gradient(loss, self.trainable_weights)
+
+
+def divide_steps(model: BuiltModel, parts: int) -> None:
+    """Let a model compute the gradient of each batch in so many parts, which needs less memory.
+
+    Raises:
+        UsageError: it does not know how.
+    """
+    if isinstance(model, Accumulating):
+        model.accumulate = parts
+    elif parts > 1:
+        raise UsageError(
+            f"train.accumulate is {parts}, but a {type(model).__name__} takes each batch as a "
+            "whole; leave the key out, or make train.batch_size smaller"
+        )

@@ -14,6 +14,7 @@ from serving.errors import UsageError
 from zoo.recipe import Recipe
 from zoo.task import Task
 from zoo.training import devices as device_requests
+from zoo.training.accumulation import divide_steps
 from zoo.training.beginning import copy_weights
 from zoo.training.progress import FiniteLoss, Interruption, Progress, Stopped
 from zoo.training.provenance import provenance
@@ -107,7 +108,7 @@ class _Run:
             if config.initial_weights:
                 copy_weights(self.model, config.initial_weights)
             task.compile(self.model, self.total)
-        self.model.divide_steps(config.accumulate)
+        divide_steps(self.model, config.accumulate)
         shipped = recipe.build()
         self.shipping = Shipping(shipped, task.validation(shipped), directory)
         self.state = State(directory, self.shipping, task.source.name)

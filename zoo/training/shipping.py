@@ -57,7 +57,7 @@ class Shipping(keras.callbacks.Callback):
             if source.trainable and value.ndim > 1:
                 value = ops.cast(value, self.shipped.compute_dtype)
             target.assign(value)
-        self.shipped.settle()
+        self.shipped.recalibrate()
 
     def _save(self, path: Path) -> None:
         with replacing(path) as temporary:

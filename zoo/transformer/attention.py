@@ -8,7 +8,7 @@ from keras import KerasTensor, initializers, layers, ops
 from zoo.transformer import dropout
 from zoo.transformer.cache import extended
 from zoo.transformer.config import GPTConfig
-from zoo.transformer.rotary import turned
+from zoo.transformer.rotary import rotated
 
 
 class Attention(layers.Layer):
@@ -16,28 +16,28 @@ class Attention(layers.Layer):
 
     Args:
         config: of the model.
-        spread, last: standard deviation of the initial weights of the first and the last matrix.
+        stddev, last: standard deviation of the initial weights of the first and the last matrix.
         seeds: of the dropout.
 
     Call arguments:
         x: `(B, T, W)`.
-        hidden: added to the scores, `(B, 1, G T, S + T)` or 1 for B: very negative for what a token
-            must not see; the same for each of the G query heads that share a key head.
-        turn: cosine and sine of the rotary angles, `(B, 1, T, head_size / 2)` or 1 for B.
+        attention_bias: added to the scores, `(B, 1, G T, S + T)` or 1 for B: very negative for what
+            a token must not see; the same for each of the G query heads that share a key head.
+        rotary: cosine and sine of the rotary angles, `(B, 1, T, head_size / 2)` or 1 for B.
         past: keys and values `(B, kv_heads, S, head_size)` of the tokens before.
-        places: where the new keys and values are written into `past`, see
-            `zoo.transformer.cache.places`; None for a past that grows by them.
+        slots: where the new keys and values are written into `past`, see
+            `zoo.transformer.cache.slots_of`; None for a past that grows by them.
         training: whether to drop some of what a token takes from others.
 
     Returns:
-        `(B, T, W)`, and the keys and values of all S + T tokens; with `places`, of the S there is
-        room for, which then is all that `hidden` speaks of.
+        `(B, T, W)`, and the keys and values of all S + T tokens; with `slots`, of the S there is
+        room for, and `attention_bias` then is `(B, 1, G T, S)`.
     """
 
     def __init__(
         self,
         config: GPTConfig,
-        spread: float,
+        stddev: float,
         last: float,
         seeds: keras.random.SeedGenerator,
         **kwargs,
@@ -50,7 +50,7 @@ class Attention(layers.Layer):
         self.project = layers.Dense(
             (self.heads + 2 * self.kv_heads) * self.head_size,
             use_bias=config.bias,
-            kernel_initializer=initializers.RandomNormal(stddev=spread),
+            kernel_initializer=initializers.RandomNormal(stddev=stddev),
             name="project",
         )
         self.merge = layers.Dense(
@@ -67,10 +67,10 @@ class Attention(layers.Layer):
     def call(
         self,
         x: KerasTensor,
-        hidden: KerasTensor,
-        turn: tuple[KerasTensor, KerasTensor] | None = None,
+        attention_bias: KerasTensor,
+        rotary: tuple[KerasTensor, KerasTensor] | None = None,
         past: tuple[KerasTensor, KerasTensor] | None = None,
-        places: KerasTensor | None = None,
+        slots: KerasTensor | None = None,
         training: bool = False,
     ) -> tuple[KerasTensor, tuple[KerasTensor, KerasTensor]]:
         length = ops.shape(x)[1]
@@ -78,26 +78,27 @@ class Attention(layers.Layer):
         projected = ops.reshape(self.project(x), (-1, length, heads + 2 * kv_heads, size))
         projected = ops.transpose(projected, (0, 2, 1, 3))  # (B, heads + 2 kv_heads, T, D)
         ends = (heads, heads + kv_heads)
-        if places is None:
+        if slots is None:
             # Not sliced: the gradient of three slices is three tensors of the size of all.
             query, key, value = ops.split(projected, ends, axis=1)
         else:
             # Not split: into unequal parts, that cannot be recorded as a CUDA graph.
             query, key = projected[:, : ends[0]], projected[:, ends[0] : ends[1]]
             value = projected[:, ends[1] :]
-        if turn is not None:
-            query, key = turned(query, turn), turned(key, turn)
+        if rotary is not None:
+            query, key = rotated(query, rotary), rotated(key, rotary)
         if past is not None:
-            key = extended(past[0], key, places)  # (B, kv_heads, S + T or S, D)
-            value = extended(past[1], value, places)
+            key = extended(past[0], key, slots)  # (B, kv_heads, S + T or S, D)
+            value = extended(past[1], value, slots)
         # The query heads of a group lie side by side as rows of one product with their key head.
         rows = heads // kv_heads * length  # G T
         query = ops.reshape(query * (1 / math.sqrt(size)), (-1, kv_heads, rows, size))
-        kept = None
+        dropout_mask = None
         if training and self.rate:
             shape = (kv_heads, rows, ops.shape(key)[2])
-            kept = dropout.kept(x, shape, self.rate, self.seeds)  # (B, kv_heads, G T, S + T)
-        mixed = attend(query, key, value, hidden, kept)  # (B, kv_heads, G T, D)
+            # (B, kv_heads, G T, S + T)
+            dropout_mask = dropout.mask(x, shape, self.rate, self.seeds)
+        mixed = attend(query, key, value, attention_bias, dropout_mask)  # (B, kv_heads, G T, D)
         mixed = ops.reshape(mixed, (-1, heads, length, size))
         mixed = ops.transpose(mixed, (0, 2, 1, 3))  # (B, T, heads, D)
         return self.merge(ops.reshape(mixed, (-1, length, heads * size))), (key, value)
@@ -107,16 +108,16 @@ def attend(
     query: KerasTensor,
     key: KerasTensor,
     value: KerasTensor,
-    hidden: KerasTensor,
-    kept: KerasTensor | None = None,
+    attention_bias: KerasTensor,
+    dropout_mask: KerasTensor | None = None,
 ) -> KerasTensor:
     """Return the mean of `value` that each query takes, `(B, K, Q, D)`.
 
     Args:
         query: `(B, K, Q, D)`.
         key, value: `(B, K, S, D)`.
-        hidden: added to the scores, `(B or 1, 1, Q, S)`; it has no gradient.
-        kept: dropout, a factor for each weight, `(B, K, Q, S)`; it has no gradient.
+        attention_bias: added to the scores, `(B or 1, 1, Q, S)`; it has no gradient.
+        dropout_mask: a factor for each weight, `(B, K, Q, S)`; it has no gradient.
 
     The gradient of the softmax needs, for each query, the sum over tokens of weight times gradient.
     That is also the sum over D of result times gradient, of far fewer numbers (Dao et al. 2022,
@@ -126,8 +127,8 @@ def attend(
     def forward(query: KerasTensor, key: KerasTensor, value: KerasTensor):
         scores = ops.matmul(query, _transposed(key))  # (B, K, Q, S)
         # Not cast to float32, in which oneDNN and CUDA sum anyway: it would cost a fifth of a step.
-        weights = ops.softmax(scores + ops.cast(hidden, scores.dtype))
-        left = weights if kept is None else weights * kept
+        weights = ops.softmax(scores + ops.cast(attention_bias, scores.dtype))
+        left = weights if dropout_mask is None else weights * dropout_mask
         mixed = ops.matmul(left, value)  # (B, K, Q, D)
 
         def backward(
@@ -137,7 +138,7 @@ def attend(
             product = ops.cast(of_mixed, "float32") * ops.cast(mixed, "float32")
             mean = ops.sum(product, axis=-1, keepdims=True)  # (B, K, Q, 1)
             of_weights = ops.matmul(of_mixed, _transposed(value))  # (B, K, Q, S)
-            of_weights = of_weights if kept is None else of_weights * kept
+            of_weights = of_weights if dropout_mask is None else of_weights * dropout_mask
             of_scores = weights * (of_weights - ops.cast(mean, value.dtype))
             return (
                 ops.matmul(of_scores, key),

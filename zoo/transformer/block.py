@@ -2,7 +2,7 @@
 
 Both normalise what they read and add to what they read (pre-norm), so that the sum runs straight
 from the embedding to the logits. Their last matrices begin smaller by the square root of how many
-are added, and the sum then begins with the same spread at any depth.
+are added, and the sum then begins with the same variance at any depth.
 
 References:
     Radford et al. 2019 (GPT-2), section 2.3; Xiong et al. 2020 (arXiv:2002.04745).
@@ -26,18 +26,18 @@ class Block(layers.Layer):
     Args:
         config: of the model.
         seeds: of the dropout.
-        spread: standard deviation of the initial weights.
+        stddev: standard deviation of the initial weights.
     """
 
     def __init__(
-        self, config: GPTConfig, seeds: keras.random.SeedGenerator, spread: float, **kwargs
+        self, config: GPTConfig, seeds: keras.random.SeedGenerator, stddev: float, **kwargs
     ):
         super().__init__(**kwargs)
-        last = spread / math.sqrt(2 * config.layers)
+        last = stddev / math.sqrt(2 * config.layers)
         self.attention_norm = normalisation(config, "attention_norm")
-        self.attention = Attention(config, spread, last, seeds, name="attention")
+        self.attention = Attention(config, stddev, last, seeds, name="attention")
         self.feed_forward_norm = normalisation(config, "feed_forward_norm")
-        self.feed_forward = FeedForward(config, spread, last, name="feed_forward")
+        self.feed_forward = FeedForward(config, stddev, last, name="feed_forward")
         self.dropout = Dropout(config.dropout, seeds, name="dropout")
 
     def build(self, x_shape: tuple[int | None, ...]) -> None:
@@ -52,14 +52,14 @@ class Block(layers.Layer):
     def call(
         self,
         x: KerasTensor,
-        hidden: KerasTensor,
-        turn: tuple[KerasTensor, KerasTensor] | None = None,
+        attention_bias: KerasTensor,
+        rotary: tuple[KerasTensor, KerasTensor] | None = None,
         past: tuple[KerasTensor, KerasTensor] | None = None,
-        places: KerasTensor | None = None,
+        slots: KerasTensor | None = None,
         training: bool = False,
     ) -> tuple[KerasTensor, tuple[KerasTensor, KerasTensor]]:
         attended, present = self.attention(
-            self.attention_norm(x), hidden, turn, past, places, training=training
+            self.attention_norm(x), attention_bias, rotary, past, slots, training=training
         )
         x = x + self.dropout(attended, training=training)
         fed = self.feed_forward(self.feed_forward_norm(x))
@@ -73,13 +73,13 @@ class FeedForward(layers.Layer):
         Shazeer 2020 (arXiv:2002.05202).
     """
 
-    def __init__(self, config: GPTConfig, spread: float, last: float, **kwargs):
+    def __init__(self, config: GPTConfig, stddev: float, last: float, **kwargs):
         super().__init__(**kwargs)
         self.gated = config.activation == "swiglu"
         self.hidden_width = config.hidden_width
         # Gate and expansion are one matrix, since one large product is faster than two.
         columns = self.hidden_width * (2 if self.gated else 1)
-        self.expand = dense(columns, config, spread, "expand")
+        self.expand = dense(columns, config, stddev, "expand")
         self.contract = dense(config.width, config, last, "contract")
 
     def build(self, x_shape: tuple[int | None, ...]) -> None:
@@ -104,11 +104,11 @@ def normalisation(config: GPTConfig, name: str) -> layers.Layer:
     return layers.LayerNormalization(epsilon=EPSILON, center=config.bias, name=name)
 
 
-def dense(width: int, config: GPTConfig, spread: float, name: str) -> layers.Dense:
+def dense(width: int, config: GPTConfig, stddev: float, name: str) -> layers.Dense:
     """Return a linear map with normal initial weights."""
     return layers.Dense(
         width,
         use_bias=config.bias,
-        kernel_initializer=initializers.RandomNormal(stddev=spread),
+        kernel_initializer=initializers.RandomNormal(stddev=stddev),
         name=name,
     )

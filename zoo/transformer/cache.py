@@ -9,28 +9,28 @@ import numpy as np
 from keras import KerasTensor, ops
 
 
-def extended(cache: KerasTensor, new: KerasTensor, places: KerasTensor | None) -> KerasTensor:
+def extended(cache: KerasTensor, new: KerasTensor, slots: KerasTensor | None) -> KerasTensor:
     """Return keys or values with those of the tokens that were just read.
 
     Args:
         cache: `(B, heads, S, D)`.
         new: `(B, heads, T, D)`.
-        places: of `places`, to write them into the cache; None to put them behind it.
+        slots: of `slots_of`, to write them into the cache; None to put them behind it.
 
     Returns:
         `(B, heads, S, D)`, or `(B, heads, S + T, D)`.
 
     Example:
         >>> cache, new = np.zeros((1, 1, 4, 1)), np.array([[[[5.0]]]])
-        >>> extended(cache, new, places(np.array([[2]]), heads=1)).numpy().ravel().tolist()
+        >>> extended(cache, new, slots_of(np.array([[2]]), heads=1)).numpy().ravel().tolist()
         [0.0, 0.0, 5.0, 0.0]
     """
-    if places is None:
+    if slots is None:
         return ops.concatenate([cache, new], axis=2)
-    return ops.scatter_update(cache, places, new)
+    return ops.scatter_update(cache, slots, new)
 
 
-def places(positions: KerasTensor, heads: int) -> KerasTensor:
+def slots_of(positions: KerasTensor, heads: int) -> KerasTensor:
     """Return where keys and values are written: row, head and position, `(B, heads, T, 3)`.
 
     Args:

@@ -28,10 +28,10 @@ class Dropout(layers.Layer):
     def call(self, x: KerasTensor, training: bool = False) -> KerasTensor:
         if not training or self.rate == 0:
             return x
-        return x * kept(x, ops.shape(x)[1:], self.rate, self.seeds)
+        return x * mask(x, ops.shape(x)[1:], self.rate, self.seeds)
 
 
-def kept(
+def mask(
     x: KerasTensor, shape: tuple, rate: float, seeds: keras.random.SeedGenerator
 ) -> KerasTensor:
     """Return 0 for a share `rate` of values and `1 / (1 - rate)` for the others.

@@ -9,15 +9,15 @@ from keras import KerasTensor, initializers, layers, ops
 from zoo.training import replicas
 from zoo.training.accumulation import Accumulating
 from zoo.transformer.block import Block, normalisation
-from zoo.transformer.cache import places
+from zoo.transformer.cache import slots_of
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.dropout import Dropout
 from zoo.transformer.rotary import Rotary
 
-INITIAL_SPREAD = 0.02  # standard deviation of initial weights, as in GPT-2
+INITIAL_STDDEV = 0.02  # standard deviation of initial weights, as in GPT-2
 # Added to the score of what must not be seen. Finite in half precision too, so that a row of
 # nothing but padding gives a mean and not NaN.
-HIDDEN = -3e4
+MASKED = -3e4
 
 Past = list[tuple[KerasTensor, KerasTensor]]
 
@@ -67,7 +67,7 @@ class GPT(Accumulating):
             config.vocabulary_size,
             config.width,
             tie_weights=config.tied_embeddings,
-            embeddings_initializer=initializers.RandomNormal(stddev=INITIAL_SPREAD),
+            embeddings_initializer=initializers.RandomNormal(stddev=INITIAL_STDDEV),
             reverse_dtype="float32",
             name="token_embedding",
         )
@@ -78,12 +78,12 @@ class GPT(Accumulating):
             self.position_embedding = layers.Embedding(
                 config.context,
                 config.width,
-                embeddings_initializer=initializers.RandomNormal(stddev=INITIAL_SPREAD),
+                embeddings_initializer=initializers.RandomNormal(stddev=INITIAL_STDDEV),
                 name="position_embedding",
             )
         self.dropout = Dropout(config.dropout, self.dropout_seed, name="dropout")
         self.blocks = [
-            Block(config, self.dropout_seed, INITIAL_SPREAD, name=f"block_{index}")
+            Block(config, self.dropout_seed, INITIAL_STDDEV, name=f"block_{index}")
             for index in range(config.layers)
         ]
         self.final_norm = normalisation(config, "final_norm")
@@ -115,18 +115,20 @@ class GPT(Accumulating):
             positions = _positions(ids, seen, mask)  # (B or 1, T)
         heads = self.config.key_value_heads
         group = self.config.heads // heads  # G, as in Attention
-        slots = places(positions, heads) if in_place else None
-        hidden = _hidden_in_place(positions, mask) if in_place else _hidden(ids, seen, mask)
-        hidden = ops.tile(hidden, (1, 1, group, 1))  # (B or 1, 1, G T, S + T)
+        if in_place:
+            slots, bias = slots_of(positions, heads), _attention_bias_in_place(positions, mask)
+        else:
+            slots, bias = None, _attention_bias(ids, seen, mask)
+        bias = ops.tile(bias, (1, 1, group, 1))  # (B or 1, 1, G T, S + T)
         x = self.token_embedding(ids)  # (B, T, W)
         if self.position_embedding is not None:
             x = x + self.position_embedding(positions)
         x = self.dropout(x, training=training)
-        turn = self.rotary(positions) if self.rotary else None
+        rotary = self.rotary(positions) if self.rotary else None
         present = []
         for index, block in enumerate(self.blocks):
             own = past[index] if past else None
-            x, pair = block(x, hidden, turn, own, slots, training=training)
+            x, pair = block(x, bias, rotary, own, slots, training=training)
             present.append(pair)
         logits = self.token_embedding(self.final_norm(x), reverse=True)  # (B, T, V)
         return {"logits": logits, "present": present} if past else logits
@@ -209,21 +211,21 @@ def _positions(ids: KerasTensor, seen: Any, mask: KerasTensor | None) -> KerasTe
     return ops.maximum(counted[:, seen:], 0)
 
 
-def _hidden(ids: KerasTensor, seen: Any, mask: KerasTensor | None) -> KerasTensor:
-    """Return what to add to attention's scores, 0 or HIDDEN: `(B, 1, T, S + T)`, or 1 for B."""
+def _attention_bias(ids: KerasTensor, seen: Any, mask: KerasTensor | None) -> KerasTensor:
+    """Return what to add to attention's scores, 0 or MASKED: `(B, 1, T, S + T)`, or 1 for B."""
     length = ops.shape(ids)[1]
-    places = ops.arange(seen + length, dtype="int32")
-    visible = places[None, :] <= places[seen:, None]  # (T, S + T): nothing ahead
+    indices = ops.arange(seen + length, dtype="int32")
+    visible = indices[None, :] <= indices[seen:, None]  # (T, S + T): nothing ahead
     if mask is None:
         visible = visible[None]
     else:
         visible = ops.logical_and(visible[None], ops.cast(mask, "bool")[:, None, :])
-    return ops.where(visible, 0.0, HIDDEN)[:, None]
+    return ops.where(visible, 0.0, MASKED)[:, None]
 
 
-def _hidden_in_place(positions: KerasTensor, mask: KerasTensor) -> KerasTensor:
+def _attention_bias_in_place(positions: KerasTensor, mask: KerasTensor) -> KerasTensor:
     """Return what to add to attention's scores where the cache has room for S: `(B, 1, T, S)`."""
     slots = ops.arange(mask.shape[1], dtype=positions.dtype)
     visible = slots[None, None, :] <= positions[:, :, None]  # (B, T, S): nothing ahead
     visible = ops.logical_and(visible, ops.cast(mask, "bool")[:, None, :])
-    return ops.where(visible, 0.0, HIDDEN)[:, None]
+    return ops.where(visible, 0.0, MASKED)[:, None]

@@ -36,17 +36,17 @@ class Rotary:
         )
 
 
-def turned(x: KerasTensor, turn: tuple[KerasTensor, KerasTensor]) -> KerasTensor:
-    """Turn pairs of values, value i with value i + D / 2, by the angles of their position.
+def rotated(x: KerasTensor, rotary: tuple[KerasTensor, KerasTensor]) -> KerasTensor:
+    """Rotate pairs of values, value i with value i + D / 2, by the angles of their position.
 
     Args:
         x: `(B, heads, T, D)`.
-        turn: cosine and sine, `(B, 1, T, D / 2)` or 1 for B.
+        rotary: cosine and sine, `(B, 1, T, D / 2)` or 1 for B.
 
     Returns:
         `(B, heads, T, D)`.
     """
-    cosine, sine = turn
+    cosine, sine = rotary
     first, second = ops.split(x, 2, axis=-1)  # (B, heads, T, D / 2) each
     return ops.concatenate(
         [first * cosine - second * sine, second * cosine + first * sine], axis=-1

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +11,7 @@ from serving.files import replacing
 from zoo.data import tokenizers
 from zoo.data.text import Text
 from zoo.metric import Metric
+from zoo.recipe import Recipe
 from zoo.task import Task
 from zoo.training.beginning import asset_of
 from zoo.training.optimizers import optimizer
@@ -19,16 +19,17 @@ from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
 from zoo.transformer.gpt import GPT
 from zoo.transformer.writer import KerasStep, writer
 
-if TYPE_CHECKING:
-    from zoo.transformer.recipe import GPTRecipe
-
 SAMPLES, SAMPLE_TOKENS = 3, 200
 
 
 class GPTTask(Task):
-    """The text of a recipe, and how a GPT learns from it; see `zoo.task.Task`."""
+    """The text of a recipe, and how a GPT learns from it; see `zoo.task.Task`.
 
-    def __init__(self, recipe: "GPTRecipe"):
+    Args:
+        recipe: with `[model]` a `GPTConfig` and `[data]` a `TextConfig`.
+    """
+
+    def __init__(self, recipe: Recipe):
         self.recipe = recipe
         start = recipe.train.initial_weights
         self.text = Text(

@@ -118,7 +118,7 @@ def test_an_arc_keeps_its_length_and_a_straight_one_is_straight():
 
 def test_memory_is_bounded_and_no_batch_changes_an_image(plain, monkeypatch):
     whole = plain.generate(7, seed=2)
-    monkeypatch.setattr("zoo.gan.gan.GENERATED_ROWS", 3)
+    monkeypatch.setattr("zoo.gan.sampling.GENERATED_ROWS", 3)
     np.testing.assert_allclose(plain.generate(7, seed=2).astype(int), whole, atol=1)
 
 
@@ -242,9 +242,9 @@ def test_a_model_is_rebuilt_from_its_config_and_weights(conditional, tmp_path):
     )
 
 
-def test_settled_statistics_are_those_of_the_generator():
+def test_recalibrated_statistics_are_those_of_the_generator():
     model = tiny_gan.model(tiny_gan.config("dense"))
-    model.settle(batches=3, batch_size=50, seed=1)
+    model.recalibrate(batches=3, batch_size=50, seed=1)
     z = noise.normal(150, 5, seed=1)
     first = model.generator.widen[0](z)
     statistics = model.generator.normalize[0].normalize

@@ -260,7 +260,7 @@ def test_attention_drops_some_of_what_it_takes_while_training_and_keeps_the_mean
 
     values = np.random.RandomState(0).normal(size=(2000, 1, 3, 4)).astype("float32")
     values[:] = values[:1]  # the same at every draw
-    kept = dropout.kept(values, (1, 3, 3), 0.5, model.dropout_seed)
+    kept = dropout.mask(values, (1, 3, 3), 0.5, model.dropout_seed)
     hidden = np.zeros((1, 1, 3, 3), "float32")
     mean = np.asarray(attend(values, values, values, hidden, kept)).mean(axis=0)
     np.testing.assert_allclose(mean, attend(values, values, values, hidden)[0], atol=0.1)
@@ -314,7 +314,7 @@ def weights_after_one_step(where: str, count: int, parts: int = 1, **changes) ->
         model = tiny_gpt.model("grouped", **changes)
         before = [variable.numpy() for variable in model.trainable_variables]
         model.compile(SGD(0.05))
-        model.divide_steps(parts)
+        model.accumulate = parts
         model.optimizer.build(model.trainable_variables)
     inputs, targets = tiny_gpt.batch(count)
     weights = np.random.RandomState(1).randint(0, 2, targets.shape).astype("float32")
