@@ -43,6 +43,15 @@ def test_wrong_weights(own):
     assert "differ from the Keras model's" in failures(own)["results fp32"]
 
 
+def test_weights_that_are_no_numbers(own):
+    model = onnx.load(own / "decoder.onnx")
+    tensor = next(t for t in model.graph.initializer if t.name == "to_image")
+    tensor.raw_data = np.full(tensor.dims, np.nan, np.float32).tobytes()
+    onnx.save(model, own / "decoder.onnx")
+    tiny_bundle.reseal(own)
+    assert "differ from the Keras model's by nan" in failures(own)["results fp32"]
+
+
 def test_dangerous_graph_is_never_run(own):
     model = onnx.load(own / "decoder.onnx")
     model.graph.node[0].domain = "evil"

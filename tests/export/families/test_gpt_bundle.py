@@ -11,11 +11,14 @@ import pytest
 import export
 import serving
 import zoo
+from export import ExportError
 from export.comparison import compare
 from export.evaluation import evaluate
+from export.families.family import family_of
 from export.families.gpt import graph_step
 from export.families.gpt_graphs import graphs
 from export.proof import saved_model
+from export.run import open_run
 from serving.bundle.manifest import read_manifest
 from serving.catalogue import models
 from serving.text.text import TextModel
@@ -96,6 +99,19 @@ def test_the_same_seed_gives_the_same_text_everywhere(bundle, workdir):
     for each in (saved, served):
         assert each.generate(prompts, 120, seed=seeds, temperature=0.8) == expected
     assert served.generate("\n", 120, seed=8, temperature=0.8) == expected[1]
+
+
+def test_logits_that_are_no_numbers_prove_nothing(workdir):
+    family = family_of(open_run(workdir))
+    (spec,) = family.graphs
+    family.prove({"model": spec.run})
+
+    def broken(inputs):
+        outputs = spec.run(inputs)
+        return outputs | {"logits": outputs["logits"] * np.nan}
+
+    with pytest.raises(ExportError, match="tokens one by one differ from all at once by nan"):
+        family.prove({"model": broken})
 
 
 @pytest.mark.parametrize("variant", ["static", "fused"])
