@@ -9,6 +9,8 @@ makes of bundles what any file server can host.
 from importlib import import_module
 from typing import Any
 
+import serving.runtime  # noqa: F401, which keeps ONNX Runtime, wherever it is used here, from telemetry
+
 _HOMES = {
     "export": "export.bundling.exporter",
     "ExportError": "export.errors",

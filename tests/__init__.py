@@ -1,0 +1,1 @@
+import serving.runtime  # noqa: F401, which keeps ONNX Runtime from telemetry

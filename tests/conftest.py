@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 SHARED = Path(__file__).parent.parent.parent / "shared/data/tfds"  # beside the checkout
 if SHARED.is_dir():
     os.environ.setdefault("TFDS_DATA_DIR", str(SHARED))

@@ -1,6 +1,7 @@
 """The house rules: who imports whom, and what importing costs."""
 
 import ast
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from tests import house
 from tests.house import ROOT, WINGS
 
 HEAVY = ("tensorflow", "keras", "onnx", "tf2onnx", "tensorflow_datasets", "onnxruntime")
+FORBIDDEN = "ORT_DISABLE_TELEMETRY"
 NEVER_SERVED = {"tensorflow", "keras", "onnx", "tf2onnx", "tensorflow_datasets"}
 
 
@@ -31,6 +33,19 @@ def test_a_library_has_one_home(library, home):
     users = {path.relative_to(ROOT).as_posix() for path, module in house.imports(package)
              if module.split(".")[0] == library}  # fmt: skip
     assert users == {home}
+
+
+def test_onnxruntime_is_forbidden_its_telemetry_before_it_is_imported():
+    """By the package of whoever imports it, at the top of a file or inside a function."""
+    users = {path for part in (*WINGS, "tests") for path, module in house.imports(part)
+             if module.split(".")[0] == "onnxruntime"}  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name != FORBIDDEN}
+    for package in {".".join(path.parent.relative_to(ROOT).parts) for path in users}:
+        code = f"import os, {package}; print(os.environ['{FORBIDDEN}'])"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment
+        )
+        assert done.stdout == "1\n", f"{package}: {done.stderr}"
 
 
 @pytest.mark.parametrize("package", ["zoo", "serving", "export", "export.cli"])

@@ -12,6 +12,7 @@ def load_tensorflow() -> None:
         ModuleNotFoundError: it is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_HOME", os.devnull)  # where it would leave a `keras.json` otherwise
     with _no_standard_error():  # written by the C++ runtime before any setting is read
         import keras  # noqa: F401
         import tensorflow as tf

@@ -26,6 +26,8 @@ _WARNING, _ERROR = 2, 3  # of ONNX Runtime's log; it begins with the first
 _LARGE = 2**23  # bytes of weights; a processor remembers where so many are in pages of 4 KiB
 Array = np.ndarray | onnxruntime.OrtValue
 
+onnxruntime.disable_telemetry_events()  # of Windows, which does not ask the environment
+
 
 class DeviceError(GenzooError):
     """The device that was asked for cannot be had."""
