@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -10,6 +11,14 @@ import tensorflow as tf
 from zoo.config import Config
 from zoo.data.sources import SourceInfo
 from zoo.metric import Metric
+
+
+class Drawn(NamedTuple):
+    """Samples: the kind of content, its value, and the processing of such a model."""
+
+    content: str
+    value: Any
+    processing: dict[str, Any]
 
 
 class Task(ABC):
@@ -56,14 +65,8 @@ class Task(ABC):
         return []
 
     @abstractmethod
-    def draw(self, shipped: keras.Model, path: Path, log: Callable[..., None]) -> None:
-        """Write samples of the weights that would ship to `path`, whose suffix is added.
-
-        Args:
-            shipped: the model.
-            path: without suffix.
-            log: takes what TensorBoard shows: `image=` uint8 `(H, W, C)`, or `text=`.
-        """
+    def samples(self, shipped: keras.Model) -> Drawn | None:
+        """Draw samples of the weights that would ship, the same noise each time; None for none."""
 
     @abstractmethod
     def evaluate(self, model: keras.Model, settings: Config, figures: Path) -> list[Metric]:

@@ -1,6 +1,5 @@
 """How a judge is trained: as any classifier."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -16,8 +15,8 @@ from zoo.training.image_task import ImageTask
 class ClassifierTask(ImageTask):
     """The images of a recipe, and how a judge learns from them; see `zoo.task.Task`."""
 
-    def draw(self, shipped: keras.Model, path: Path, log: Callable[..., None]) -> None:
-        """Write nothing: a judge makes no samples."""
+    def samples(self, shipped: keras.Model) -> None:
+        """Draw nothing: a judge makes no samples."""
 
     def evaluate(
         self, model: Classifier, settings: ClassifierEvaluateConfig, figures: Path

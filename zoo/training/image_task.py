@@ -1,20 +1,17 @@
 """What training on images has in common, whatever the model."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from serving.content import pictures
 from zoo.data.images import Images
 from zoo.recipe import Recipe
-from zoo.task import Task
-from zoo.training.contact_sheets import draw_sheet
+from zoo.task import Drawn, Task
 from zoo.training.optimizers import optimizer
 
-VALIDATION_BATCH = 500
+VALIDATION_BATCH, ROWS = 500, 8
 
 
 class ImageTask(Task):
@@ -65,8 +62,10 @@ class ImageTask(Task):
 
         return measure
 
-    def draw(self, shipped: keras.Model, path: Path, log: Callable[..., None]) -> None:
-        """Write a sheet of samples as PNG."""
-        sheet = draw_sheet(shipped, self.recipe.train.seed)
-        pictures.save(sheet, path.with_suffix(".png"))
-        log(image=sheet)
+    def samples(self, shipped: keras.Model) -> Drawn | None:
+        """Draw eight rows of images; a conditional model has a column for each class."""
+        classes = self.recipe.model.classes
+        labels = np.tile(np.arange(classes), ROWS) if classes else None
+        seed, count = self.recipe.train.seed, ROWS * (classes or ROWS)
+        images = shipped.generate(count, labels=labels, seed=seed)
+        return Drawn("image", images, {"classes": classes})

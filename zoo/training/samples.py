@@ -1,11 +1,9 @@
 """Samples after each epoch."""
 
-from collections.abc import Callable
-
 import keras
-import numpy as np
 import tensorflow as tf
 
+from serving import registry
 from zoo.task import Task
 from zoo.training.workdir import WorkDir
 
@@ -22,15 +20,17 @@ class Samples(keras.callbacks.Callback):
         self._writer = tf.summary.create_file_writer(str(workdir.logs / "samples"))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        path = self.workdir.samples / f"epoch_{epoch + 1:03d}"
-        self.task.draw(self.shipped, path, self._logger(epoch + 1))
-
-    def _logger(self, step: int) -> Callable[..., None]:
-        def log(*, image: np.ndarray | None = None, text: str | None = None) -> None:
-            with self._writer.as_default(step=step):
-                if image is not None:
-                    tf.summary.image("samples", image[None])
-                if text is not None:
-                    tf.summary.text("samples", text)
-
-        return log
+        drawn = self.task.samples(self.shipped)
+        if drawn is None:
+            return
+        content = registry.content(drawn.content)
+        stem = self.workdir.samples / f"epoch_{epoch + 1:03d}"
+        content.write_samples(drawn.value, drawn.processing, stem)
+        picture, words = (
+            show(drawn.value, drawn.processing) for show in (content.picture, content.words)
+        )
+        with self._writer.as_default(step=epoch + 1):
+            if picture is not None:
+                tf.summary.image("samples", picture[None])
+            if words is not None:
+                tf.summary.text("samples", words)

@@ -7,12 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from serving.errors import UsageError
-from serving.files import replacing
 from zoo.data import tokenizers
 from zoo.data.text import Text
 from zoo.metric import Metric
 from zoo.recipe import Recipe
-from zoo.task import Task
+from zoo.task import Drawn, Task
 from zoo.training.beginning import asset_of
 from zoo.training.optimizers import optimizer
 from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
@@ -80,16 +79,13 @@ class GPTTask(Task):
 
         return measure
 
-    def draw(self, shipped: GPT, path: Path, log: Callable[..., None]) -> None:
-        """Write a few samples as text."""
+    def samples(self, shipped: GPT) -> Drawn:
+        """Write a few texts."""
         model = writer(shipped, self.text.tokenizer.to_str().encode())
         seeds = [self.recipe.train.seed + index for index in range(SAMPLES)]
         prompts = [model.tokenizer.beginning] * SAMPLES
         texts = model.generate(prompts, max_new_tokens=SAMPLE_TOKENS, seed=seeds)
-        sheet = "\n\n---\n".join(texts) + "\n"
-        with replacing(path.with_suffix(".txt")) as temporary:
-            temporary.write_text(sheet, encoding="utf-8")
-        log(text=sheet)
+        return Drawn("text", texts, {})
 
     def evaluate(self, model: GPT, settings: TextEvaluateConfig, figures: Path) -> list[Metric]:
         """Measure the surprise at the held-out text."""
