@@ -11,6 +11,7 @@ import typer
 
 import serving.commands.app
 import zoo.cli
+from serving.commands.calls import CallGroup
 from serving.errors import GenzooError
 from zoo.startup import load_tensorflow
 
@@ -164,6 +165,7 @@ def _telling() -> Iterator[None]:
 def joined() -> typer.Typer:
     """Return the commands of all three packages as one application."""
     whole = typer.Typer(
+        cls=CallGroup,
         name="genzoo",
         help="Generative models from training to devices.",
         no_args_is_help=True,

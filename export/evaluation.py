@@ -47,7 +47,8 @@ def evaluate(
 def _evaluate_run(workdir: str | Path, overrides: Mapping[str, Any], quick: bool) -> list[Metric]:
     run = open_run(workdir)
     settings = _settings(run.recipe, overrides, quick)
-    task = run.recipe.task()
+    kept = {part: earlier.directory.path for part, earlier in run.earlier.items()}
+    task = run.recipe.with_parts(kept).task()
     task.keep(run.directory.path)  # a text must still be the one that the model learned from
     metrics = task.evaluate(run.model, settings, run.directory.path / "figures")
     details = {"weights_sha256": sha256(run.weights)}  # so that no other weights wear these numbers

@@ -1,6 +1,7 @@
 """Recipes: everything that makes a trained model, in one small TOML file."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -108,6 +109,11 @@ class Recipe(Config):
         built again without it.
         """
         return self
+
+    def with_parts(self, places: Mapping[str, str | Path]) -> Self:
+        """Return the recipe with other places of the earlier runs, by the names of their parts."""
+        keys = {self.earlier[part]: str(place) for part, place in places.items()}
+        return self.changed(keys) if keys else self
 
     def sources(self) -> dict[str, str]:
         """Return the earlier runs that it names, by the names of their parts."""
