@@ -59,8 +59,10 @@ def discretized_logistic(image: KerasTensor, parameters: KerasTensor) -> KerasTe
     centred = (2 * image - 1 - mean) * ops.exp(-log_scale)
     reach = half_bin * ops.exp(-log_scale)
     upper, lower = centred + reach, centred - reach
-    # log(sigmoid(u) - sigmoid(l)) = logsig(u) + logsig(-l) + log(1 - exp(l - u)), safe in tails.
-    inside = ops.log_sigmoid(upper) + ops.log_sigmoid(-lower) + ops.log1p(-ops.exp(-2 * reach))
+    # log(sigmoid(u) - sigmoid(l)) = logsig(u) + logsig(-l) + log(1 - exp(l - u)), safe in tails;
+    # 1 - exp by expm1, as it is rounded to 0 where the density is wide against its bins.
+    width = ops.log(-ops.expm1(-2 * reach))
+    inside = ops.log_sigmoid(upper) + ops.log_sigmoid(-lower) + width
     darkest = ops.log_sigmoid(upper)  # the outermost bins reach to infinity
     brightest = ops.log_sigmoid(-lower)
     edge = 0.5 / (LEVELS - 1)
