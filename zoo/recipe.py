@@ -35,7 +35,7 @@ class TrainConfig(Config):
         schedule: `cosine` falls to `final_learning_rate` times the highest at the last step.
         optimizer: `adam`, `adamw`, `muon` or `sgd` of Keras.
         beta_1, beta_2: decay of the moments of Adam; in `muon`, of its Adam.
-        weight_decay: of `adamw` and `muon`, on kernels only.
+        weight_decay: of `adamw` and `muon`, on kernels and embeddings, not on biases and gains.
         clip_norm: largest global norm of the gradient.
         ema: decay of the moving average of the weights, which is what ships; 0 for none.
         precision: a Keras dtype policy.

@@ -62,6 +62,8 @@ class Attention(layers.Layer):
 
     def build(self, x_shape: tuple[int | None, ...]) -> None:
         self.project.build(x_shape)
+        kinds = (self.heads, self.kv_heads, self.kv_heads)
+        self.project.kernel.parts = tuple(count * self.head_size for count in kinds)
         self.merge.build((*x_shape[:-1], self.heads * self.head_size))
 
     def call(

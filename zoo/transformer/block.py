@@ -84,6 +84,8 @@ class FeedForward(layers.Layer):
 
     def build(self, x_shape: tuple[int | None, ...]) -> None:
         self.expand.build(x_shape)
+        if self.gated:
+            self.expand.kernel.parts = (self.hidden_width, self.hidden_width)
         self.contract.build((*x_shape[:-1], self.hidden_width))
 
     def call(self, x: KerasTensor) -> KerasTensor:

@@ -21,6 +21,7 @@ CONFIGS = {
         spectral_normalization=True,
         augment=("brightness", "translation", "cutout"),
     ),
+    "residual": tiny_gan.config("residual", "projection", r1=1.0),
 }
 
 

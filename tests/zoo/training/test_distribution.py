@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tests.zoo.vae import tiny
+from zoo.recipe import TrainConfig
 from zoo.training import devices
-from zoo.training.optimizers import SGD
+from zoo.training.optimizers import SGD, optimizer
 from zoo.training.replicas import global_mean, own_rows
 
 
@@ -46,6 +47,34 @@ def test_clipping_is_by_the_norm_of_the_summed_gradient():
     )
     for ours, theirs in zip(two, one, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def state_after_an_epoch(config: TrainConfig, where: str) -> list[tuple[str, np.ndarray]]:
+    """Weights, moments and averages after a batch of 5 and an uneven last one of 3."""
+    with devices.strategy(where).scope():
+        model = tiny.model("dense")
+        model.compile(optimizer(config, 10))
+        model.optimizer.build(model.trainable_variables)
+    data = tf.data.Dataset.from_tensor_slices(tiny.batch(model.config, 8)).batch(5)
+    model.fit(data, verbose=0, shuffle=False)
+    assert int(model.optimizer.iterations.numpy()) == 2
+    variables = [*model.trainable_variables, *model.optimizer.variables]
+    return [(variable.path, variable.numpy()) for variable in variables]
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "muon", "sgd"])
+def test_every_optimizer_steps_on_two_devices_as_on_one(name):
+    """Adam would take the same step for gradients twice as large; its moments would not."""
+    config = TrainConfig(
+        optimizer=name,
+        learning_rate=1e-3,
+        weight_decay=0.1,
+        clip_norm=0.5 if name == "sgd" else 50.0,
+        ema=0.9,
+    )
+    one, two = (state_after_an_epoch(config, where) for where in ("cpu", "cpu:2"))
+    for (path, ours), (_, theirs) in zip(two, one, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6, err_msg=path)
 
 
 def test_the_loss_that_is_shown_is_the_mean_over_the_global_batch():
