@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ import serving.commands.app
 import zoo.cli
 from serving.commands.calls import CallGroup
 from serving.errors import GenzooError
+from serving.terminal import show
 from zoo.startup import load_tensorflow
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -56,7 +58,7 @@ def evaluate(
     metrics = measure(source, overrides=overrides, quick=quick, variant=variant)
     width = max(15, *(len(metric.name) + 1 for metric in metrics))
     for metric in metrics:
-        print(
+        show(
             f"{metric.name:<{width}}{metric.value:>12.6g} {metric.unit:<12}"
             f"{metric.samples} {metric.counted}, seed {metric.seed}"
         )
@@ -87,7 +89,7 @@ def export(
     from export.bundling.exporter import export as write
 
     bundle = write(workdir, out, formats=_words(formats), variants=_words(variants), name=name)
-    print(f"{bundle} is proved; its card: genzoo card {bundle}")
+    show(f"{bundle} is proved; its card: genzoo card {quote(str(bundle))}")
 
 
 @app.command(epilog="Example: genzoo compare runs/v1 bundles/v1")
@@ -101,9 +103,9 @@ def compare(
     from export.comparison import compare as rows
 
     table = list(rows(workdir, bundle))
-    print(f"{'form':<20}{'max error':>12}{table[0].unit + '/s':>12}   (batch {BATCH})")
+    show(f"{'form':<20}{'max error':>12}{table[0].unit + '/s':>12}   (batch {BATCH})")
     for row in table:
-        print(f"{row.form:<20}{row.error:>12.1e}{row.per_second:>12,.0f}")
+        show(f"{row.form:<20}{row.error:>12.1e}{row.per_second:>12,.0f}")
 
 
 @app.command(epilog="Example: genzoo publish bundles/v1 vae-mnist --to release --key private.pem")
@@ -124,7 +126,7 @@ def publish(
     from export.release.publish import publish as write
 
     release = write(sources, to, key, variants=None if variants is None else _words(variants))
-    print(f"{release} is whole; its gallery: {release / 'index.html'}")
+    show(f"{release} is whole; its gallery: {release / 'index.html'}")
 
 
 def _words(text: str) -> list[str]:
@@ -140,7 +142,7 @@ def main() -> None:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise
-        print(
+        show(
             f"genzoo: this needs {package}: pip install 'genzoo[{EXTRAS[package]}]'",
             file=sys.stderr,
         )
@@ -150,7 +152,8 @@ def main() -> None:
 @contextmanager
 def _telling() -> Iterator[None]:
     """Print what the export logs: what it found, and which variants it left out."""
-    log, handler = logging.getLogger("export"), logging.StreamHandler()
+    log, handler = logging.getLogger("export"), logging.Handler()
+    handler.emit = lambda record: show(handler.format(record), file=sys.stderr)
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False  # some of the libraries give the root logger a handler of their own

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -65,7 +66,7 @@ class Run:
         path = self.directory.metrics
         if not path.is_file():
             return []
-        remedy = f"run `genzoo evaluate {self.directory.path}` again"
+        remedy = f"run `genzoo evaluate {quote(str(self.directory.path))}` again"
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             weights, metrics = document.get("weights_sha256"), document["metrics"]

@@ -1,22 +1,46 @@
-"""What is printed: nothing that commands a terminal, nothing that its encoding cannot write."""
+"""Text of somebody else's on its way to a terminal: it may show anything and command nothing."""
 
 import sys
+import unicodedata
 from typing import TextIO
 
 
-def clean(text: str) -> str:
-    """Return text of which a terminal shows everything and obeys nothing.
+def show(text: str, *, file: TextIO | None = None, end: str = "\n") -> None:
+    r"""Print a text, cleaned; a question mark stands for what the encoding of the stream lacks.
+
+    Args:
+        text: what a path, a server, a model or a user had a hand in.
+        file: standard output if None.
+        end: is printed after it.
 
     Example:
-        >>> clean("red \\x1b[31m")
-        'red \\ufffd[31m'
+        >>> show("as\x1b[2J is")
+        as�[2J is
     """
-    return "".join(mark if mark.isprintable() or mark in "\n\t" else "\ufffd" for mark in text)
+    stream = sys.stdout if file is None else file
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    known = clean(text).encode(encoding, errors="replace").decode(encoding)
+    print(known, end=end, file=stream, flush=True)
 
 
-def show(text: str, file: TextIO | None = None) -> None:
-    """Print text at once, without a new line; what the encoding lacks becomes `?`."""
-    stream = file or sys.stdout
-    encoding = stream.encoding or "utf-8"
-    stream.write(clean(text).encode(encoding, "replace").decode(encoding))
-    stream.flush()
+def clean(text: str) -> str:
+    r"""Replace what does not print by U+FFFD: escape sequences, marks that turn the direction.
+
+    Args:
+        text: of a server, a path, the environment, a bundle, ...
+
+    Returns:
+        As many characters; those that print, spaces of every width, tabs and ends of lines stay.
+
+    Example:
+        >>> clean("na\u00efve\t\x1b[31mred\u202e")
+        'naïve\t�[31mred�'
+    """
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" or _is_space(letter) else "\ufffd"
+        for letter in text
+    )
+
+
+def _is_space(letter: str) -> bool:
+    return unicodedata.category(letter) == "Zs"

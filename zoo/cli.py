@@ -2,11 +2,13 @@
 
 import tomllib
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serving.errors import UsageError
+from serving.terminal import show
 from zoo.startup import load_tensorflow
 
 if TYPE_CHECKING:
@@ -56,12 +58,13 @@ def train(
     workdir = workdir or Path("runs") / chosen.name
     result = run(chosen, workdir, devices=devices, resume=resume)
     if result.signal:
-        print(
+        show(
             f"stopped after step {result.steps}; the same command with --resume goes on from there"
         )
         raise typer.Exit(128 + result.signal)
-    print(f"trained in {workdir}: validation loss {result.best_validation_loss:.4g} at best")
-    print(f"next: genzoo evaluate {workdir}; genzoo export {workdir} --out bundles/{workdir.name}")
+    show(f"trained in {workdir}: validation loss {result.best_validation_loss:.4g} at best")
+    made, bundle = quote(str(workdir)), quote(f"bundles/{workdir.name}")
+    show(f"next: genzoo evaluate {made}; genzoo export {made} --out {bundle}")
 
 
 def _choose(

@@ -43,13 +43,13 @@ def list_models(
 
     chosen = choose(family, task, size, device)
     if as_json:
-        print(json.dumps({name: entry.model_dump() for name, entry in chosen.items()}, indent=2))
+        show(json.dumps({name: entry.model_dump() for name, entry in chosen.items()}, indent=2))
     elif chosen:
         show_table(rows(chosen))
         for line in measured_with(chosen):
-            print(line)
+            show(line)
     else:
-        print("no model is of that kind; `genzoo list` shows every model")
+        show("no model is of that kind; `genzoo list` shows every model")
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -83,11 +83,11 @@ def pull(
 
     if index is not None:
         directory = pull_from_tree(name, index, variant, key, index_sha256)
-        print(f"{name} of {index} is whole: {directory}")
+        show(f"{name} of {index} is whole: {directory}")
         return
     _refuse({"key": key, "index_sha256": index_sha256}, "the index is the installed one")
     directory, where = bring(name, variant)
-    print(f"{name} is {where}, and whole: {directory}")
+    show(f"{name} is {where}, and whole: {directory}")
 
 
 @app.command(epilog="Example: genzoo verify vae-mnist")
@@ -97,11 +97,11 @@ def verify(model: Model, device: Annotated[str, typer.Option(help="cpu or cuda."
 
     failed = 0
     for check in checks(model, device):
-        print(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}", flush=True)
+        show(f"{'ok    ' if check.passed else 'FAILED'} {check.name}: {check.detail}")
         failed += not check.passed
     if failed:
         raise GenzooError(f"{model} failed {failed} checks; fetch or export the bundle again")
-    print(f"{model} is good")
+    show(f"{model} is good")
 
 
 @app.command(epilog="Example: genzoo card vae-mnist")
@@ -115,7 +115,7 @@ def card(model: Model) -> None:
     manifest = open_manifest(source)
     complete(source, ["README.md"])
     text = read_listed(source.directory, manifest.files, "README.md").decode("utf-8", "replace")
-    show(f"{text}\n")
+    show(text)
 
 
 @app.command(
@@ -156,9 +156,9 @@ def bench(
     loaded = load(model, device=device, variant=variant, threads=threads, spinning=spinning)
     timings = list(measure(loaded, batches, seconds))
     if as_json:
-        print(json.dumps([timing._asdict() for timing in timings], indent=2))
+        show(json.dumps([timing._asdict() for timing in timings], indent=2))
         return
-    print(f"{loaded.manifest.name}, {loaded.variant} on {loaded.device}, {loaded.threads} threads")
+    show(f"{loaded.manifest.name}, {loaded.variant} on {loaded.device}, {loaded.threads} threads")
     rows = [("operation", "batch", "ms", f"{timings[0].unit}/s")]
     for timing in timings:
         speed = f"{timing.per_second:.0f}"
@@ -172,11 +172,11 @@ def _record(model: str, seconds: float, as_json: bool) -> None:
 
     costs = {name: variant.cost for name, variant in record(model, seconds).variants.items()}
     if as_json:
-        print(json.dumps({name: cost.model_dump() for name, cost in costs.items()}, indent=2))
+        show(json.dumps({name: cost.model_dump() for name, cost in costs.items()}, indent=2))
         return
     rows = [(name, *in_words(cost)) for name, cost in costs.items()]
     show_table([("variant", "speed", "memory", "load"), *rows])
-    print(f"{model} now says so: {'; '.join(circumstances(costs.values()))}")
+    show(f"{model} now says so: {'; '.join(circumstances(costs.values()))}")
 
 
 def run(application: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -204,4 +204,4 @@ def run(application: typer.Typer, arguments: Sequence[str] | None = None) -> NoR
 
 
 def _complain(message: str) -> None:
-    show(f"genzoo: {' '.join(message.split())}\n", sys.stderr)
+    show(f"genzoo: {' '.join(message.split())}", file=sys.stderr)

@@ -6,6 +6,7 @@ import typer
 
 from serving.errors import GenzooError, UsageError, nearest
 from serving.hub import cache
+from serving.terminal import show
 
 app = typer.Typer(
     name="cache",
@@ -22,9 +23,9 @@ def list_copies() -> None:
     copies = cache.copies()
     for copy in copies:
         variants = ", ".join(copy.variants) or "no variant"
-        print(f"{copy.name}  {copy.size / 1e6:.1f} MB  {variants}  {copy.directory}")
+        show(f"{copy.name}  {copy.size / 1e6:.1f} MB  {variants}  {copy.directory}")
     if not copies:
-        print(f"nothing is in {cache.home()}")
+        show(f"nothing is in {cache.home()}")
 
 
 @app.command(epilog="Example: genzoo cache prune; genzoo cache prune vae-mnist")
@@ -43,8 +44,8 @@ def prune(
         if everything or copy.name in (names or []) or not (names or _is_current(copy)):
             freed += copy.size
             cache.remove(copy)
-            print(f"deleted {copy.directory}")
-    print(f"{freed / 1e6:.1f} MB freed")
+            show(f"deleted {copy.directory}")
+    show(f"{freed / 1e6:.1f} MB freed")
 
 
 @app.command(epilog="Example: genzoo cache verify")
@@ -54,18 +55,18 @@ def verify() -> None:
     for copy in cache.copies():
         for path in copy.files:
             if path.name.startswith(".") and path.name.endswith(".part"):
-                print(f"partly {path}")
+                show(f"partly {path}")
                 continue
             pin = copy.entry.files.get(path.name)
             good = pin is not None and cache.is_whole(path, pin)
-            print(f"{'ok    ' if good else 'FAILED'} {path}")
+            show(f"{'ok    ' if good else 'FAILED'} {path}")
             wrong += not good
     if wrong:
         raise GenzooError(
             f"{wrong} files are not what they were downloaded as; delete them, or "
             "`genzoo pull NAME` replaces those that it needs"
         )
-    print(f"{cache.home()} is good")
+    show(f"{cache.home()} is good")
 
 
 def _is_current(copy: cache.Copy) -> bool:

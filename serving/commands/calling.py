@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from serving.calls import Call
 from serving.content.content import Content
 from serving.errors import UsageError
 from serving.families.model import Model
+from serving.files import is_standard_output
 from serving.terminal import show
 
 
@@ -30,6 +32,8 @@ def ask(
     call.check((), arguments)
     if out is None:
         out = content.default_out(model.manifest.name)
+    elif call.stream and is_standard_output(out):
+        out = None  # where it comes piece by piece
     processing = model.manifest.processing
     if out is None:
         _print(model, call, content, arguments)
@@ -37,7 +41,7 @@ def ask(
     write = content.writer(out, _count(call, arguments), processing)
     result = getattr(model, call.name)(**arguments)
     write(_whole(call, arguments, result))
-    say(f"{out}: {content.amount(content.count(result))} from {origin(model, call)}", out)
+    _tell(out, f"{content.amount(content.count(result))} from {origin(model, call)}")
 
 
 def _read(model: Model, call: Call, inputs: Sequence[str]) -> dict[str, Any]:
@@ -71,19 +75,17 @@ def _print(model: Model, call: Call, content: Content, arguments: Mapping[str, A
     if call.stream and not many:
         alone = {name: value for name, value in arguments.items() if name != "n"}
         pieces = getattr(model, call.stream)(**alone)
-        show(_beginning(model, call, arguments))
-        for piece in pieces:
-            show(piece)
-        show("\n")
+        for piece in chain([_beginning(call, arguments)], pieces, ["\n"]):
+            show(piece, end="")
         made = content.amount(1)
     else:
         result = _whole(call, arguments, getattr(model, call.name)(**arguments))
-        show(f"{content.words(result, model.manifest.processing)}\n")
+        show(content.words(result, model.manifest.processing) or "")
         made = content.amount(content.count(result))
-    print(f"{made} from {origin(model, call)}", file=sys.stderr)
+    show(f"{made} from {origin(model, call)}", file=sys.stderr)
 
 
-def _beginning(model: Model, call: Call, arguments: Mapping[str, Any]) -> str:
+def _beginning(call: Call, arguments: Mapping[str, Any]) -> str:
     """Return the content that a result goes on from."""
     if call.continues is None:
         return ""
@@ -92,10 +94,10 @@ def _beginning(model: Model, call: Call, arguments: Mapping[str, Any]) -> str:
 
 def _whole(call: Call, arguments: Mapping[str, Any], result: Any) -> Any:
     """Return a result after what it goes on from."""
-    if call.continues is None:
-        return result
-    start = str(arguments.get(call.continues) or call.parameters[call.continues].default)
-    return start + result if isinstance(result, str) else [start + each for each in result]
+    start = _beginning(call, arguments)
+    if call.continues is None or isinstance(result, str):
+        return start + result if call.continues else result
+    return [start + each for each in result]
 
 
 def origin(model: Model, call: Call) -> str:
@@ -104,6 +106,9 @@ def origin(model: Model, call: Call) -> str:
     return f"{model.manifest.name} ({model.variant} on {model.device}{seed})"
 
 
-def say(message: str, out: str) -> None:
-    """Print a message, beside the result where that goes to standard output."""
-    print(message, file=sys.stderr if out == "-" else sys.stdout)
+def _tell(out: str, what: str) -> None:
+    """Say what was written where, but not into it."""
+    if is_standard_output(out):
+        show(what, file=sys.stderr)
+    else:
+        show(f"{out}: {what}")

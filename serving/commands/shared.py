@@ -21,4 +21,4 @@ def show_table(rows: Iterable[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        show("  ".join(cells).rstrip() + "\n")
+        show("  ".join(cells).rstrip())

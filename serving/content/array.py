@@ -8,7 +8,7 @@ import numpy as np
 
 from serving.content.content import Content, Distance, Processing, one_of
 from serving.errors import UsageError, first_line
-from serving.files import replacing
+from serving.files import written
 
 
 class ArrayContent(Content):
@@ -30,7 +30,7 @@ class ArrayContent(Content):
 
     def writer(self, out: str, count: int, processing: Processing) -> Callable[[Any], None]:
         save = one_of(out, {".npz": _save_all, ".npy": _save_first}, "write")
-        return lambda value: save(_named(value), Path(out))
+        return lambda value: save(_named(value), out)
 
     def default_out(self, name: str) -> str:
         return f"{name}.npz"
@@ -70,13 +70,13 @@ def _read(path: Path) -> np.ndarray:
         raise UsageError(f"{path} cannot be read as an array: {first_line(error)}") from None
 
 
-def _save_all(arrays: Mapping[str, np.ndarray], path: Path) -> None:
-    with replacing(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
+def _save_all(arrays: Mapping[str, np.ndarray], path: str) -> None:
+    with written(path) as file:
+        np.savez_compressed(file, **arrays)
 
 
-def _save_first(arrays: Mapping[str, np.ndarray], path: Path) -> None:
+def _save_first(arrays: Mapping[str, np.ndarray], path: str) -> None:
     if len(arrays) > 1:
         raise UsageError(f"{path} holds one array, and there are {', '.join(arrays)}; use .npz")
-    with replacing(path) as temporary:
-        np.save(temporary, *arrays.values())
+    with written(path) as file:
+        np.save(file, *arrays.values())

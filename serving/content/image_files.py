@@ -1,5 +1,6 @@
 """Writes generated images where the user says: one picture, an array, or a folder of pictures."""
 
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from serving.errors import UsageError
-from serving.files import replacing
+from serving.files import STANDARD_OUTPUT, is_standard_output, is_stream, written
 
 GRID_LIMIT = 10_000  # images in one picture
 
@@ -18,7 +19,8 @@ def writer(out: str | Path, count: int, channels: int) -> Callable[[np.ndarray],
 
     Args:
         out: `x.png` for one picture with all images in a grid, `x.npy` or `x.npz` for an array, a
-            folder (or a path without suffix, which becomes one) for a PNG of each.
+            folder (or a path without suffix, which becomes one) for a PNG of each; `-`, `-.npy` or
+            `-.npz` for standard output. A FIFO or a device without suffix receives one picture.
         count: how many images will be written.
         channels: of each image.
 
@@ -26,18 +28,22 @@ def writer(out: str | Path, count: int, channels: int) -> Callable[[np.ndarray],
         A function of images, uint8 `(count, H, W, C)`. It writes everything or changes nothing.
 
     Raises:
-        UsageError: the suffix is not one of these, or the images do not fit the kind of file.
+        UsageError: the suffix is not one of these, the images do not fit the kind of file, or
+            standard output is a terminal.
 
     Example:
         >>> writer("two.png", 2, 1)(np.zeros((2, 8, 8, 1), np.uint8))
     """
-    path = Path(out)
-    kind = "" if path.is_dir() else path.suffix.lower()
+    kind = "" if Path(out).is_dir() else Path(out).suffix.lower()
+    if is_stream(out):
+        kind = Path(out).suffix.lower() or ".png"
     save = {".png": _save_grid, ".npy": _save_npy, ".npz": _save_npz, "": _save_each}.get(kind)
     if save is None:
         raise UsageError(
-            f"cannot write '{path}'; expected a name in .png, .npy or .npz, or a folder"
+            f"cannot write '{out}'; expected a name in .png, .npy or .npz, or a folder"
         )
+    if is_standard_output(out) and os.isatty(STANDARD_OUTPUT):
+        raise UsageError("a terminal shows no images; send them on, as in --out - > grid.png")
     if kind in (".png", "") and channels not in (1, 3):
         raise UsageError(
             f"images of {channels} channels make no PNG; write to .npy or .npz instead"
@@ -47,28 +53,29 @@ def writer(out: str | Path, count: int, channels: int) -> Callable[[np.ndarray],
             f"{count} images are too many for one picture, {GRID_LIMIT} at most; "
             "write to a folder, .npy or .npz instead"
         )
-    return lambda images: save(images, path)
+    return lambda images: save(images, out)
 
 
-def _save_grid(images: np.ndarray, path: Path) -> None:
+def _save_grid(images: np.ndarray, path: str | Path) -> None:
     from serving.content import pictures
 
     pictures.save(pictures.sheet(images), path)
 
 
-def _save_npy(images: np.ndarray, path: Path) -> None:
-    with replacing(path) as temporary:
-        np.save(temporary, images)
+def _save_npy(images: np.ndarray, path: str | Path) -> None:
+    with written(path) as file:
+        np.save(file, images)
 
 
-def _save_npz(images: np.ndarray, path: Path) -> None:
-    with replacing(path) as temporary:
-        np.savez_compressed(temporary, images=images)
+def _save_npz(images: np.ndarray, path: str | Path) -> None:
+    with written(path) as file:
+        np.savez_compressed(file, images=images)
 
 
-def _save_each(images: np.ndarray, folder: Path) -> None:
+def _save_each(images: np.ndarray, out: str | Path) -> None:
     from serving.content import pictures
 
+    folder = Path(out)
     images, made = images.reshape(-1, *images.shape[-3:]), not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:

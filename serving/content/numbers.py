@@ -7,7 +7,7 @@ from typing import Any
 
 from serving.content.content import Content, Distance, Processing, one_of
 from serving.errors import UsageError
-from serving.files import replacing
+from serving.files import written
 
 
 class NumbersContent(Content):
@@ -28,8 +28,8 @@ class NumbersContent(Content):
         one_of(out, {".json": True}, "write")
 
         def write(value: Any) -> None:
-            with replacing(out) as temporary:
-                temporary.write_text(json.dumps(dict(_summary(value)), indent=2) + "\n")
+            with written(out) as file:
+                file.write(f"{json.dumps(dict(_summary(value)), indent=2)}\n".encode())
 
         return write
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from serving.files import replacing
+from serving.files import written
 
 GAP = 2  # pixels of white between images
 
@@ -57,8 +57,8 @@ def sheet(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 
 
 def save(image: np.ndarray, path: str | Path) -> Path:
-    """Write one uint8 image `(H, W, 1 or 3)` to `path`, in the format of its suffix."""
+    """Write one uint8 image `(H, W, 1 or 3)` to `path` as PNG."""
     pixels = image[..., 0] if image.shape[-1] == 1 else image
-    with replacing(path) as temporary:
-        Image.fromarray(pixels).save(temporary)
+    with written(path) as file:
+        Image.fromarray(pixels).save(file, "png")
     return Path(path)

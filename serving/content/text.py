@@ -7,7 +7,7 @@ from typing import Any
 
 from serving.content.content import Content, Distance, Processing
 from serving.errors import UsageError
-from serving.files import replacing
+from serving.files import written
 
 RULE = "\n\n---\n"  # between texts
 TURNS = 1  # texts that may part: where two tokens are all but even, rounding decides between them
@@ -33,8 +33,8 @@ class TextContent(Content):
             raise UsageError(f"{out} is a folder; expected the name of a file")
 
         def write(value: Any) -> None:
-            with replacing(out) as temporary:
-                temporary.write_text(self.words(value, processing) + "\n", encoding="utf-8")
+            with written(out) as file:
+                file.write(f"{self.words(value, processing)}\n".encode())
 
         return write
 

@@ -1,5 +1,6 @@
 """The commands: what they print, and one line for each mistake."""
 
+import io
 import json
 import os
 import subprocess
@@ -187,7 +188,7 @@ def test_verify_card_and_pull(genzoo, catalogued):
 def test_a_card_cannot_command_the_terminal(genzoo, own):
     (own / "README.md").write_text("# tiny\x1b[2J\n")
     tiny_bundle.reseal(own)
-    assert genzoo("card", own)[1] == "# tiny[2J\n\n"
+    assert genzoo("card", own)[1] == "# tiny\ufffd[2J\n\n"
 
 
 def test_bench(genzoo, conditional):
@@ -196,6 +197,36 @@ def test_bench(genzoo, conditional):
     assert code == 0 and len(out.splitlines()) == 2 + 2 * 5
     rows = json.loads(genzoo(*arguments, "--json")[1])
     assert {row["operation"] for row in rows} >= {"graph", "decode", "generate"}
+
+
+@pytest.mark.parametrize(
+    ("out", "read"),
+    [
+        ("-", lambda data: np.asarray(Image.open(data)).shape[0]),
+        ("-.npy", lambda data: len(np.load(data)) * 4),
+        ("-.npz", lambda data: len(np.load(data)["images"]) * 4),
+        ("/dev/stdout", lambda data: np.asarray(Image.open(data)).shape[0]),
+    ],
+)
+def test_images_go_to_standard_output_and_the_message_does_not(tiny, tmp_path, out, read):
+    code = "from serving.commands import app; app.run(app.app)"
+    command = [sys.executable, "-c", code, "generate", tiny, "-n", "1", "--seed", "7", "--out", out]
+    done = subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    assert read(io.BytesIO(done.stdout)) == 4
+    assert done.stderr.decode().rstrip() == "1 image from tiny (fp32 on cpu, seed 7)"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_terminal_is_sent_no_images(genzoo, tiny, monkeypatch):
+    monkeypatch.setattr(os, "isatty", lambda number: number == 1)
+    code, out, err = genzoo("generate", tiny, "--out", "-")
+    assert (code, out) == (2, "") and "a terminal shows no images" in err
+
+
+def test_text_goes_to_standard_output_as_if_nothing_were_said(genzoo, text, tmp_path):
+    options = ["generate", text, "--seed", 7, "--max-new-tokens", 5]
+    assert genzoo(*options, "--out", "-") == genzoo(*options)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,5 +1,9 @@
 """Images on disk: whole or absent, and where the user said."""
 
+import io
+import os
+import threading
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -41,6 +45,37 @@ def test_folder(tmp_path, name):
     assert [path.name for path in pngs] == [f"0000{i}.png" for i in range(5)]
     np.testing.assert_array_equal(np.asarray(Image.open(pngs[3])), COLOUR[3])
     assert not list((tmp_path / name).glob(".*"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("plain", lambda data: np.asarray(Image.open(data))[:4, :6]),
+        ("x.png", lambda data: np.asarray(Image.open(data))[:4, :6]),
+        ("x.npy", lambda data: np.load(data)[0, ..., 0]),
+        ("x.npz", lambda data: np.load(data)["images"][0, ..., 0]),
+    ],
+)
+def test_a_fifo_takes_every_format(tmp_path, name, read):
+    received = []
+    os.mkfifo(tmp_path / name)
+    reader = threading.Thread(
+        target=lambda: received.append((tmp_path / name).read_bytes()), daemon=True
+    )
+    reader.start()
+    write(IMAGES, tmp_path / name)
+    reader.join(timeout=10)
+    np.testing.assert_array_equal(read(io.BytesIO(received[0])), IMAGES[0, ..., 0])
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.npy", "x.npz"])
+def test_a_link_may_name_a_file_with_another_suffix(tmp_path, name):
+    (tmp_path / name).symlink_to(tmp_path / "blob")
+    write(IMAGES, tmp_path / name)
+    write(IMAGES, tmp_path / f"other{name}")
+    assert (tmp_path / "blob").stat().st_size == (tmp_path / f"other{name}").stat().st_size
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.npy", "x.npz", "x"])
