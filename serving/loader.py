@@ -98,16 +98,17 @@ def _on_first_device(
     for device in devices:
         chosen = choose_variant(manifest, variant, device)
         try:
-            if source.entry is not None:
-                hub.complete(source, source.entry.needed(chosen))
-            graphs = checked_graphs(source.directory, manifest, chosen)
-            assets = checked_assets(source.directory, manifest)
+            needed = source.entry.needed(chosen) if source.entry else []
+            directory = hub.complete(source, needed).directory
+            graphs = checked_graphs(directory, manifest, chosen)
+            assets = checked_assets(directory, manifest)
             sessions = {
                 role: start(manifest, chosen, role, data, device) for role, data in graphs.items()
             }
-            return Loaded(manifest, source.directory, chosen, sessions, assets)
-        except DeviceError as error:
-            if device == devices[-1]:
+            return Loaded(manifest, directory, chosen, sessions, assets)
+        except (DeviceError, hub.NotHereError) as error:
+            absent = isinstance(error, hub.NotHereError)
+            if device == devices[-1] or (variant != "auto" and absent):
                 raise
             warnings.warn(f"running on the CPU: {error}", RuntimeWarning, stacklevel=3)
     raise AssertionError("there is always a device to try")

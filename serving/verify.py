@@ -1,7 +1,6 @@
 """Proves that a bundle is whole, harmless, and gives the results it was published with."""
 
 import io
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from serving.bundle.files import read_listed
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import MANIFEST_NAME, BundleError
 from serving.errors import GenzooError, first_line
-from serving.hub import cache, find
+from serving.hub import Source, find, holding
 from serving.hub.opening import open_manifest
 from serving.loader import runtime_of
 from serving.runtime.loaded import checked_assets, checked_graphs, open_session
@@ -36,7 +35,7 @@ class Check(NamedTuple):
 def verify(name_or_dir: str | Path, device: str = "cpu") -> Iterator[Check]:
     """Check a bundle: its manifest, every file, every graph, and every graph's results.
 
-    Of a model in the cache, what was not pulled is left out.
+    Of a model of the catalogue, what is neither installed nor pulled is left out.
 
     The results are those of the Keras model at the inputs in `test_vectors.npz`. A variant may
     differ from them by twice what was measured when it was exported (another processor adds up
@@ -49,31 +48,30 @@ def verify(name_or_dir: str | Path, device: str = "cpu") -> Iterator[Check]:
         >>> all(check.passed for check in verify("vae-mnist"))
         True
     """
-    directory, entry = source = find(name_or_dir)
+    source = find(name_or_dir)
     try:
         manifest = open_manifest(source)
     except BundleError as error:
         yield Check("manifest", False, str(error))
         return
-    yield Check("manifest", True, "is the catalogue's" if entry else f"describes {manifest.name}")
-    absent = _absent(directory, manifest)
-    variants = [
-        name
-        for name, variant in manifest.variants.items()
-        if not absent.intersection(variant.graphs.values())
-    ]
-    if absent:
-        left_out = f"{', '.join(variants) or 'no variant'}, without {', '.join(sorted(absent))}"
+    whose = "is the catalogue's" if source.entry else f"describes {manifest.name}"
+    yield Check("manifest", True, whose)
+    files = _places(source, {name: [name] for name in manifest.files})
+    variants = _places(source, {n: [*v.graphs.values()] for n, v in manifest.variants.items()})
+    if absent := sorted(manifest.files.keys() - files.keys()):
+        left_out = f"{', '.join(variants) or 'no variant'}, without {', '.join(absent)}"
         yield Check("pulled", bool(variants), left_out)
-    yield _check("folder", lambda: _folder(directory, manifest))
-    for name in sorted(manifest.files.keys() - absent):
-        yield _check(f"file {name}", lambda name=name: _file(directory, manifest, name))
+    for place in sorted({*files.values()}):
+        yield _check("folder", lambda place=place: _folder(place, manifest))
+    for name, place in sorted(files.items()):
+        yield _check(f"file {name}", lambda n=name, place=place: _file(place, manifest, n))
     if manifest.assets:
-        yield _check("assets", lambda: _assets(directory, manifest))
-    for variant in variants:
-        yield _check(f"graphs {variant}", lambda name=variant: _graphs(directory, manifest, name))
+        place = files.get(next(iter(manifest.assets.values())), source.directory)
+        yield _check("assets", lambda: _assets(place, manifest))
+    for name, place in variants.items():
+        yield _check(f"graphs {name}", lambda n=name, place=place: _graphs(place, manifest, n))
         yield _check(
-            f"results {variant}", lambda name=variant: _results(directory, manifest, name, device)
+            f"results {name}", lambda n=name, place=place: _results(place, manifest, n, device)
         )
 
 
@@ -84,11 +82,10 @@ def _check(name: str, action: Callable[[], str]) -> Check:
         return Check(name, False, str(error))
 
 
-def _absent(directory: Path, manifest: Manifest) -> set[str]:
-    """Return the files that were not pulled into the cache; elsewhere a missing file is wrong."""
-    if not cache.contains(directory):
-        return set()
-    return {name for name in manifest.files if not os.path.lexists(directory / name)}
+def _places(source: Source, wanted: dict[str, list[str]]) -> dict[str, Path]:
+    """Return the folder of everything whose files are here; what a user's folder lacks is wrong."""
+    found = {name: holding(source, files) for name, files in wanted.items()}
+    return {name: place for name, place in found.items() if place is not None}
 
 
 def _folder(directory: Path, manifest: Manifest) -> str:

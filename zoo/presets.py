@@ -38,10 +38,10 @@ def from_preset(name_or_dir: str | Path, part: str | None = None) -> keras.Model
     if described.weights is None:
         raise GenzooError(f"{manifest.name} keeps no Keras weights")
     model = _recipe(manifest, described).build()
-    complete(source, [described.weights])
-    read_listed(source.directory, manifest.files, described.weights)
+    directory = complete(source, [described.weights]).directory
+    read_listed(directory, manifest.files, described.weights)
     try:
-        model.load_weights(source.directory / described.weights)
+        model.load_weights(directory / described.weights)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GenzooError(
             f"{source.directory} is no bundle with weights ({first_line(error)}); export it again"
@@ -64,8 +64,7 @@ def asset_of(name_or_dir: str | Path, file: str) -> bytes:
     """Return the content of a file of a bundle; raises as `from_preset` does."""
     source = find(name_or_dir)
     manifest = open_manifest(source)
-    complete(source, [file])
-    return read_listed(source.directory, manifest.files, file)
+    return read_listed(complete(source, [file]).directory, manifest.files, file)
 
 
 def _part(manifest: Manifest, part: str | None) -> Part:

@@ -24,6 +24,7 @@ from serving.bundle.records import (
 from serving.errors import UsageError, nearest
 
 INDEX = Path(__file__).with_name("index.json")
+MODELS = Path(__file__).parents[2] / "zoo" / "models"  # what the index of a checkout is made from
 
 
 class Headline(Record):
@@ -92,7 +93,8 @@ class Entry(Record):
 class Index(Record):
     """The contents of `index.json`.
 
-    `mirrors` are places where `NAME/FILE` of every model can be found, the preferred one first.
+    `mirrors` are places where `NAME/FILE` of the models can be found, the preferred one first; a
+    relative one is relative to the folder of the index (`serving.hub.mirrors`).
     """
 
     schema_version: Literal[1] = 1

@@ -2,10 +2,9 @@
 
 import sys
 
-from serving.catalogue import INDEX
+from serving.catalogue import INDEX, MODELS
 from serving.catalogue.build import rewrite
 from serving.errors import GenzooError
-from serving.hub import MODELS
 
 
 def main() -> int:

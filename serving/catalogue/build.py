@@ -1,6 +1,7 @@
 """Makes the catalogue's index from bundles on disk."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,11 @@ def build(models: str | Path) -> Index:
             with `.` or `_`, as `__pycache__` does, is no bundle.
 
     Raises:
-        GenzooError: a folder is not a bundle of its name, or its files are not those it lists.
+        GenzooError: a folder is not a bundle of its name, or what is of its files is not what it lists.
 
     Example:
         >>> from serving.catalogue import models
-        >>> from serving.hub import MODELS
-        >>> build(MODELS).models == models()
+        >>>         >>> build(MODELS).models == models()
         True
     """
     folders = sorted(path for path in Path(models).glob("[!._]*") if path.is_dir())
@@ -38,17 +38,18 @@ def to_json(index: Index) -> str:
 
 
 def rewrite(path: str | Path, models: str | Path) -> Index:
-    """Write the index of a folder of bundles in place of an older one, and return it.
+    """Write the index of a folder of bundles, its mirror, in place of an older one; return it.
 
     Raises:
         GenzooError: a folder is not a bundle; the older index stays.
 
     Example:
-        >>> from serving.hub import MODELS
-        >>> "vae-mnist" in rewrite("index.json", MODELS).models
+        >>>         >>> "vae-mnist" in rewrite("index.json", MODELS).models
         True
     """
-    index = build(models)
+    # Installed beside each other too, so that the index finds them wherever that is.
+    mirror = os.path.relpath(models, Path(path).parent).replace(os.sep, "/")
+    index = build(models).model_copy(update={"mirrors": [mirror]})
     with replacing(path) as temporary:
         temporary.write_text(to_json(index), encoding="utf-8")
     return index
@@ -83,18 +84,17 @@ def _entry(folder: Path) -> Entry:
 
 
 def _files(folder: Path, manifest: Manifest) -> dict[str, Pin]:
-    """Pin what is on disk, once it is known to be what the manifest lists: no more, no less."""
+    """Pin what the manifest lists, once what is on disk is known to be of it.
+
+    Files may be elsewhere: of a model, a checkout keeps what the others can be made from.
+    """
     if manifest.name != folder.name:
         raise ValueError(f"it holds the model {manifest.name}")
     found = {path.name: pin_of(path) for path in sorted(folder.iterdir())}
-    differing = {
-        name
-        for name in found.keys() | manifest.files.keys()
-        if name != MANIFEST_NAME and found.get(name) != manifest.files.get(name)
-    }
-    if differing:
-        raise ValueError(f"missing, altered or not listed: {', '.join(sorted(differing))}")
-    return found
+    pins = manifest.files | {MANIFEST_NAME: found[MANIFEST_NAME]}
+    if wrong := sorted(name for name, pin in found.items() if pins.get(name) != pin):
+        raise ValueError(f"altered or not listed: {', '.join(wrong)}")
+    return dict(sorted(pins.items()))
 
 
 def _headline(metrics: list[dict[str, Any]]) -> Headline | None:

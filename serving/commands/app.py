@@ -113,8 +113,8 @@ def card(model: Model) -> None:
 
     source = find(model)
     manifest = open_manifest(source)
-    complete(source, ["README.md"])
-    text = read_listed(source.directory, manifest.files, "README.md").decode("utf-8", "replace")
+    directory = complete(source, ["README.md"]).directory
+    text = read_listed(directory, manifest.files, "README.md").decode("utf-8", "replace")
     show(text)
 
 

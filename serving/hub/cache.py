@@ -25,6 +25,7 @@ from serving.bundle.records import Pin
 from serving.catalogue import Entry
 from serving.errors import GenzooError
 from serving.files import replacing
+from serving.hub.local import expanded
 
 
 class Copy(NamedTuple):
@@ -55,12 +56,30 @@ class Copy(NamedTuple):
 
 
 def home() -> Path:
-    """Return the cache's folder: `GENZOO_HOME`, or the platform's place for caches."""
+    """Return the cache's folder: `GENZOO_HOME`, or the platform's place for caches.
+
+    Raises:
+        GenzooError: there is none, as where a user has no home folder.
+    """
     if named := os.environ.get("GENZOO_HOME"):
-        return Path(named).expanduser().absolute()
+        return expanded(named).absolute()
     import platformdirs
 
-    return platformdirs.user_cache_path("genzoo", appauthor=False)
+    try:
+        found = platformdirs.user_cache_path("genzoo", appauthor=False)
+        if found.is_absolute():  # older versions leave the `~` that they cannot resolve
+            return found
+    except RuntimeError:
+        pass
+    raise GenzooError("there is no place for the cache without a home folder; set GENZOO_HOME")
+
+
+def is_known() -> bool:
+    """Say whether the cache has a place on this machine."""
+    try:
+        return bool(home())
+    except GenzooError:
+        return False
 
 
 def folder(name: str, entry: Entry) -> Path:
@@ -71,7 +90,7 @@ def folder(name: str, entry: Entry) -> Path:
 
 def contains(directory: Path) -> bool:
     """Say whether a folder is one of the cache's."""
-    return Path(directory).absolute().parent.parent == home() / "models"
+    return is_known() and Path(directory).absolute().parent.parent == home() / "models"
 
 
 def missing(
@@ -105,10 +124,19 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def remember(directory: Path, entry: Entry) -> None:
-    """Write down which files a folder is for."""
-    with replacing(directory.with_suffix(".json")) as temporary:
+@contextmanager
+def remembered(directory: Path, entry: Entry) -> Iterator[None]:
+    """Give a model's folder to the block, its entry written beside it; take back an empty one."""
+    record = directory.with_suffix(".json")
+    directory.mkdir(parents=True, exist_ok=True)
+    with replacing(record) as temporary:
         temporary.write_text(entry.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        if not any(directory.iterdir()):
+            directory.rmdir()
+            record.unlink()
 
 
 def copies() -> list[Copy]:

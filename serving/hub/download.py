@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from serving.bundle.records import Pin
@@ -12,7 +12,30 @@ from serving.catalogue import Entry
 from serving.errors import GenzooError
 from serving.hub import cache
 from serving.hub.http import TransferError
-from serving.hub.places import bring, is_remote, offline
+from serving.hub.mirrors import is_remote, offline
+from serving.hub.places import AbsentError, bring
+
+
+class UnavailableError(GenzooError):
+    """No place gives a file of a model."""
+
+    def __init__(self, file: str, name: str, failures: list[tuple[str, TransferError]]) -> None:
+        self.file, self._failures = file, failures
+        why = self.reasons() or "no mirror is known"
+        super().__init__(f"{file} of {name} could not be downloaded ({why}); try again later")
+
+    def reasons(self, own: Collection[str] = ()) -> str:
+        """Say why not; of the folders in `own` it says nothing when they just lack the file."""
+        return "; ".join(
+            [
+                *["GENZOO_OFFLINE is set"] * offline(),
+                *(
+                    f"{place}: {error}"
+                    for place, error in self._failures
+                    if not (place in own and isinstance(error, AbsentError))
+                ),
+            ]
+        )
 
 
 def download(
@@ -31,19 +54,19 @@ def download(
         hashed: look at the bytes of what is there already, not at the sizes alone.
 
     Raises:
-        GenzooError: no place gives a file as it is pinned, or the cache cannot be written.
+        UnavailableError: no place gives a file as it is pinned.
+        GenzooError: the cache cannot be written.
     """
     directory, files = cache.folder(name, entry), list(files)
     if not cache.missing(directory, entry, files, hashed=hashed):
         return directory
+    allowed = [place for place in places if not (offline() and is_remote(place))]
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with cache.locked(directory):
-            cache.remember(directory, entry)
+        with cache.locked(directory), cache.remembered(directory, entry):
             missing = cache.missing(directory, entry, files, hashed=hashed)
             _check_space(directory, sum(entry.files[file].bytes for file in missing))
             for file in missing:
-                _obtain(name, file, entry.files[file], directory, _allowed(name, file, places))
+                _obtain(name, file, entry.files[file], directory, allowed)
     except OSError as error:
         raise GenzooError(
             f"the cache {directory} cannot be written ({error.strerror or error}); "
@@ -61,22 +84,6 @@ def _check_space(directory: Path, needed: int) -> None:
         )
 
 
-def _allowed(name: str, file: str, places: list[str]) -> list[str]:
-    """Return the places that may be asked now."""
-    if not places:
-        raise GenzooError(
-            f"{file} of {name} is neither in this installation nor in its cache, and no mirror is "
-            "known; reinstall genzoo, or set GENZOO_MIRROR to where the files are"
-        )
-    allowed = [place for place in places if not (offline() and is_remote(place))]
-    if not allowed:
-        raise GenzooError(
-            f"{file} of {name} is not in the cache and GENZOO_OFFLINE is set; unset it, or set "
-            "GENZOO_MIRROR to a folder that has the files"
-        )
-    return allowed
-
-
 def _obtain(name: str, file: str, pin: Pin, directory: Path, places: list[str]) -> None:
     """Get one file from the first place that has it."""
     failures = []
@@ -85,14 +92,11 @@ def _obtain(name: str, file: str, pin: Pin, directory: Path, places: list[str]) 
         try:
             _fill(place, f"{name}/{file}", part, pin)
         except TransferError as error:
-            failures.append(f"{place}: {error}")
+            failures.append((place, error))
         else:
             part.replace(directory / file)
             return
-    raise GenzooError(
-        f"{file} of {name} could not be downloaded ({'; '.join(failures)}); try again later, or "
-        "set GENZOO_MIRROR to another place that has the files"
-    )
+    raise UnavailableError(file, name, failures)
 
 
 def _fill(place: str, path: str, part: Path, pin: Pin) -> None:

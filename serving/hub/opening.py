@@ -16,7 +16,5 @@ def open_manifest(source: Source) -> Manifest:
     """
     if source.entry is None:
         return read_manifest(source.directory)
-    complete(source, [MANIFEST_NAME])
-    pin = source.entry.files[MANIFEST_NAME]
-    data = read_checked(source.directory, MANIFEST_NAME, pin)
-    return parse_manifest(data, source.directory / MANIFEST_NAME)
+    directory, pin = complete(source, [MANIFEST_NAME]).directory, source.entry.files[MANIFEST_NAME]
+    return parse_manifest(read_checked(directory, MANIFEST_NAME, pin), directory / MANIFEST_NAME)

@@ -1,72 +1,20 @@
-"""The places a model's files come from: folders, web servers, and the Hugging Face hub."""
+"""Brings the files of places here: copied from folders, downloaded from anywhere else."""
 
-import ipaddress
 import os
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote, urlsplit
-from urllib.request import url2pathname
 
-from serving import catalogue
 from serving.errors import GenzooError, UsageError, first_line
 from serving.hub.http import TransferError, read, receive
+from serving.hub.local import open_regular
+from serving.hub.mirrors import below, folder, is_local, is_remote
 
-EXPECTED = "expected a folder, file://, https://, hf://owner/repository, or http:// of this machine"
 _CHUNK = 2**20
 
 
-def known_places() -> list[str]:
-    """Return where `NAME/FILE` of the catalogue's models may be: `GENZOO_MIRROR`, then the index.
-
-    Raises:
-        UsageError: one is of a kind that is not understood.
-    """
-    named = os.environ.get("GENZOO_MIRROR", "").replace(",", " ").split()
-    return in_order([*named, *catalogue.index().mirrors])
-
-
-def in_order(places: list[str]) -> list[str]:
-    """Return places of which each is of a kind we know, those on this machine first.
-
-    Raises:
-        UsageError: one is not.
-    """
-    for place in places:
-        url = urlsplit(place)
-        known = (
-            is_local(place)
-            or (url.scheme == "https" and url.hostname)
-            or (url.scheme == "http" and is_this_machine(url.hostname))
-            or (url.scheme == "hf" and url.netloc and url.path.strip("/"))
-        )
-        if not known:
-            raise UsageError(f"the mirror '{place}' cannot be used; {EXPECTED}")
-    return sorted(dict.fromkeys(places), key=is_remote)
-
-
-def is_local(place: str) -> bool:
-    """Say whether a place is a folder, by its path or a `file://` address."""
-    url = urlsplit(place)
-    if url.scheme == "file":
-        return url.netloc in ("", "localhost")
-    return "://" not in place
-
-
-def is_remote(place: str) -> bool:
-    """Say whether a place is reached by network."""
-    return not is_local(place)
-
-
-def is_this_machine(host: str | None) -> bool:
-    """Say whether a host is this machine, for which http is good enough."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def offline() -> bool:
-    """Say whether `GENZOO_OFFLINE` forbids the network."""
-    return os.environ.get("GENZOO_OFFLINE", "").lower() not in ("", "0", "false", "no")
+class AbsentError(TransferError):
+    """A folder has no such file."""
 
 
 def bring(place: str, path: str, part: Path, size: int) -> None:
@@ -77,7 +25,7 @@ def bring(place: str, path: str, part: Path, size: int) -> None:
         OSError: the file cannot be written.
     """
     if is_local(place):
-        _copy(_folder(place) / path, part, size)
+        _copy(folder(place) / path, part, size)
     else:
         url, headers = _address(place, path)
         receive(url, part, size, headers)
@@ -93,7 +41,7 @@ def small_file(place: str, path: str, limit: int) -> bytes:
         url, headers = _address(place, path)
         return read(url, limit, headers)
     try:
-        with (_folder(place) / path).open("rb") as file:
+        with open_regular(folder(place) / path) as file:
             data = file.read(limit + 1)
     except OSError as error:
         raise TransferError(error.strerror) from error
@@ -102,27 +50,27 @@ def small_file(place: str, path: str, limit: int) -> bytes:
     return data
 
 
-def below(place: str, folder: str) -> str:
-    """Return a place's folder as a place."""
-    return f"{place.rstrip('/')}/{folder}"
-
-
-def _folder(place: str) -> Path:
-    url = urlsplit(place)
-    return Path(url2pathname(url.path)) if url.scheme == "file" else Path(place).expanduser()
-
-
 def _copy(source: Path, part: Path, size: int) -> None:
-    if not source.is_file():
-        raise TransferError("it has no such file")
-    if source.stat().st_size != size:
-        raise TransferError(f"its file has {source.stat().st_size} bytes; expected {size}")
-    with part.open("ab") as target, source.open("rb") as file:
+    with _opened(source, size) as file, part.open("ab") as target:
         file.seek(target.tell())
         while data := file.read(min(_CHUNK, size - target.tell())):
             target.write(data)
     if part.stat().st_size != size:
         raise TransferError("its file changed while it was copied")
+
+
+def _opened(source: Path, size: int) -> BinaryIO:
+    try:
+        file = open_regular(source)
+    except (FileNotFoundError, NotADirectoryError):
+        raise AbsentError("it has no such file") from None
+    except OSError as error:
+        raise TransferError(error.strerror) from error
+    found = os.fstat(file.fileno()).st_size
+    if found != size:
+        file.close()
+        raise TransferError(f"its file has {found} bytes; expected {size}")
+    return file
 
 
 def _address(place: str, path: str) -> tuple[str, dict[str, str]]:

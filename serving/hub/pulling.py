@@ -24,7 +24,8 @@ def pull(name: str, variant: str | None = None) -> tuple[Path, str]:
 
     Raises:
         UsageError: there is no such model or variant.
-        GenzooError: a file cannot be had, or is wrong where it cannot be replaced.
+        NotHereError: a file cannot be had; the first variant that lacks one is named.
+        GenzooError: a file is wrong where it cannot be replaced, or the cache cannot be written.
 
     Example:
         >>> pull("vae-mnist")[1]
@@ -36,10 +37,9 @@ def pull(name: str, variant: str | None = None) -> tuple[Path, str]:
     files = source.entry.needed()
     if variant is not None:
         files = source.entry.needed(choose_variant(open_manifest(source), variant, "cpu"))
-    hub.complete(source, files, hashed=True)
-    _check(source.directory, source.entry, files)
-    downloaded = cache.contains(source.directory)
-    return source.directory, "in the cache" if downloaded else "part of this installation"
+    directory = hub.complete(source, files, hashed=True).directory
+    _check(directory, source.entry, files)
+    return directory, "in the cache" if cache.contains(directory) else "part of this installation"
 
 
 def pull_from_tree(

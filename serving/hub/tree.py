@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from serving.catalogue import Entry, Index
 from serving.errors import GenzooError, UsageError, first_line, nearest
 from serving.hub.http import TransferError
-from serving.hub.places import below, in_order, is_local, is_remote, offline, small_file
+from serving.hub.mirrors import in_order, is_remote, of_tree, offline
+from serving.hub.places import small_file
 from serving.hub.signature import SIGNATURE_LIMIT, check_signature
 
 INDEX_NAME, SIGNATURE_NAME = "index.json", "index.json.sig"
@@ -69,9 +70,7 @@ def open_tree(place: str, *, key: Path | None = None, sha256: str | None = None)
     if key is not None:
         _check_signature(data, _fetched(place, SIGNATURE_NAME, SIGNATURE_LIMIT), key)
     index = _parsed(data, place)
-    # A folder on this machine that an index from elsewhere names is none of its business.
-    mirrors = [mirror for mirror in index.mirrors if is_local(place) or is_remote(mirror)]
-    return Tree(index, [below(place, "models"), *in_order(mirrors)])
+    return Tree(index, of_tree(place, ["models", *index.mirrors]))
 
 
 def _fetched(place: str, name: str, limit: int) -> bytes:

@@ -10,7 +10,7 @@ from serving.bundle.files import read_listed
 from serving.bundle.manifest import Manifest
 from serving.bundle.markdown import escape, table
 from serving.bundle.records import MANIFEST_NAME, Cost, Pin
-from serving.catalogue import INDEX
+from serving.catalogue import INDEX, MODELS
 from serving.catalogue.build import rewrite
 from serving.catalogue.costs import circumstances, in_words
 from serving.errors import GenzooError, UsageError
@@ -64,7 +64,7 @@ def record(name_or_dir: str | Path, seconds: float = 1.0) -> Manifest:
         raise GenzooError(f"{directory} was replaced while it was measured; record it again")
     manifest = _write(directory, manifest, costs)
     if _ships(directory):
-        rewrite(INDEX, hub.MODELS)
+        rewrite(INDEX, MODELS)
     return manifest
 
 
@@ -81,7 +81,7 @@ def _check_writable(directory: Path) -> None:
         )
     places = [directory]
     if _ships(directory):
-        if not (hub.MODELS.parent.parent / PROJECT).is_file():
+        if not (MODELS.parent.parent / PROJECT).is_file():
             raise UsageError(f"{directory} is part of an installed package; {remedy}")
         places.append(INDEX.parent)
     for place in places:
@@ -90,7 +90,7 @@ def _check_writable(directory: Path) -> None:
 
 
 def _ships(directory: Path) -> bool:
-    return directory.resolve().parent == hub.MODELS.resolve()
+    return directory.resolve().parent == MODELS.resolve()
 
 
 def _write(directory: Path, manifest: Manifest, costs: Mapping[str, Cost]) -> Manifest:

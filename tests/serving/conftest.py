@@ -1,10 +1,8 @@
 import pytest
 
-import serving.catalogue
-import serving.hub
-from serving.catalogue.build import build
 from serving.commands import app as cli
 from tests.serving import tiny_bundle, tiny_text_bundle
+from tests.serving.own_catalogue import use_catalogue
 
 
 @pytest.fixture(scope="session")
@@ -37,10 +35,7 @@ def catalogued(tmp_path, monkeypatch):
     """The name `tiny` in a catalogue of its own; returns the bundle's directory."""
     models = tmp_path / "models"
     directory = tiny_bundle.write_bundle(models / "tiny")
-    index = build(models).models
-    monkeypatch.setattr(serving.hub, "MODELS", models)
-    monkeypatch.setattr(serving.hub, "models", lambda: index)
-    monkeypatch.setattr(serving.catalogue, "models", lambda: index)
+    use_catalogue(monkeypatch, models)
     return directory
 
 

@@ -7,9 +7,8 @@ import pytest
 
 import serving
 import zoo
-from serving.catalogue import models
+from serving.catalogue import MODELS, models
 from serving.errors import GenzooError
-from serving.hub import MODELS
 from zoo.transformer.writer import writer
 
 IMAGES = [name for name, entry in models().items() if entry.family != "transformer"]
@@ -35,12 +34,12 @@ def test_a_preset_writes_what_its_bundle_writes(name):
 
 def test_altered_weights_are_not_even_parsed(tmp_path, monkeypatch):
     name = next(iter(models()))
-    shutil.copytree(MODELS / name, tmp_path / name)
-    weights = tmp_path / name / "model.weights.h5"
+    installed = shutil.copytree(MODELS / name, tmp_path / "zoo/models" / name)
+    weights = installed / "model.weights.h5"
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
-    monkeypatch.setattr("serving.hub.MODELS", tmp_path)
+    monkeypatch.setattr("serving.catalogue.INDEX", tmp_path / "serving/catalogue/index.json")
     with pytest.raises(GenzooError, match="altered"):
         zoo.from_preset(name)
     weights.unlink()
     with pytest.raises(GenzooError, match="No such file"):
-        zoo.from_preset(tmp_path / name)
+        zoo.from_preset(installed)

@@ -57,13 +57,12 @@ def lay_out(source: str | Path, directory: WorkDir) -> str:
     needed = [part.weights for part in manifest.parts.values()]
     if None in needed:
         raise GenzooError(f"{source} keeps no Keras weights, and cannot be made again from it")
-    if found.entry is not None:
-        complete(found, [*filter(None, needed), *manifest.assets.values()])
+    place = complete(found, [*filter(None, needed), *manifest.assets.values()]).directory
     main, *earlier = manifest.parts
-    _lay_out_part(found.directory, manifest, manifest.parts[main], directory)
+    _lay_out_part(place, manifest, manifest.parts[main], directory)
     for name in earlier:
         target = WorkDir(directory.part(name))
-        _lay_out_part(found.directory, manifest, manifest.parts[name], target)
+        _lay_out_part(place, manifest, manifest.parts[name], target)
     metrics = {"weights_sha256": sha256(directory.best_weights), "metrics": manifest.metrics}
     directory.metrics.write_text(json.dumps(metrics), encoding="utf-8")
     return manifest.name

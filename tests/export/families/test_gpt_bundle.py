@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from export.families.family import family_of
 
 import export
 import serving
@@ -14,7 +15,6 @@ import zoo
 from export import ExportError
 from export.comparison import compare
 from export.evaluation import evaluate
-from export.families.family import family_of
 from export.families.gpt import graph_step
 from export.families.gpt_graphs import graphs
 from export.proof import saved_model

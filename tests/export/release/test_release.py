@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-import serving.hub
 from export import ExportError, cli, publish
 from export.release import publish as publishing
 from serving.bundle.records import BundleError
@@ -16,6 +15,7 @@ from serving.catalogue.costs import in_words
 from serving.errors import GenzooError, UsageError
 from serving.measure.recording import record
 from tests.serving import tiny_bundle
+from tests.serving.own_catalogue import use_catalogue
 
 
 def tree(folder):
@@ -78,9 +78,7 @@ def test_what_a_bundle_does_not_list_stays_behind(tmp_path):
 def test_a_name_of_the_catalogue(tmp_path, monkeypatch):
     models = tmp_path / "models"
     tiny_bundle.write_bundle(models / "tiny")
-    index = build(models).models
-    monkeypatch.setattr(serving.hub, "MODELS", models)
-    monkeypatch.setattr(serving.hub, "models", lambda: index)
+    use_catalogue(monkeypatch, models)
     publish(["tiny"], tmp_path / "release")
     assert tree(tmp_path / "release" / "models") == tree(models)
     (models / "tiny" / "bundle.json").write_text("{}")

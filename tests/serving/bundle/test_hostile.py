@@ -19,8 +19,8 @@ from onnx import helper
 import serving
 from serving.bundle.operators import STANDARD
 from serving.bundle.records import BundleError
+from serving.catalogue import MODELS
 from serving.errors import GenzooError
-from serving.hub import MODELS
 from serving.hub.tree import open_tree
 from serving.runtime import session
 from serving.verify import verify

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from serving import catalogue
+from serving.catalogue import MODELS, mirrors
 from serving.catalogue.build import build, to_json
 from serving.errors import GenzooError
-from serving.hub import MODELS
 
 
 def write_bundle(folder, **changes):
@@ -35,7 +35,9 @@ def write_bundle(folder, **changes):
 
 def test_the_shipped_index_is_up_to_date():
     """If this fails: `python -m serving.catalogue`."""
-    assert to_json(build(MODELS)) == catalogue.INDEX.read_text(encoding="utf-8")
+    index = build(MODELS).model_copy(update={"mirrors": ["../../zoo/models"]})
+    assert to_json(index) == catalogue.INDEX.read_text(encoding="utf-8")
+    assert mirrors.of_index() == [str(MODELS)]
 
 
 def test_index_pins_every_file(tmp_path):

@@ -19,6 +19,7 @@ from serving.measure.cost import cost_of
 from serving.measure.recording import HEADING, record, with_costs
 from serving.verify import verify
 from tests.serving import tiny_bundle
+from tests.serving.own_catalogue import use_catalogue
 
 CARD = "---\nlicense: mit\n---\n\n# tiny\n\n## Evaluation\n\nGood.\n\n## Training\n\nLong.\n"
 COST = Cost(load=0.5, memory=71_000_000, hardware="4 cores of a|b", date="2026-11-25")
@@ -52,6 +53,7 @@ def checkout(catalogued, monkeypatch, tmp_path):
     models = tmp_path / "zoo" / "models"
     shutil.copytree(catalogued.parent, models)
     (tmp_path / "pyproject.toml").touch()
+    use_catalogue(monkeypatch, models)
     monkeypatch.setattr(serving.hub, "MODELS", models)
     monkeypatch.setattr(recording, "INDEX", tmp_path / "zoo" / "index.json")
     return models / "tiny"
