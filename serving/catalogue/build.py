@@ -21,7 +21,7 @@ def build(models: str | Path) -> Index:
             with `.` or `_`, as `__pycache__` does, is no bundle.
 
     Raises:
-        GenzooError: a folder is not a bundle of its name, or what is of its files is not what it lists.
+        GenzooError: a folder is not a bundle of its name, or a file is not what it lists.
 
     Example:
         >>> from serving.catalogue import models

@@ -11,9 +11,10 @@ import typer
 from typer.core import TyperGroup
 
 from serving import hub, registry
-from serving.calls import Call, Parameter, option_names
+from serving.calls import Call
 from serving.commands.shared import Device, Threads, Variant
 from serving.errors import UsageError, nearest
+from serving.parameters import Parameter, option_names
 
 _TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "content": str}
 

@@ -4,13 +4,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from serving.calls import Parameter, Seed, call
+from serving.calls import call
 from serving.errors import UsageError
 from serving.families.images import ImageModel, Labels, Steps, Truncation, slices
 from serving.families.inputs import checked_latents, require_room
 from serving.families.model import Axes
 from serving.families.walks import shares, spherical
 from serving.noise import SEED_LIMIT, normal
+from serving.parameters import Parameter, Seed
 
 Ends = Annotated[Any, Parameter("latents, one a row; drawn if none", content="array")]
 

@@ -10,10 +10,11 @@ from pydantic import Field
 
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError, Interface, Record
-from serving.calls import SEED, Parameter, call
+from serving.calls import call
 from serving.errors import GenzooError
 from serving.families.model import Axes, Model, Timed, axes_of
 from serving.noise import SEED_LIMIT
+from serving.parameters import SEED, Parameter
 from serving.runtime.loaded import Loaded
 from serving.runtime.shared_memory import SharedMemory
 from serving.text.decoding import OVERFLOW

@@ -10,11 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from serving.bundle.records import Record
-from serving.calls import Parameter, Seed, call
+from serving.calls import call
 from serving.errors import GenzooError, UsageError
 from serving.families.inputs import as_array, checked_labels, checked_latents, require_room
 from serving.families.model import Axes, Model, Timed, check_interface
 from serving.noise import SEED_LIMIT, checked_count, checked_seed, normal, normal_batches
+from serving.parameters import Parameter, Seed
 from serving.runtime.loaded import Loaded
 
 BATCH = 64  # images per call of a graph; more gains nothing on a CPU and costs memory

@@ -4,12 +4,13 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from serving.calls import Parameter, call
+from serving.calls import call
 from serving.errors import UsageError
 from serving.families.images import ImageModel, Labels, Steps, parts, slices
 from serving.families.inputs import checked_images, checked_labels, to_unit
 from serving.families.model import Axes, Timed
 from serving.numbers import real, whole
+from serving.parameters import Parameter
 
 Images = Annotated[Any, Parameter("images as they are in the data set", content="image")]
 Dimension = Annotated[

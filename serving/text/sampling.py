@@ -12,9 +12,9 @@ from typing import Annotated
 
 import numpy as np
 
-from serving.calls import Parameter
 from serving.errors import GenzooError, UsageError
 from serving.noise import uniform
+from serving.parameters import Parameter
 from serving.text.filters import likeliest, nucleus, pick
 
 BIAS_LIMIT = 1e4  # large enough to forbid or to force a token

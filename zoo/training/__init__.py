@@ -8,7 +8,7 @@ _HOMES = {
     "Result": "zoo.training.run",
     "fine_tuning": "zoo.training.beginning",
     "from_workdir": "zoo.training.beginning",
-    "TrainingError": "zoo.training.progress",
+    "TrainingError": "zoo.training.callbacks.progress",
 }
 __all__ = sorted(_HOMES)
 

@@ -16,12 +16,12 @@ from zoo.task import Task
 from zoo.training import devices as device_requests
 from zoo.training.accumulation import divide_steps
 from zoo.training.beginning import copy_weights
-from zoo.training.progress import FiniteLoss, Interruption, Progress, Stopped
+from zoo.training.callbacks.progress import FiniteLoss, Interruption, Progress, Stopped
+from zoo.training.callbacks.samples import Samples
+from zoo.training.callbacks.shipping import Shipping
+from zoo.training.callbacks.state import State
 from zoo.training.provenance import provenance
 from zoo.training.restoring import keep_parts
-from zoo.training.samples import Samples
-from zoo.training.shipping import Shipping
-from zoo.training.state import State
 from zoo.training.workdir import WorkDir
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 import zoo
-from zoo.training.progress import Interruption
+from zoo.training.callbacks.progress import Interruption
 
 
 def stop_and_resume(recipe: zoo.Recipe, workdir: Path, monkeypatch, step: int) -> None:

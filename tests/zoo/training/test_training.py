@@ -41,7 +41,7 @@ def state(workdir) -> dict[str, np.ndarray]:
 
 def stop_after(monkeypatch, steps: int) -> None:
     """Make the process send itself SIGTERM once `steps` steps are done."""
-    from zoo.training.progress import Progress
+    from zoo.training.callbacks.progress import Progress
 
     original = Progress.on_train_batch_end
 

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 import numpy as np
 
 from serving.bundle.records import Record
-from serving.calls import Parameter, Seed, call
+from serving.calls import call
 from serving.families.model import Model, Timed, check_interface
 from serving.noise import normal
+from serving.parameters import Parameter, Seed
 from serving.runtime.loaded import Loaded
 
 Size = Annotated[int, "from 1"]

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import numpy as np
 
 from serving.bundle.records import Record
-from serving.calls import Parameter, Seed, call
+from serving.calls import call
 from serving.content.pictures import to_uint8
 from serving.families.model import Model, Timed
 from serving.noise import SEED_LIMIT
+from serving.parameters import Parameter, Seed
 
 Count = Annotated[int, Parameter("how many", minimum=1, options=("-n", "--count"), example=16)]
 

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from serving.errors import GenzooError
-from zoo.training.state import State
+from zoo.training.callbacks.state import State
 
 
 class TrainingError(GenzooError):

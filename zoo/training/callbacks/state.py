@@ -8,7 +8,7 @@ import numpy as np
 from serving.errors import GenzooError
 from serving.files import replacing
 from zoo.training.built import BuiltModel
-from zoo.training.shipping import Shipping
+from zoo.training.callbacks.shipping import Shipping
 from zoo.training.workdir import WorkDir
 
 

@@ -1,0 +1,153 @@
+"""Parameters: how one argument of a call is checked, explained, and given on a command line."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+
+from serving.errors import UsageError
+from serving.noise import SEED_LIMIT
+from serving.numbers import real, shown, whole
+
+Bound = float | Callable[[Any], float] | None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """How one argument of a call is checked, explained, and given on a command line.
+
+    Attributes:
+        help: one line.
+        minimum, maximum: of a number, both included.
+        above: what a number must be more than, in the place of `minimum`.
+        choices: of a word.
+        content: the kind of content that it is; on the command line a file, unless `options` say
+            how it is given there.
+        each: whether it may also be several, one for each of what is made.
+        options: how it is given on the command line; `--name` if nothing is said.
+        applies: whether models of some processing take it at all.
+        example: a value for usage lines, or a function of the processing.
+        refusal: what is said to who gives it to a model that does not take it.
+        kind: `int`, `float`, `str`, `bool`, `strings`, `mapping` or `content`: of the annotation.
+        default: of the signature; `REQUIRED` where it has none.
+        name: of the argument.
+    """
+
+    help: str
+    minimum: Bound = None
+    maximum: Bound = None
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+    content: str | None = None
+    each: bool = False
+    options: tuple[str, ...] = ()
+    applies: Callable[[Any], bool] | None = None
+    example: Any = None
+    refusal: str = "this model does not take it; leave it out"
+    kind: str = "str"
+    default: Any = inspect.Parameter.empty
+    name: str = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether a call must give it."""
+        return self.default is inspect.Parameter.empty
+
+    def resolved(self, processing: Any) -> "Parameter":
+        """Return it for one model."""
+
+        def known(value: Any) -> Any:
+            return value(processing) if callable(value) else value
+
+        return replace(
+            self,
+            minimum=known(self.minimum),
+            maximum=known(self.maximum),
+            example=known(self.example),
+        )
+
+    def check(self, value: Any) -> Any:
+        """Return a value as the method takes it.
+
+        Raises:
+            UsageError: it is none.
+        """
+        if value is None and self.default is None:
+            return None
+        if self.each and not isinstance(value, int | float | str) and np.ndim(value):
+            return self._several(value)
+        low, high = self.minimum, self.maximum
+        if self.kind == "int":
+            return whole(value, self.name, low, high)
+        if self.kind == "float":
+            return real(value, self.name, low, high, above=self.above)
+        if self.kind == "bool" and not isinstance(value, bool | np.bool_):
+            raise UsageError(f"{self.name} is {shown(value)}; expected true or false")
+        if self.kind == "str":
+            return self._word(value)
+        return value
+
+    def _several(self, values: Any) -> Any:
+        """Check one for each: numbers as an array, whatever else as a list."""
+        try:
+            array = np.asarray(values)
+        except ValueError:  # lists of different lengths
+            raise UsageError(f"{self.name} are not all of one shape; expected one array") from None
+        if array.dtype.kind not in "iuf" or array.ndim > 1 or not len(array):
+            one = replace(self, each=False, name=f"one of {self.name}")
+            return [one.check(value) for value in values]
+        one = replace(self, name=f"one of {self.name}")
+        for extreme in (array.min(), array.max()):  # NaN is both
+            one.check(extreme)
+        if self.kind == "int" and array.dtype.kind == "f":
+            odd = array[array != np.rint(array)]
+            if len(odd):
+                one.check(odd[0])
+            return array.astype(np.int64)
+        return array
+
+    def _word(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise UsageError(f"{self.name} is {shown(value)}; expected a string")
+        if self.choices and value not in self.choices:
+            known = ", ".join(self.choices)
+            raise UsageError(f"{self.name} is '{value:.80}'; expected one of {known}")
+        return value
+
+    def record(self) -> dict[str, Any]:
+        """Return it in words that other programs read."""
+        written = {
+            "type": self.content or self.kind,
+            "help": self.help,
+            "required": self.required or None,
+            "default": None if self.required else _plain(self.default),
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "above": self.above,
+            "choices": list(self.choices) or None,
+            "each": self.each or None,
+        }
+        return {key: value for key, value in written.items() if value is not None}
+
+
+def option_names(parameter: Parameter) -> tuple[str, ...]:
+    """Return how a parameter is given on the command line."""
+    return parameter.options or (f"--{parameter.name.replace('_', '-')}",)
+
+
+def _plain(value: Any) -> Any:
+    """Return a default as JSON has it; what has no such form is left out."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple | list) else value
+
+
+SEED = Parameter(
+    "the same seed gives the same result; a fresh one if none",
+    minimum=0,
+    maximum=SEED_LIMIT - 1,
+    example=7,
+)
+Seed = Annotated[int | None, SEED]

@@ -1,0 +1,1 @@
+"""What is done after each step and each epoch of a run."""
