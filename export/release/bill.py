@@ -17,7 +17,7 @@ from packageurl import PackageURL
 
 import zoo
 from export.release.models import Model
-from serving.bundle.manifest import Manifest
+from serving.bundle.manifest import Manifest, Provenance
 from serving.bundle.records import MANIFEST_NAME, Pin
 from serving.catalogue import INDEX
 
@@ -46,7 +46,10 @@ def model_card(manifest: Manifest) -> dict[str, Any]:
     parameters = {
         "task": manifest.task,
         "architectureFamily": manifest.family,
-        "datasets": [{"ref": _dataset(manifest)}],
+        "datasets": [
+            {"ref": ref}
+            for ref in dict.fromkeys(_dataset(part.provenance) for part in manifest.parts.values())
+        ],
         "inputs": [{"format": text} for text in _formats(manifest, "inputs")],
         "outputs": [{"format": text} for text in _formats(manifest, "outputs")],
     }
@@ -87,7 +90,9 @@ def _bom(models: Sequence[Model]) -> Bom:
     bom = Bom(metadata=BomMetaData(component=whole, tools=tools))
     made = {}
     for model in models:
-        needed = [_data(model.manifest), *map(_package, model.manifest.provenance.packages.items())]
+        sources = [part.provenance for part in model.manifest.parts.values()]
+        needed = [*map(_data, sources)]
+        needed += [_package(each) for source in sources for each in source.packages.items()]
         parts = [made.setdefault(part.bom_ref.value, part) for part in needed]
         component = _component(model)
         bom.components.add(component)
@@ -134,13 +139,13 @@ def _file(path: str, pin: Pin) -> Component:
     )
 
 
-def _data(manifest: Manifest) -> Component:
-    """Describe the data set of a model."""
+def _data(source: Provenance) -> Component:
+    """Describe the data set that a part learned from."""
     return Component(
-        name=manifest.provenance.dataset,
+        name=source.dataset,
         type=ComponentType.DATA,
-        bom_ref=_dataset(manifest),
-        licenses=[LicenseFactory().make_from_string(manifest.provenance.dataset_license)],
+        bom_ref=_dataset(source),
+        licenses=[LicenseFactory().make_from_string(source.dataset_license)],
     )
 
 
@@ -165,9 +170,9 @@ def _reference(manifest: Manifest) -> str:
     return f"model:{manifest.name}"
 
 
-def _dataset(manifest: Manifest) -> str:
+def _dataset(source: Provenance) -> str:
     """Name a data set with its licence: another model may state another one."""
-    return f"data:{manifest.provenance.dataset} ({manifest.provenance.dataset_license})"
+    return f"data:{source.dataset} ({source.dataset_license})"
 
 
 def _formats(manifest: Manifest, kind: str) -> list[str]:

@@ -20,6 +20,7 @@ from serving.catalogue import INDEX
 from serving.catalogue.costs import circumstances, in_words
 from serving.content.content import PICTURE, WORDS
 from serving.loader import runtime_of
+from serving.terminal import clean
 
 PAGES = "pages"  # not in the bundles' folders, which hold what their manifests list and no more
 ICON = "icon.svg"
@@ -152,7 +153,7 @@ def _text(model: Model) -> str | None:
         return None
     with (model.folder / WORDS).open(encoding="utf-8", errors="replace") as file:
         text = file.read(TEXT_LIMIT)
-    return "".join(part for part in text if part.isprintable() or part == "\n")
+    return clean(text)
 
 
 def _commands(model: Model) -> dict[str, str]:

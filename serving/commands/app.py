@@ -11,29 +11,41 @@ import typer
 
 from serving.commands import cache as cli_cache
 from serving.commands.calls import CallGroup
-from serving.commands.shared import Device, Json, Model, Spinning, Threads, Variant, show_table
+from serving.commands.shared import (
+    Device,
+    Index,
+    IndexHash,
+    Json,
+    Key,
+    Model,
+    Spinning,
+    Threads,
+    Variant,
+    show_table,
+)
 from serving.errors import GenzooError, UsageError
 from serving.terminal import show
 
 app = typer.Typer(cls=CallGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 app.add_typer(cli_cache.app)
 
+OWN_INDEX = "the index is the installed one"
+
 
 @app.command("list", epilog="Example: genzoo list --family vae --device web --size 5")
 def list_models(
     as_json: Json = False,
-    family: Annotated[str | None, typer.Option(help="vae, gan or transformer.")] = None,
+    family: Annotated[str | None, typer.Option(help="vae, gan, transformer, ...")] = None,
     task: Annotated[str | None, typer.Option(help="A word of it, as in 'text'.")] = None,
     size: Annotated[
         float | None, typer.Option(help="Largest size in MB of the smallest variant.")
     ] = None,
     device: Annotated[
-        str | None,
-        typer.Option(
-            help="Variants for it: cpu fused, fp32, int8, int4; cuda static, fp16, fp32; "
-            "web fp32, int8."
-        ),
+        str | None, typer.Option(help="Variants that suit it: cpu, cuda or web.")
     ] = None,
+    index: Index = None,
+    key: Key = None,
+    index_sha256: IndexHash = None,
 ) -> None:
     """List every model, or those that are asked for: size, headline metric, speed and memory.
 
@@ -41,7 +53,14 @@ def list_models(
     """
     from serving.commands.listing import choose, measured_with, rows
 
-    chosen = choose(family, task, size, device)
+    if index is None:
+        _refuse({"key": key, "index_sha256": index_sha256}, OWN_INDEX)
+        chosen = choose(family, task, size, device)
+    else:
+        from serving.hub.tree import open_tree
+
+        models = open_tree(index, key=key, sha256=index_sha256).index.models
+        chosen = choose(family, task, size, device, models)
     if as_json:
         show(json.dumps({name: entry.model_dump() for name, entry in chosen.items()}, indent=2))
     elif chosen:
@@ -69,13 +88,9 @@ def _refuse(options: dict[str, Any], reason: str) -> None:
 def pull(
     name: Annotated[str, typer.Argument(help="A name from `genzoo list`.")],
     variant: Annotated[str | None, typer.Option(help="fp32, fp16, int8, ...; all if none.")] = None,
-    index: Annotated[
-        str | None, typer.Option(metavar="PLACE", help="A release tree: a folder or an address.")
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option(help="Its publisher's public key, a PEM file.")
-    ] = None,
-    index_sha256: Annotated[str | None, typer.Option(help="What its index hashes to.")] = None,
+    index: Index = None,
+    key: Key = None,
+    index_sha256: IndexHash = None,
 ) -> None:
     """Download what is not here of a model, check its files, and say where they are."""
     from serving.hub.pulling import pull as bring
@@ -85,7 +100,7 @@ def pull(
         directory = pull_from_tree(name, index, variant, key, index_sha256)
         show(f"{name} of {index} is whole: {directory}")
         return
-    _refuse({"key": key, "index_sha256": index_sha256}, "the index is the installed one")
+    _refuse({"key": key, "index_sha256": index_sha256}, OWN_INDEX)
     directory, where = bring(name, variant)
     show(f"{name} is {where}, and whole: {directory}")
 

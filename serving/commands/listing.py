@@ -1,5 +1,6 @@
 """What `genzoo list` shows: the models of some kind, as rows of a table."""
 
+from collections.abc import Mapping
 from typing import get_args
 
 from serving import catalogue
@@ -16,14 +17,16 @@ def choose(
     task: str | None = None,
     size: float | None = None,
     device: str | None = None,
+    models: Mapping[str, Entry] | None = None,
 ) -> dict[str, Entry]:
-    """Return the models of the catalogue that are asked for, by name.
+    """Return the models that are asked for, by name.
 
     Args:
         family: none of another family.
         task: a part of the task's description.
         size: the most megabytes that the smallest variant may have.
         device: `cpu`, `cuda` or `web`; other variants than those that suit it are left out.
+        models: to choose from; those of the catalogue unless given.
 
     Raises:
         UsageError: there is no such family or device.
@@ -32,7 +35,7 @@ def choose(
         >>> sorted(choose(family="vae", device="cpu"))
         ['cvae-mnist', 'vae-mnist', 'vae-mnist-dense']
     """
-    models = catalogue.models()
+    models = catalogue.models() if models is None else models
     families = {entry.family for entry in models.values()}
     for given, known in ((family, families), (device, DEVICES)):
         if given is not None and given not in known:

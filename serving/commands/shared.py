@@ -1,6 +1,7 @@
 """What commands have in common: arguments, and tables."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,11 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Variant = Annotated[str, typer.Option(help="auto, fp32, fp16, int8, ...: see `genzoo list`.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; one per core if not given.")]
 Spinning = Annotated[bool, typer.Option(help="Whether idle threads wait without sleep.")]
+Index = Annotated[
+    str | None, typer.Option(metavar="PLACE", help="A release tree: a folder or an address.")
+]
+Key = Annotated[Path | None, typer.Option(help="Its publisher's public key, a PEM file.")]
+IndexHash = Annotated[str | None, typer.Option(help="What its index hashes to.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
