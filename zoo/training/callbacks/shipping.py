@@ -16,7 +16,7 @@ class Shipping(keras.callbacks.Callback):
     """After each epoch, validate the weights that would ship and keep the best and the last.
 
     The copy takes the moving average of the weights where the recipe has one, and of matrices and
-    kernels no more digits than the network computes with: 8 significant bits in bfloat16, so that
+    kernels no more digits than their layer computes with: 8 significant bits in bfloat16, so that
     files hold nothing that was never used and compress to half. The model in training is never
     touched, so that validating changes nothing about the run.
 
@@ -52,16 +52,28 @@ class Shipping(keras.callbacks.Callback):
             for optimizer in self.model.optimizers
             for variable, average in _averages(optimizer)
         }
+        precisions = _precisions(self.shipped)
         for target, source in zip(self.shipped.variables, self.model.variables, strict=True):
             value = averages.get(id(source), source).numpy()
             if source.trainable and value.ndim > 1:
-                value = ops.cast(value, self.shipped.compute_dtype)
+                value = ops.cast(value, precisions[id(target)])
             target.assign(value)
         self.shipped.recalibrate()
 
     def _save(self, path: Path) -> None:
         with replacing(path) as temporary:
             self.shipped.save_weights(temporary)
+
+
+def _precisions(model: keras.Model) -> dict[int, str]:
+    """Return what each variable is computed with, by the layer that owns it."""
+    # From the outermost layer to the innermost, which is the owner. An embedding that also gives
+    # the logits gives them in a type of its own.
+    return {
+        id(variable): getattr(layer, "reverse_dtype", None) or layer.compute_dtype
+        for layer in model._flatten_layers()
+        for variable in layer.variables
+    }
 
 
 def _averages(
