@@ -1,7 +1,10 @@
 """SavedModel with one named signature for each graph, and the proof of what was written."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from export.errors import ExportError
@@ -11,6 +14,9 @@ from export.quiet import quiet
 from serving.errors import first_line
 
 DEFAULT = "serving_default"
+# What TensorFlow takes for a pattern in the name of a folder, or not at all: bytes that are no
+# UTF-8, which are surrogates to Python.
+_ODD = re.compile(r"[][\\\ud800-\udfff]")
 
 
 def write(specs: Sequence[GraphSpec], directory: Path) -> None:
@@ -30,8 +36,9 @@ def write(specs: Sequence[GraphSpec], directory: Path) -> None:
     ]
     signatures = {DEFAULT: functions[specs[0].signature]} | functions
     try:
-        with quiet():  # TensorFlow would tell how it spells parameters, which nobody sees
-            tf.saved_model.save(module, str(directory), signatures=signatures)
+        # TensorFlow would tell how it spells parameters, which nobody sees.
+        with quiet(), _plain(directory) as name:
+            tf.saved_model.save(module, name, signatures=signatures)
     except (tf.errors.OpError, AssertionError, ValueError) as error:
         raise ExportError(f"TensorFlow cannot write the SavedModel: {first_line(error)}") from error
 
@@ -40,8 +47,8 @@ def load(directory: Path) -> dict[str, Runner]:
     """Return a function for each signature of a SavedModel, `serving_default` included."""
     import tensorflow as tf
 
-    with quiet():  # as above
-        loaded = tf.saved_model.load(str(directory))
+    with quiet(), _plain(directory) as name:  # as above
+        loaded = tf.saved_model.load(name)
 
     def runner(signature: Any) -> Runner:
         signature._loaded = loaded  # the signature alone does not keep its variables alive
@@ -53,3 +60,16 @@ def load(directory: Path) -> dict[str, Runner]:
         }
 
     return {name: runner(signature) for name, signature in loaded.signatures.items()}
+
+
+@contextmanager
+def _plain(directory: Path) -> Iterator[str]:
+    """Give a name of a directory that TensorFlow takes as it is, for as long as the block lasts."""
+    if not _ODD.search(directory.as_posix()):
+        yield str(directory)
+        return
+    directory.mkdir(exist_ok=True)
+    with TemporaryDirectory() as place:
+        link = Path(place, "plain")
+        link.symlink_to(directory.absolute(), target_is_directory=True)
+        yield str(link)
