@@ -78,7 +78,6 @@ class ChiptuneTask(ArrayTask):
             citation="",
             url="",
             splits={"train": len(train)},
-            fingerprint=hashlib.sha256(train.tobytes()).hexdigest(),
         )
         super().__init__(recipe, source, train, arpeggios(200, data.seed + 1, model))
 

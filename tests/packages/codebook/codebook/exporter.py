@@ -46,7 +46,7 @@ class PriorExporter(Exporter):
             GraphSpec("decoder", "decode", lambda codes: {"image": self._decode(codes)}, (tokens,),
                       (image,), some, ("codes", "image")),
             GraphSpec("encoder", "encode", lambda image: {"codes": codes.encode(image)}, (image,),
-                      (tokens,), images, ("image", "codes")),
+                      (tokens,), images),
         ]  # fmt: skip
 
     def _decode(self, codes: Any) -> Any:
