@@ -230,7 +230,7 @@ def _declared(name: str, hint: Any, default: Any) -> Parameter:
     elif any(get_origin(each) is not None and issubclass(get_origin(each), Mapping)
              for each in kinds):  # fmt: skip
         kind = "mapping"
-    return replace(parameter, name=name, default=default, kind=kind)
+    return replace(parameter, name=name, default=default, kind=parameter.kind or kind)
 
 
 def _alternatives(hint: Any) -> Sequence[Any]:

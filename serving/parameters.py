@@ -30,8 +30,8 @@ class Parameter:
         applies: whether models of some processing take it at all.
         example: a value for usage lines, or a function of the processing.
         refusal: what is said to who gives it to a model that does not take it.
-        kind: `int`, `float`, `str`, `bool`, `strings`, `mapping` or `content`: of the annotation.
-        default: of the signature; `REQUIRED` where it has none.
+        kind: `int`, `float`, `str`, `bool`, `mapping` or `content`, of the annotation unless given.
+        default: of the signature, if it has one.
         name: of the argument.
     """
 
@@ -46,7 +46,7 @@ class Parameter:
     applies: Callable[[Any], bool] | None = None
     example: Any = None
     refusal: str = "this model does not take it; leave it out"
-    kind: str = "str"
+    kind: str = ""
     default: Any = inspect.Parameter.empty
     name: str = ""
 

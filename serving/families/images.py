@@ -39,9 +39,10 @@ class ImageProcessing(Record):
 
 
 Labels = Annotated[
-    int | None,
+    Any,
     Parameter(
         "class of all, or one for each",
+        kind="int",
         minimum=0,
         maximum=lambda model: model.classes - 1,
         each=True,

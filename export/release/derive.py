@@ -1,0 +1,86 @@
+"""Makes every variant of published models again, from what a checkout keeps of them.
+
+`python -m export.release.derive --to DIR [NAME ...]` exports each model from its weights and holds
+every file to the sha256 that the index pins. What comes of it is a mirror: `GENZOO_MIRROR=DIR`.
+"""
+
+import argparse
+import logging
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from export.errors import ExportError
+from export.bundling.exporter import export
+from serving.bundle.files import pin_of
+from serving.bundle.records import MANIFEST_NAME
+from serving.catalogue import Entry, models
+from serving.errors import GenzooError, UsageError, nearest
+from serving.hub import complete, find
+from serving.terminal import show
+from zoo.startup import load_tensorflow
+
+CARD = "README.md"  # tells what models cost, which was measured once, and is kept as it is
+
+
+def derive(names: Sequence[str], to: str | Path) -> Iterator[tuple[str, int]]:
+    """Make models again, and yield the name of each with the number of its files.
+
+    Args:
+        names: of the catalogue; all of it if empty.
+        to: receives a folder for each, which holds all that the index pins.
+
+    Raises:
+        UsageError: there is no such model.
+        ExportError: a file has other bytes than those that are pinned, or cannot be made; the
+            folder of that model is not there then.
+    """
+    known = models()
+    for name in names or known:
+        if name not in known:
+            raise UsageError(f"the catalogue has no model '{name}'{nearest(name, known)}")
+        yield name, _derive(name, known[name], Path(to) / name)
+
+
+def _derive(name: str, entry: Entry, out: Path) -> int:
+    with TemporaryDirectory(prefix="genzoo-") as place:
+        made = export(name, Path(place) / name, formats=["onnx"], variants=list(entry.variants))
+        kept = complete(find(name), [MANIFEST_NAME, CARD]).directory
+        for file in (MANIFEST_NAME, CARD):
+            shutil.copyfile(kept / file, made / file)
+        wrong = [
+            file
+            for file, pin in entry.files.items()
+            if not (made / file).is_file() or pin_of(made / file) != pin
+        ]
+        if wrong:
+            raise ExportError(
+                f"{name}: {', '.join(wrong)} could not be made with the pinned bytes; take the "
+                "versions of packages that the card names, and the data set of the recipe"
+            )
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(made, out)
+    return len(entry.files)
+
+
+def main() -> int:
+    """Make the models that the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of the catalogue; all if none")
+    parser.add_argument("--to", type=Path, required=True, help="receives a folder for each")
+    chosen = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    load_tensorflow()
+    try:
+        for name, count in derive(chosen.names, chosen.to):
+            show(f"{name}: {count} files as they are pinned")
+    except GenzooError as error:
+        show(f"genzoo: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
