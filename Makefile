@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
-.PHONY: demo test test-gpu lint format bench models clean
+.PHONY: demo test test-gpu lint format bench models release clean
 
 # Train on data that need no download, measure, export, prove the export, and sample from it.
 demo: $(READY)
@@ -30,6 +30,7 @@ test-gpu: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 
 format: $(READY)
 	$(BIN)/ruff check --fix
@@ -44,23 +45,25 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench.text --layers 12 --width 768 --heads 12 --vocabulary 50257
 	$(BIN)/python -m tests.bench.training
 
-# The bundles that ship with the package, from finished runs in runs/NAME; what they cost is measured
-# on this machine, which does nothing else.
+IMAGES = fp32,fp16,int8
+TEXTS = fp32,fp16,int8,static,fused,fused-int8,fused-int4
+
+# The bundles that are published, from finished runs in runs/NAME; what they cost is measured on this
+# machine, which does nothing else. What can be made again of them is not kept.
 models: $(READY)
+	export() { $(BIN)/genzoo export runs/$$1 --name $$2 --out zoo/models/$$2 --formats onnx --variants $$3 \
+	  && $(BIN)/genzoo bench zoo/models/$$2 --record; }; \
 	for name in vae-mnist-dense cvae-mnist dcgan-mnist cgan-mnist; \
-	  do $(BIN)/genzoo export runs/$$name --out zoo/models/$$name --formats onnx \
-	  --variants fp32,fp16,int8 && $(BIN)/genzoo bench zoo/models/$$name --record || exit 1; done
-	for name in gpt-shakespeare-nano gpt-python-topics; \
-	  do $(BIN)/genzoo export runs/$$name --out zoo/models/$$name --formats onnx \
-	  --variants fp32,fp16,int8,static,fused,fused-int8,fused-int4 \
-	  && $(BIN)/genzoo bench zoo/models/$$name --record || exit 1; done
-	$(BIN)/genzoo export runs/gpt-shakespeare --out zoo/models/gpt-shakespeare --formats onnx \
-	  --variants fp32,int8,static-fp16,fused,fused-int8,fused-int4
-	$(BIN)/genzoo bench zoo/models/gpt-shakespeare --record
-	$(BIN)/genzoo export runs/vae-mnist-iwae --name vae-mnist --out zoo/models/vae-mnist --formats onnx \
-	  --variants fp32,fp16,int8
-	$(BIN)/genzoo bench zoo/models/vae-mnist --record
+	  do export $$name $$name $(IMAGES) || exit 1; done; \
+	for name in gpt-shakespeare-nano gpt-python-topics; do export $$name $$name $(TEXTS) || exit 1; done; \
+	export gpt-shakespeare gpt-shakespeare fp32,int8,static-fp16,fused,fused-int8,fused-int4 || exit 1; \
+	export vae-mnist-iwae vae-mnist $(IMAGES)
+	$(BIN)/python -m export.release.keep zoo/models/*
 	$(BIN)/python -m serving.catalogue
+
+# Every variant of every published model, from what is kept of it, held to the hashes of the index.
+release: $(READY)
+	$(BIN)/python -m export.release.derive --to release/models
 
 $(READY): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -68,6 +71,6 @@ $(READY): setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist runs/demo bundles/demo demo.png
+	rm -rf $(VENV) build dist runs/demo bundles/demo demo.png release
 	rm -rf *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""The README's commands and snippets run, and its numbers are those of the bundles."""
+"""The commands and snippets of README and pages run, and their numbers are those of the bundles."""
 
 import json
 import os
@@ -16,16 +16,21 @@ from serving.hub import find
 from tests.bench.report import page
 
 ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+README, RESULTS = ROOT / "README.md", (ROOT / "docs/results.md").read_text(encoding="utf-8")
+PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in
+                   ("training", "shipping", "publishing", "extending", "results"))]  # fmt: skip
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, flags=re.M | re.S)
+def blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.M | re.S)
 
 
-def test_every_command_and_snippet_runs(tmp_path):
-    """In the order of the README, in one empty folder, as a reader would."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+@pytest.mark.parametrize("page", [page.stem for page in PAGES if page.stem != "results"])
+def test_every_command_and_snippet_runs(page, tmp_path):
+    """In the order of the page, in one empty folder, as a reader would."""
+    file = next(each for each in PAGES if each.stem == page)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path / "home")}
     genzoo = [sys.executable, "-c", "from export.cli import main; main()"]
 
     def run(command: list[str]) -> None:
@@ -34,7 +39,8 @@ def test_every_command_and_snippet_runs(tmp_path):
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
-    for language, block in re.findall(r"^```(bash|python)\n(.*?)^```", TEXT, flags=re.M | re.S):
+    text = file.read_text(encoding="utf-8")
+    for language, block in re.findall(r"^```(bash|python)\n(.*?)^```", text, flags=re.M | re.S):
         if language == "python":
             run([sys.executable, "-c", block])
             continue
@@ -45,21 +51,39 @@ def test_every_command_and_snippet_runs(tmp_path):
             else:
                 assert words[:2] == ["pip", "install"], line
     made = {path.name for path in tmp_path.iterdir()}
-    assert {"grid.png", "threes.png", "first.png", "runs", "bundles"} <= made
+    assert page != "README" or {"grid.png", "threes.png", "again.png", "bundles"} <= made
 
 
-def test_every_option_named_in_the_readme_exists():
-    from typer.testing import CliRunner
-
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_option_named_on_a_page_exists(page, capsys):
     from export.cli import joined
+    from serving.commands.app import run
 
-    text = "\n".join(blocks("console")).replace("\\\n", " ")
+    text = "\n".join(blocks(page, "console")).replace("\\\n", " ")
     for line in text.splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["genzoo"]:
-            shown = CliRunner().invoke(joined(), [words[1], "--help"]).output
+            with pytest.raises(SystemExit):
+                run(joined(), [words[1], "--help"])
+            shown = capsys.readouterr().out
             for option in (word for word in words if word.startswith("--")):
                 assert option in shown, f"{line}: {option}"
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 200
+
+
+@pytest.mark.parametrize("package", ["chiptunes"])
+def test_extending_counts_the_lines_of_the_package_it_shows(package):
+    folder = ROOT / "tests/packages" / package
+    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    for name, lines in re.findall(
+        r"^\| `([a-z_]+\.(?:py|toml))` .*\| (\d+)(?: lines)? \|$", text, re.M
+    ):
+        (file,) = folder.rglob(name)
+        found = len(file.read_text(encoding="utf-8").splitlines())
+        assert abs(found - int(lines)) <= 10, f"{name}: {found} lines"
 
 
 SHOWN = {  # metrics of a family's table, and how they are written there
@@ -76,7 +100,7 @@ LABELLED = {"label_agreement": "{value:.2%}", "transfer_accuracy": "{value:.2%}"
 @pytest.mark.parametrize("name", models())
 def test_the_table_shows_the_numbers_of_the_bundles(name):
     manifest = read_manifest(find(name).directory)
-    row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{name}`"))
+    row = next(line for line in RESULTS.splitlines() if line.startswith(f"| `{name}`"))
     metrics = {metric["name"]: metric for metric in manifest.metrics}
     shown = SHOWN[manifest.family] | {key: LABELLED[key] for key in LABELLED if key in metrics}
     for metric, words in shown.items():
@@ -87,13 +111,15 @@ def test_the_table_shows_the_numbers_of_the_bundles(name):
 
 def test_the_ablation_shows_what_was_measured():
     for row in json.loads((ROOT / "docs/ablation.json").read_text()):
-        line = next(line for line in TEXT.splitlines() if line.startswith(f"| {row['choice']} |"))
+        line = next(
+            line for line in RESULTS.splitlines() if line.startswith(f"| {row['choice']} |")
+        )
         for name in ("nats_per_character_disjoint", "nats_per_character"):
             assert f"| {row[name]:.3f} |" in line
 
 
 def test_the_speed_shown_is_what_was_measured():
-    lines = [line for line in TEXT.splitlines() if line.startswith("|")]
+    lines = [line for line in RESULTS.splitlines() if line.startswith("|")]
     training = json.loads((ROOT / "docs/training.json").read_text())
     for row in (row for row in training if row["step"] != "genzoo"):
         kind = {"gpt": "| GPT,", "dcgan": "| DCGAN of"}[row["model"]]
@@ -103,15 +129,20 @@ def test_the_speed_shown_is_what_was_measured():
 
 def test_the_comparisons_shown_are_what_was_measured():
     files = sorted((ROOT / "docs").glob("bench-*.json"))
-    whole = page(files)
-    assert (ROOT / "docs/speed.md").read_text(encoding="utf-8") == whole
-    for file in files:
-        document = json.loads(file.read_text())
-        beginnings = {f"| {row['model']} |" for row in document["rows"]}
-        shown = [line for line in TEXT.splitlines() if any(map(line.startswith, beginnings))]
-        assert set(shown) <= set(whole.splitlines())
+    assert (ROOT / "docs/speed.md").read_text(encoding="utf-8") == page(files)
 
 
-def test_every_picture_is_there():
-    for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", TEXT):
-        assert (ROOT / target).is_file(), target
+@pytest.mark.parametrize("name", models())
+def test_the_readme_shows_the_numbers_of_the_results(name):
+    """The measure of a model in the README's table is in its row of the results."""
+    text = README.read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith(f"| `{name}`"))
+    value = row.split("|")[4].strip()
+    results = next(line for line in RESULTS.splitlines() if line.startswith(f"| `{name}`"))
+    assert f"| {value} |" in results
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_picture_and_page_is_there(page):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target

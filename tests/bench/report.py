@@ -21,10 +21,7 @@ from tests.bench.worker import elsewhere
 
 Row = dict[str, Any]
 
-_HEAD = """# Speed, beside other ways to run the same weights
-
-Each way has a process of its own, and all take turns, round by round; figures are medians, and a
-ratio is above 1 where this package is faster. The second table of each is what it takes to load."""
+HEAD = Path(__file__).with_name("speed.md")  # what the page says before its tables
 
 COLUMNS = {  # those of which a table has figures
     "threads": "{threads}",
@@ -53,7 +50,7 @@ def main() -> None:
 
 def page(files: Iterable[Path]) -> str:
     """Return the page of some files: how each was made, and its tables."""
-    parts = [_HEAD]
+    parts = [HEAD.read_text(encoding="utf-8").rstrip()]
     for file in files:
         document = json.loads(file.read_text(encoding="utf-8"))
         parts += [f"## {file.stem}", f"`{document['command']}`", markdown(document)]

@@ -1,0 +1,45 @@
+"""Leaves of a bundle what the others can be made from: what a checkout keeps of a model.
+
+`python -m export.release.keep zoo/models/*` deletes the graphs of every variant but the one that
+`auto` takes on a CPU. `export.release.derive` makes them again.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from serving.bundle.choosing import choose_variant
+from serving.bundle.manifest import read_manifest
+from serving.errors import GenzooError
+from serving.terminal import show
+
+
+def keep(directory: str | Path) -> list[str]:
+    """Delete the graphs that can be made again, and return their names.
+
+    Raises:
+        BundleError: it is no bundle.
+        UsageError: it has no graphs.
+    """
+    manifest = read_manifest(directory)
+    kept = set(manifest.variants[choose_variant(manifest, "auto", "cpu")].graphs.values())
+    others = {file for variant in manifest.variants.values() for file in variant.graphs.values()}
+    gone = sorted(file for file in others - kept if (Path(directory) / file).is_file())
+    for file in gone:
+        (Path(directory) / file).unlink()
+    return gone
+
+
+def main(directories: Sequence[str]) -> int:
+    """Lighten bundles; return the exit code."""
+    try:
+        for directory in directories:
+            show(f"{directory}: without {', '.join(keep(directory)) or 'anything less'}")
+    except GenzooError as error:
+        show(f"genzoo: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
