@@ -51,13 +51,13 @@ TEXTS = fp32,fp16,int8,static,fused,fused-int8,fused-int4
 # The bundles that are published, from finished runs in runs/NAME; what they cost is measured on this
 # machine, which does nothing else. What can be made again of them is not kept.
 models: $(READY)
-	export() { $(BIN)/genzoo export runs/$$1 --name $$2 --out zoo/models/$$2 --formats onnx --variants $$3 \
+	made() { $(BIN)/genzoo export runs/$$1 --name $$2 --out zoo/models/$$2 --formats onnx --variants $$3 \
 	  && $(BIN)/genzoo bench zoo/models/$$2 --record; }; \
 	for name in vae-mnist-dense cvae-mnist dcgan-mnist cgan-mnist; \
-	  do export $$name $$name $(IMAGES) || exit 1; done; \
-	for name in gpt-shakespeare-nano gpt-python-topics; do export $$name $$name $(TEXTS) || exit 1; done; \
-	export gpt-shakespeare gpt-shakespeare fp32,int8,static-fp16,fused,fused-int8,fused-int4 || exit 1; \
-	export vae-mnist-iwae vae-mnist $(IMAGES)
+	  do made $$name $$name $(IMAGES) || exit 1; done; \
+	for name in gpt-shakespeare-nano gpt-python-topics; do made $$name $$name $(TEXTS) || exit 1; done; \
+	made gpt-shakespeare gpt-shakespeare fp32,int8,static-fp16,fused,fused-int8,fused-int4 || exit 1; \
+	made vae-mnist-iwae vae-mnist $(IMAGES)
 	$(BIN)/python -m export.release.keep zoo/models/*
 	$(BIN)/python -m serving.catalogue
 
