@@ -7,19 +7,17 @@ the card and `calls` in `bundle.json`:
     @call(gives="image")
     def generate(self, n: Annotated[int, Parameter("how many", minimum=1)] = 64) -> np.ndarray:
 
-Ranges may depend on the model: where they are functions, they are asked with the `processing` of
-its manifest.
+What a parameter is, and how its values are checked, is `serving.parameters`'s.
 """
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
-from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 from serving.errors import UsageError, nearest
-from serving.parameters import Parameter, option_names
+from serving.parameters import Parameter, declared_parameter
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -111,7 +109,7 @@ class Call:
                 words += [parameter.name.upper()] * parameter.required
             elif value is not None:
                 words += [
-                    option_names(parameter)[0],
+                    parameter.option_names[0],
                     f'"{value}"' if value == str(value) else str(value),
                 ]
         return " ".join(words)
@@ -170,12 +168,20 @@ def calls_of(runtime: type, processing: Any) -> dict[str, Call]:
         runtime: a class whose methods are declared by `call`.
         processing: of one model.
     """
+    return {
+        name: _resolved(declared, processing)
+        for name, declared in declared_calls(runtime).items()
+        if declared.applies is None or declared.applies(processing)
+    }
+
+
+def declared_calls(runtime: type) -> dict[str, Call]:
+    """Return what some model of a runtime class can be asked for, those of its bases first."""
     found: dict[str, Call] = {}
-    for base in reversed(runtime.__mro__):
-        for name in vars(base):
-            declared = getattr(getattr(runtime, name, None), "declared_call", None)
-            if declared is not None and (declared.applies is None or declared.applies(processing)):
-                found[name] = _resolved(declared, processing)
+    for name in (name for base in reversed(runtime.__mro__) for name in vars(base)):
+        declared = getattr(getattr(runtime, name, None), "declared_call", None)
+        if declared is not None:
+            found[name] = declared
     return found
 
 
@@ -194,7 +200,7 @@ def _parameters(method: Callable[..., Any], settings: type | None) -> dict[str, 
     hints = get_type_hints(method, include_extras=True)
     signature = inspect.signature(method)
     found = {
-        name: _declared(name, hints[name], each.default)
+        name: declared_parameter(name, hints[name], each.default)
         for name, each in signature.parameters.items()
         if get_origin(hints.get(name)) is Annotated
     }
@@ -202,7 +208,7 @@ def _parameters(method: Callable[..., Any], settings: type | None) -> dict[str, 
         fields = get_type_hints(settings, include_extras=True)
         defaults = settings()
         found |= {
-            name: _declared(name, hint, getattr(defaults, name))
+            name: declared_parameter(name, hint, getattr(defaults, name))
             for name, hint in fields.items()
             if get_origin(hint) is Annotated
         }
@@ -215,23 +221,3 @@ def _order(method: Callable[..., Any], parameters: Mapping[str, Parameter]) -> t
         name for name, each in inspect.signature(method).parameters.items() if each.kind in named
     ]
     return tuple(dict.fromkeys([*of_method[1:], *parameters]))  # all but `self`
-
-
-_KINDS: dict[Any, str] = {int: "int", float: "float", str: "str", bool: "bool"}
-
-
-def _declared(name: str, hint: Any, default: Any) -> Parameter:
-    base, *metadata = get_args(hint)
-    parameter = next(each for each in metadata if isinstance(each, Parameter))
-    kinds = [each for each in _alternatives(base) if each is not NoneType]
-    kind = next((_KINDS[each] for each in kinds if each in _KINDS), "any")
-    if parameter.content:
-        kind = "content"
-    elif any(get_origin(each) is not None and issubclass(get_origin(each), Mapping)
-             for each in kinds):  # fmt: skip
-        kind = "mapping"
-    return replace(parameter, name=name, default=default, kind=parameter.kind or kind)
-
-
-def _alternatives(hint: Any) -> Sequence[Any]:
-    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)

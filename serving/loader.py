@@ -33,8 +33,8 @@ def load(
 
     What is not here of a catalogue's model is downloaded. Before ONNX Runtime is called, every file
     that will be used has been found to be a regular file of the size and sha256 that the manifest
-    lists, and each graph has passed `serving.bundle.scan.check_graph`. The manifest of a
-    catalogue's model is the one the catalogue pins.
+    lists, each graph has passed `serving.bundle.scan.check_graph`, and each asset is what its
+    family takes it for. The manifest of a catalogue's model is the one the catalogue pins.
 
     Args:
         name_or_dir: a name of `genzoo list`, or a bundle directory.
@@ -102,6 +102,7 @@ def _on_first_device(
             directory = hub.complete(source, needed).directory
             graphs = checked_graphs(directory, manifest, chosen)
             assets = checked_assets(directory, manifest)
+            runtime_of(manifest).check_assets(manifest, assets)
             sessions = {
                 role: start(manifest, chosen, role, data, device) for role, data in graphs.items()
             }

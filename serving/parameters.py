@@ -1,9 +1,14 @@
-"""Parameters: how one argument of a call is checked, explained, and given on a command line."""
+"""A parameter of a call: how its values are checked, explained, and given on a command line.
+
+Ranges may depend on the model: where they are functions, they are asked with the `processing` of
+its manifest.
+"""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import numpy as np
 
@@ -30,8 +35,9 @@ class Parameter:
         applies: whether models of some processing take it at all.
         example: a value for usage lines, or a function of the processing.
         refusal: what is said to who gives it to a model that does not take it.
-        kind: `int`, `float`, `str`, `bool`, `mapping` or `content`, of the annotation unless given.
-        default: of the signature, if it has one.
+        kind: `int`, `float`, `str`, `bool`, `mapping`, `content` or `any`; of the annotation unless
+            given.
+        default: of the signature; `inspect.Parameter.empty` where it has none.
         name: of the argument.
     """
 
@@ -55,6 +61,11 @@ class Parameter:
         """Whether a call must give it."""
         return self.default is inspect.Parameter.empty
 
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """How it is given on the command line."""
+        return self.options or (f"--{self.name.replace('_', '-')}",)
+
     def resolved(self, processing: Any) -> "Parameter":
         """Return it for one model."""
 
@@ -76,7 +87,7 @@ class Parameter:
         """
         if value is None and self.default is None:
             return None
-        if self.each and not isinstance(value, int | float | str) and np.ndim(value):
+        if self.each and not _is_one(value):
             return self._several(value)
         low, high = self.minimum, self.maximum
         if self.kind == "int":
@@ -95,16 +106,16 @@ class Parameter:
             array = np.asarray(values)
         except ValueError:  # lists of different lengths
             raise UsageError(f"{self.name} are not all of one shape; expected one array") from None
-        if array.dtype.kind not in "iuf" or array.ndim > 1 or not len(array):
+        numbers = self.kind in ("int", "float") and array.dtype.kind in "iuf"
+        if not numbers or array.ndim > 1 or not len(array):
             one = replace(self, each=False, name=f"one of {self.name}")
             return [one.check(value) for value in values]
         one = replace(self, name=f"one of {self.name}")
         for extreme in (array.min(), array.max()):  # NaN is both
-            one.check(extreme)
+            one.check(extreme.item())
         if self.kind == "int" and array.dtype.kind == "f":
-            odd = array[array != np.rint(array)]
-            if len(odd):
-                one.check(odd[0])
+            for odd in array[array != np.rint(array)][:1]:
+                one.check(odd.item())
             return array.astype(np.int64)
         return array
 
@@ -132,9 +143,41 @@ class Parameter:
         return {key: value for key, value in written.items() if value is not None}
 
 
-def option_names(parameter: Parameter) -> tuple[str, ...]:
-    """Return how a parameter is given on the command line."""
-    return parameter.options or (f"--{parameter.name.replace('_', '-')}",)
+_KINDS: dict[Any, str] = {int: "int", float: "float", str: "str", bool: "bool"}
+
+
+def declared_parameter(name: str, hint: Any, default: Any) -> Parameter:
+    """Return the parameter that an annotation declares, with what the signature says of it.
+
+    Args:
+        name: of the argument.
+        hint: `Annotated[type, Parameter(...)]`.
+        default: `inspect.Parameter.empty` for none.
+    """
+    base, *metadata = get_args(hint)
+    parameter = next(each for each in metadata if isinstance(each, Parameter))
+    kinds = [each for each in _alternatives(base) if each is not NoneType]
+    kind = next((_KINDS[each] for each in kinds if each in _KINDS), "any")
+    if parameter.content:
+        kind = "content"
+    elif any(get_origin(each) is not None and issubclass(get_origin(each), Mapping)
+             for each in kinds):  # fmt: skip
+        kind = "mapping"
+    return replace(parameter, name=name, default=default, kind=parameter.kind or kind)
+
+
+def _is_one(value: Any) -> bool:
+    """Say whether it is one value, and no list or array of them."""
+    if isinstance(value, int | float | str):
+        return True
+    try:
+        return np.ndim(value) == 0
+    except ValueError:  # lists of different lengths
+        return False
+
+
+def _alternatives(hint: Any) -> Sequence[Any]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
 def _plain(value: Any) -> Any:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from export.errors import ExportError
 from export.bundling.exporter import export
+from export.errors import ExportError
 from serving.bundle.files import pin_of
 from serving.bundle.records import MANIFEST_NAME
 from serving.catalogue import Entry, models

@@ -211,7 +211,7 @@ def parse_manifest(data: bytes, where: str | Path = MANIFEST_NAME) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])[:SHOWN] or "the document"
-        reason = f"{place}: {first['msg'][:SHOWN]}"
+        reason = f"{place}: {first['msg'].removeprefix('Value error, ')[:SHOWN]}"
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"[:SHOWN]
     raise BundleError(f"{where} is not a valid manifest: {reason!s}") from None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from serving.errors import GenzooError
 
@@ -13,9 +13,16 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 AXIS_LIMIT = 2**24  # larger than any axis of a graph that a small machine could run
 
+
+def _plain(name: str) -> str:
+    if not FILE_NAME.fullmatch(name):
+        raise ValueError(f"{name[:80]!r} is not a plain name")
+    return name
+
+
 # Names become parts of paths and addresses, so neither can leave its folder.
 ModelName = Annotated[str, Field(pattern=NAME_PATTERN)]
-FileName = Annotated[str, Field(pattern=rf"^{FILE_NAME.pattern}$")]
+FileName = Annotated[str, AfterValidator(_plain)]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,127}$")]  # of parts of graphs
 Device = Literal["cpu", "cuda", "web"]
 Direction = Literal["lower", "higher"]

@@ -60,8 +60,9 @@ def _variant(name: str, variant: Mapping[str, Any]) -> dict[str, Any]:
     precision = name.removeprefix(f"{form}-")
     if precision == "fp16":
         devices = [device for device in devices if device == "cuda"]
-    elif precision == "int8" and form == "portable":
-        devices = ["cpu", "web"]
+    elif precision == "int8":
+        devices = [device for device in devices if device != "cuda"]
+        oldest = "1.22" if form == "fused" else oldest
     return new | {"form": form, "devices": devices, "runtimes": {"onnxruntime": oldest}}
 
 

@@ -5,16 +5,18 @@ Which options there are is the model's to say, so the command is made when both 
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from serving import hub, registry
-from serving.calls import Call
+from serving.calls import Call, declared_calls
 from serving.commands.shared import Device, Threads, Variant
 from serving.errors import UsageError, nearest
-from serving.parameters import Parameter, option_names
+from serving.parameters import Parameter
 
 _TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "content": str}
 
@@ -29,37 +31,53 @@ class CallGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         found = super().get_command(ctx, cmd_name)
         if found is None and cmd_name in _known():
-            return _command(_explaining(cmd_name), cmd_name)
+            loose = {"ignore_unknown_options": True, "allow_extra_args": True}
+            return _command(_explaining(cmd_name), cmd_name, **loose)
         return found
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, rest = args[0], args[1:]
         if super().get_command(ctx, name) is None and name in _known():
-            model = next((word for word in rest if not word.startswith("-")), None)
+            model = _model_word(rest)
             if model is not None:
-                return name, _command(_asking(_call_of(name, model)), name), rest
+                return name, _command(_asking(*_call_of(name, model)), name), rest
         return super().resolve_command(ctx, args)
+
+
+def _model_word(words: list[str]) -> str | None:
+    """Return the word that names the model: the first that is no option, nor the value of one.
+
+    Example:
+        >>> _model_word(["-n", "4", "--seed=7", "vae-mnist", "--help"])
+        'vae-mnist'
+    """
+    plain = [pair for pair in pairwise(["", *words]) if not pair[1].startswith("-")]
+    first = next((word for before, word in plain if not _takes_value(before)), None)
+    return first or next((word for _, word in plain), None)  # after an option without a value
+
+
+def _takes_value(word: str) -> bool:
+    """Say whether the next word belongs to this one, as far as its looks tell."""
+    long = word.startswith("--") and "=" not in word and word not in ("--", "--help")
+    return long or (len(word) == 2 and word[0] == "-" and word[1].isalpha())
 
 
 def _known() -> dict[str, str]:
     """Return what models of any family can be asked for, and what it is."""
-    found: dict[str, str] = {}
-    for family in registry.families().values():
-        if family.runtime is not None:
-            for method in vars(registry.load(family, "runtime")), *_inherited(family):
-                for each in method.values():
-                    declared = getattr(each, "declared_call", None)
-                    if declared is not None:
-                        found.setdefault(declared.name.replace("_", "-"), declared.help)
-    return found
+    found: dict[str, list[str]] = {}
+    for runtime in _runtimes():
+        for declared in declared_calls(runtime).values():
+            found.setdefault(declared.name.replace("_", "-"), []).append(declared.help)
+    return {name: " / ".join(dict.fromkeys(words)) for name, words in found.items()}
 
 
-def _inherited(family: registry.Family) -> list[Any]:
-    return [vars(base) for base in registry.load(family, "runtime").__mro__[1:]]
+def _runtimes() -> list[type]:
+    known = registry.families().values()
+    return [registry.load(family, "runtime") for family in known if family.runtime is not None]
 
 
-def _call_of(name: str, model: str) -> Call:
-    """Return a call of one model.
+def _call_of(name: str, model: str) -> tuple[Call, list[Parameter]]:
+    """Return a call of one model, and what only other models take by that name.
 
     Raises:
         UsageError: there is no such model, or it has no such call.
@@ -74,61 +92,77 @@ def _call_of(name: str, model: str) -> Call:
         known = [each.replace("_", "-") for each in calls]
         hint = nearest(name, known) or f"; it can {', '.join(known)}"
         raise UsageError(f"{manifest.name} cannot {name}{hint}")
-    return calls[wanted]
+    return calls[wanted], _foreign(calls[wanted], manifest.name)
 
 
-def _command(function: Callable[..., None], name: str) -> Any:
+def _foreign(call: Call, model: str) -> list[Parameter]:
+    """Return what is an option of the same call of other models, and is none of this one."""
+    found = {name: each for name, each in call.refused.items() if _is_option(each)}
+    taken = {option for each in call.parameters.values() for option in each.option_names}
+    for runtime in _runtimes():
+        others = declared_calls(runtime).get(call.name)
+        for name, each in others.parameters.items() if others else ():
+            if _is_option(each) and name not in found and not taken & {*each.option_names}:
+                refusal = f"{each.option_names[-1]} does not apply to {model}; leave it out"
+                found[name] = replace(each, refusal=refusal)
+    return [each for name, each in found.items() if name not in call.parameters]
+
+
+def _command(function: Callable[..., None], name: str, **settings: Any) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name, epilog=getattr(function, "epilog", None))(function)
+    app.command(name, epilog=function.__dict__["epilog"], context_settings=settings)(function)
     return typer.main.get_command(app)
 
 
 def _explaining(name: str) -> Callable[..., None]:
     """Return the command that says what a call is, where no model is named."""
 
-    def explain(
-        model: Annotated[
-            str, typer.Argument(metavar="NAME_OR_DIR", help="A model's name, or a bundle.")
-        ],
-    ) -> None:
-        raise UsageError(f"no model is named; genzoo {name} NAME_OR_DIR")
+    def explain() -> None:
+        raise UsageError(f"no model is named; genzoo {name} NAME_OR_DIR, as `genzoo list` has them")
 
     explain.__doc__ = f"{_known()[name]}; `genzoo {name} NAME --help` shows the model's options."
+    explain.__dict__["epilog"] = f"Example: genzoo {name} NAME --help"
     return explain
 
 
-def _asking(call: Call) -> Callable[..., None]:
-    """Return the command that asks a model, whose options are the call's parameters."""
+def _asking(call: Call, foreign: list[Parameter]) -> Callable[..., None]:
+    """Return the command that asks a model, whose options are the call's parameters.
+
+    Args:
+        call: of the model.
+        foreign: hidden options, so that whoever gives one is told why it is not taken.
+    """
     options = [each for each in call.parameters.values() if _is_option(each)]
-    refused = list(call.refused)  # hidden, so that whoever gives one is told why it is not taken
 
     def command(**given: Any) -> None:
         from serving.commands.calling import ask
         from serving.loader import load
 
+        for each in foreign:
+            if given[each.name] is not None:
+                raise UsageError(each.refusal)
         loaded = load(
             given["model"],
             device=given["device"],
             variant=given["variant"],
             threads=given["threads"],
         )
-        values = {name: given[name] for name in [each.name for each in options] + refused}
+        values = {each.name: given[each.name] for each in options}
         chosen = {name: value for name, value in values.items() if value not in (None, [])}
         ask(loaded, call, given.get("inputs") or [], chosen, given["out"])
 
     command.__doc__ = f"{call.help}."
     shared = [_model(), *_inputs(call), *map(_option, options)]
-    shared += [*map(_hidden, call.refused.values()), *_shared()]
+    shared += [*map(_hidden, foreign), *_shared()]
     command.__signature__ = inspect.Signature(shared)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in shared}
-    command.epilog = f"Example: {call.shell('NAME')}"  # type: ignore[attr-defined]
+    command.__dict__["epilog"] = f"Example: {call.shell('NAME')}"
     return command
 
 
 def _is_option(parameter: Parameter) -> bool:
-    if parameter.kind in ("mapping", "any"):
-        return parameter.each and parameter.kind == "any"
-    return not parameter.content or bool(parameter.options)
+    """Say whether a parameter is one word or number, and no file."""
+    return parameter.kind in _TYPES and (not parameter.content or bool(parameter.options))
 
 
 def _named(name: str, hint: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
@@ -146,22 +180,22 @@ def _inputs(call: Call) -> list[inspect.Parameter]:
     if not takes:
         return []
     words = "; ".join(f"{each.name}: {each.help}" for each in takes)
-    argument = typer.Argument(metavar="[INPUT ...]", help=f"Files of {words}.")
+    argument = typer.Argument(metavar="INPUT", help=f"Files of {words}.")
     return [_named("inputs", Annotated[list[str] | None, argument], None)]
 
 
 def _option(parameter: Parameter) -> inspect.Parameter:
     """Return the option of one parameter; what is not given is left to the method."""
-    several = parameter.each and parameter.kind in ("any", "str")
-    kind = float if parameter.kind == "any" else _TYPES[parameter.kind]
+    several, kind = isinstance(parameter.default, tuple), _TYPES[parameter.kind]
     hint: Any = list[kind] | None if several else kind | None  # type: ignore[valid-type]
-    option = typer.Option(*option_names(parameter), help=_help(parameter, several))
+    option = typer.Option(*parameter.option_names, help=_help(parameter, several))
     return _named(parameter.name, Annotated[hint, option], None)
 
 
 def _hidden(parameter: Parameter) -> inspect.Parameter:
-    option = typer.Option(*option_names(parameter), hidden=True)
-    return _named(parameter.name, Annotated[str | None, option], None)
+    option = typer.Option(*parameter.option_names, hidden=True)
+    hint: Any = bool | None if parameter.kind == "bool" else str | None
+    return _named(parameter.name, Annotated[hint, option], None)
 
 
 def _help(parameter: Parameter, several: bool) -> str:
@@ -176,8 +210,11 @@ def _help(parameter: Parameter, several: bool) -> str:
         words += f", {low} to {high}"
     elif low is not None and low != 0:
         words += f", from {low}"
-    if not parameter.required and parameter.default not in (None, "", (), [], {}):
-        words += f"; {parameter.default} if not given"
+    default = parameter.default
+    if isinstance(default, tuple):
+        default = " ".join(map(str, default))
+    if not parameter.required and default not in (None, ""):
+        words += f"; {default} if not given"
     return f"{words}{'; may be repeated' if several else ''}."
 
 

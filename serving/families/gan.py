@@ -1,5 +1,6 @@
 """A generative adversarial network at run time: generate, decode, interpolate."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,13 +17,9 @@ from serving.parameters import Parameter, Seed
 Ends = Annotated[Any, Parameter("latents, one a row; drawn if none", content="array")]
 
 
-def _class(what: str) -> Parameter:
-    return Parameter(
-        f"class at the {what}",
-        minimum=0,
-        maximum=lambda model: model.classes - 1,
-        options=(f"--{what}",),
-    )
+START = Parameter("class at the start", minimum=0, maximum=lambda model: model.classes - 1,
+                  example=0)  # fmt: skip
+END = replace(START, help="class at the end", example=lambda model: model.classes - 1)
 
 
 class GAN(ImageModel):
@@ -90,8 +87,8 @@ class GAN(ImageModel):
     )
     def interpolate_classes(
         self,
-        start: Annotated[int, _class("start")],
-        end: Annotated[int, _class("end")],
+        start: Annotated[int, START],
+        end: Annotated[int, END],
         steps: Steps = 8,
         n: Annotated[int, Parameter("rows", minimum=1, options=("-n", "--count"))] = 1,
         seed: Seed = None,

@@ -11,7 +11,7 @@ from pydantic import Field
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError, Interface, Record
 from serving.calls import call
-from serving.errors import GenzooError
+from serving.errors import GenzooError, UsageError
 from serving.families.model import Axes, Model, Timed, axes_of
 from serving.noise import SEED_LIMIT
 from serving.parameters import SEED, Parameter
@@ -164,21 +164,13 @@ class GPT(Model, TextModel):
 
     def stream(self, prompt: str = "", max_new_tokens: int = 200, **options: Any) -> Iterator[str]:
         """Write on from one prompt, and yield the text as it comes; see `generate`."""
-        given = {"prompt": prompt, "max_new_tokens": max_new_tokens} | options
-        checked = self.calls["generate"].check((), given)
-        checked.pop("n", None)
-        prompt, count = checked.pop("prompt"), checked.pop("max_new_tokens")
-        return TextModel.stream(self, self._begun(prompt), count, **checked)
+        return TextModel.stream(self, **self._checked(prompt, max_new_tokens, options))
 
     def complete(
         self, prompt: str | list[str] = "", max_new_tokens: int = 200, **options: Any
     ) -> list[Completion]:
         """Write on as `generate` does, and return tokens, log-probabilities and why each ended."""
-        given = {"prompt": prompt, "max_new_tokens": max_new_tokens} | options
-        checked = self.calls["generate"].check((), given)
-        checked.pop("n", None)
-        prompt, count = checked.pop("prompt"), checked.pop("max_new_tokens")
-        return TextModel.complete(self, self._begun(prompt), count, **checked)
+        return TextModel.complete(self, **self._checked(prompt, max_new_tokens, options))
 
     @call(gives="text")
     def search(
@@ -199,6 +191,14 @@ class GPT(Model, TextModel):
     ) -> Score:
         """Predict a text of any length, see `serving.text.scoring.score`."""
         return TextModel.score(self, text, stride)
+
+    def _checked(self, prompt: Any, max_new_tokens: int, options: dict[str, Any]) -> dict[str, Any]:
+        """Check what `generate` takes too, of which n is for it alone."""
+        if "n" in options:
+            raise UsageError("n is for generate alone; give as many prompts instead")
+        given = {"prompt": prompt, "max_new_tokens": max_new_tokens} | options
+        checked = self.calls["generate"].check((), given)
+        return checked | {"prompt": self._begun(checked["prompt"])}
 
     def _begun(self, prompt: Any) -> Any:
         """Return prompts of which none is left out: a text begins with a new line unless told."""

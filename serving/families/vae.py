@@ -16,15 +16,13 @@ Images = Annotated[Any, Parameter("images as they are in the data set", content=
 Dimension = Annotated[
     int,
     Parameter(
-        "of the latent, from 0",
+        "of the latent",
         minimum=0,
         maximum=lambda model: model.latent_dim - 1,
         example=0,
     ),
 ]
-Values = Annotated[
-    float | tuple[float, ...], Parameter("what it is set to; may be several", each=True)
-]
+Values = Annotated[float | tuple[float, ...], Parameter("what it is set to", each=True)]
 
 
 class Gaussian(NamedTuple):

@@ -23,14 +23,24 @@ WEIGHTS = {
 WEIGHTS = {name: value.astype(np.float32) for name, value in WEIGHTS.items()}
 _TYPES = {"labels": TensorProto.INT64}
 _AXES = {
-    "image": ["batch", *SHAPE],
-    "parameters": ["batch", *SHAPE],
-    "labels": ["batch"],
-    "z": ["batch", LATENT],
-    "mean": ["batch", LATENT],
-    "log_variance": ["batch", LATENT],
+    "image": ["batch_size", *SHAPE],
+    "parameters": ["batch_size", *SHAPE],
+    "labels": ["batch_size"],
+    "z": ["batch_size", LATENT],
+    "mean": ["batch_size", LATENT],
+    "log_variance": ["batch_size", LATENT],
 }
-
+DEVICES = {"fp32": ["cpu", "cuda", "web"], "fp16": ["cuda"], "int8": ["cpu", "web"]}
+AUTO = {"cpu": ["fp32"], "cuda": ["fp16", "fp32"]}
+PROVENANCE = {
+    "recipe": {},
+    "seed": 0,
+    "dataset": "none",
+    "dataset_license": "none",
+    "packages": {},
+    "train_seconds": 0.0,
+    "hardware": "none",
+}
 
 PORTS = {
     "encoder": (["image"], ["mean", "log_variance"]),
@@ -143,44 +153,57 @@ def write_bundle(directory: Path, conditional=False, variants=("fp32",), name="t
         inputs, outputs = PORTS[role]
         inputs = [*inputs, "labels"] if conditional and role != "prior" else inputs
         interface[role] = {"inputs": [*map(port, inputs)], "outputs": [*map(port, outputs)]}
-    manifest = {
-        "schema_version": 1,
-        "name": name,
-        "family": "vae",
-        "task": "image generation",
-        "summary": "A model for tests.",
-        "parameters": 100,
-        "variants": {
-            variant: {"graphs": files, "opset": OPSET, "parity": 1e-6}
-            for variant, files in graphs.items()
-        },
-        "interface": interface,
-        "processing": {
-            "image_shape": list(SHAPE),
-            "latent_dim": LATENT,
-            "classes": CLASSES if conditional else 0,
-        },
-        "metrics": [{"name": "nll", "value": 12.5, "unit": "nats/image"}],
-        "files": {},
-        "provenance": {
-            "recipe": {},
-            "git_commit": None,
-            "seed": 0,
-            "dataset": "none",
-            "dataset_license": "none",
-            "packages": {},
-            "train_seconds": 0.0,
-            "hardware": "none",
-        },
-        "license": "Apache-2.0",
+    processing = {
+        "image_shape": list(SHAPE),
+        "latent_dim": LATENT,
+        "classes": CLASSES if conditional else 0,
     }
-    (directory / "bundle.json").write_text(json.dumps(manifest))
-    reseal(directory)
+    metrics = [{"name": "nll", "value": 12.5, "unit": "nats/image", "better": "lower"}]
+    write_manifest(
+        directory, name=name, family="vae", content="image", task="image generation",
+        graphs=graphs, interface=interface, processing=processing, metrics=metrics,
+    )  # fmt: skip
     return directory
 
 
+def write_manifest(directory, graphs, **described):
+    """Write a manifest of version 2 that lists what lies there.
+
+    Args:
+        directory: of the bundle.
+        graphs: the files of each variant, by role.
+        described: what the manifest says beside.
+    """
+    part = {"parameters": 100, "provenance": PROVENANCE, "license": "Apache-2.0"}
+    auto = {device: [name for name in names if name in graphs] for device, names in AUTO.items()}
+    manifest = {
+        "schema_version": 2,
+        "summary": "A model for tests.",
+        "parts": {"model": part},
+        "auto": auto,
+        "variants": {
+            name: {
+                "graphs": files,
+                "form": "portable",
+                "devices": DEVICES.get(name, []),
+                "opset": OPSET,
+                "parity": 1e-6,
+                "runtimes": {"onnxruntime": "1.17"},
+            }
+            for name, files in graphs.items()
+        },
+        "files": {},
+        "license": "Apache-2.0",
+    }
+    (directory / "bundle.json").write_text(json.dumps(manifest | described))
+    reseal(directory)
+
+
 def reseal(directory: Path, **changes):
-    """Make a bundle's manifest true again, so that a check beyond the sums can be reached."""
+    """Make a bundle's manifest true again, so that a check beyond the sums can be reached.
+
+    Returns its directory.
+    """
     path = directory / "bundle.json"
     manifest = json.loads(path.read_text()) | changes
     manifest["files"] = {
@@ -192,3 +215,4 @@ def reseal(directory: Path, **changes):
         if file != path
     }
     path.write_text(json.dumps(manifest))
+    return directory

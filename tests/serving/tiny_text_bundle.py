@@ -1,6 +1,5 @@
-"""A tiny bundle of text: the toy language model of `tests.zoo`, written as an ONNX graph."""
+"""A tiny bundle of text: the toy language model of `toy_language`, written as an ONNX graph."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,21 +7,21 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.serving.text.toy_language import CORPUS, WIDTH, language_model
-from tests.serving.tiny_bundle import reseal
+from tests.serving.tiny_bundle import write_manifest
 from zoo.data import tokenizers
 
 OPSET, CONTEXT = 18, 16
 LANGUAGE = language_model(CONTEXT)
 SIZE = LANGUAGE.tokenizer.size
 AXES = {
-    "input_ids": ["batch", "sequence"],
-    "attention_mask": ["batch", "total"],
-    "position_ids": ["batch", "sequence"],
-    "past_key_values.0.key": ["batch", 1, "past", WIDTH],
-    "past_key_values.0.value": ["batch", 1, "past", WIDTH],
-    "logits": ["batch", "sequence", SIZE],
-    "present.0.key": ["batch", 1, "total", WIDTH],
-    "present.0.value": ["batch", 1, "total", WIDTH],
+    "input_ids": ["batch_size", "sequence_length"],
+    "attention_mask": ["batch_size", "total_sequence_length"],
+    "position_ids": ["batch_size", "sequence_length"],
+    "past_key_values.0.key": ["batch_size", 1, "past_sequence_length", WIDTH],
+    "past_key_values.0.value": ["batch_size", 1, "past_sequence_length", WIDTH],
+    "logits": ["batch_size", "sequence_length", SIZE],
+    "present.0.key": ["batch_size", 1, "total_sequence_length", WIDTH],
+    "present.0.value": ["batch_size", 1, "total_sequence_length", WIDTH],
 }
 INPUTS, OUTPUTS = list(AXES)[:5], list(AXES)[5:]
 
@@ -91,31 +90,18 @@ def write_bundle(directory: Path):
         dtype = "int64" if name in INPUTS[:3] else "float32"
         return {"name": name, "dtype": dtype, "axes": AXES[name], "meaning": name}
 
-    manifest = {
-        "name": "toy",
-        "family": "transformer",
-        "task": "text generation",
-        "summary": "A model for tests.",
-        "parameters": 100,
-        "variants": {"fp32": {"graphs": {"model": "model.onnx"}, "opset": OPSET, "parity": 1e-6}},
-        "interface": {"model": {"inputs": [*map(port, INPUTS)], "outputs": [*map(port, OUTPUTS)]}},
-        "processing": {"kind": "text", "vocabulary_size": SIZE, "context": CONTEXT},
-        "metrics": [],
-        "files": {},
-        "provenance": {
-            "recipe": {},
-            "git_commit": None,
-            "seed": 0,
-            "dataset": "none",
-            "dataset_license": "none",
-            "packages": {},
-            "train_seconds": 0.0,
-            "hardware": "none",
-        },
-        "license": "Apache-2.0",
-    }
-    (directory / "bundle.json").write_text(json.dumps(manifest))
-    reseal(directory)
+    write_manifest(
+        directory,
+        name="toy",
+        family="transformer",
+        content="text",
+        task="text generation",
+        graphs={"fp32": {"model": "model.onnx"}},
+        interface={"model": {"inputs": [*map(port, INPUTS)], "outputs": [*map(port, OUTPUTS)]}},
+        processing={"vocabulary_size": SIZE, "context": CONTEXT},
+        assets={"tokenizer": "tokenizer.json"},
+        metrics=[],
+    )
     return directory
 
 

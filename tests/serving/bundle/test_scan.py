@@ -12,9 +12,9 @@ from serving.bundle.scan import check_graph
 from tests.serving import tiny_bundle
 
 INTERFACE = Interface(
-    inputs=[Port(name="z", dtype="float32", axes=["batch", 2], meaning="")],
+    inputs=[Port(name="z", dtype="float32", axes=["batch_size", 2], meaning="")],
     outputs=[
-        Port(name=name, dtype="float32", axes=["batch", 4, 4, 1], meaning="")
+        Port(name=name, dtype="float32", axes=["batch_size", 4, 4, 1], meaning="")
         for name in ("image", "parameters")
     ],
 )
@@ -152,10 +152,10 @@ def test_opset_must_be_the_manifests():
     [
         {"name": "noise"},
         {"dtype": "int64"},
-        {"axes": ["batch", 3]},
+        {"axes": ["batch_size", 3]},
         {"axes": ["n", 2]},
         {"axes": [1, 2]},
-        {"axes": ["batch"]},
+        {"axes": ["batch_size"]},
     ],
 )
 def test_ports_must_be_the_manifests(change):

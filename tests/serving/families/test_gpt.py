@@ -11,6 +11,8 @@ import serving
 from serving.bundle.manifest import read_manifest
 from serving.bundle.records import BundleError
 from serving.errors import UsageError
+from serving.families.gpt import check_graph
+from serving.noise import SEED_LIMIT
 from serving.verify import verify
 from tests.serving import tiny_text_bundle
 from tests.serving.text.toy_language import only_characters
@@ -55,6 +57,31 @@ def test_prompts_of_different_lengths_write_in_a_batch_what_each_writes_alone(gp
     assert gpt.generate(PROMPTS, 30, seed=3, **PLAIN) == alone
 
 
+def test_a_text_without_a_prompt_begins_with_a_new_line(gpt):
+    beginning = gpt.tokenizer.beginning
+    written = gpt.generate(beginning, 9, seed=3, **PLAIN)
+    assert written == gpt.generate(max_new_tokens=9, seed=3, **PLAIN)
+    assert written == "".join(gpt.stream("", 9, seed=3, **PLAIN))
+    assert [written] == gpt.generate([""], 9, seed=3, **PLAIN)
+    assert [written] == [each.text for each in gpt.complete("", 9, seed=3, **PLAIN)]
+
+
+def test_several_texts_of_a_prompt_are_those_of_the_seeds_after_it(gpt):
+    """More than are written at once, and around the last seed."""
+    last = SEED_LIMIT - 1
+    seeds = [last, *range(19)]
+    alone = [gpt.generate("abc", 3, seed=seed, **PLAIN) for seed in seeds]
+    assert gpt.generate("abc", 3, n=20, seed=last, **PLAIN) == alone and gpt.last_seed == last
+    each = [gpt.generate(prompt, 3, seed=seed, **PLAIN) for prompt in PROMPTS[:2]
+            for seed in (5, 6)]  # fmt: skip
+    assert gpt.generate(PROMPTS[:2], 3, n=2, seed=5, **PLAIN) == each
+    fresh = gpt.generate("abc", 3, n=2, **PLAIN)
+    assert fresh == gpt.generate("abc", 3, n=2, seed=gpt.last_seed, **PLAIN)
+    for alone in (gpt.stream, gpt.complete):
+        with pytest.raises(UsageError, match="n is for generate alone"):
+            alone("abc", 3, n=2)
+
+
 def test_search_and_score(gpt):
     expected, found = (model.search("abc", beams=3, max_new_tokens=8) for model in (LANGUAGE, gpt))
     assert [completion.ids for completion in found] == [completion.ids for completion in expected]
@@ -83,13 +110,11 @@ def test_what_was_read_is_not_read_again(text):
 @pytest.mark.parametrize(
     ("prompt", "options", "complaint"),
     [
-        ("", {}, "the prompt is empty"),
-        (["a", ""], {}, "the prompt is empty"),
         ([], {}, "number of prompts is 0"),
         ("a" * 15, {"max_new_tokens": 3, "overflow": "refuse"}, "do not fit a window of 16"),
         ("axy", {}, "does not know: 'x', 'y'"),
         (b"abc", {}, "expected a string"),
-        ("a", {"temperature": -0.1}, "temperature is -0.1; expected 0, for greedy, or more"),
+        ("a", {"temperature": -0.1}, "temperature is -0.1; expected 0 or more"),
         ("a", {"temperature": float("nan")}, "temperature is nan"),
         ("a", {"top_k": SIZE + 1}, f"expected a whole number from 1 to {SIZE}"),
         ("a", {"top_k": 0}, "top_k is 0"),
@@ -158,7 +183,7 @@ def test_a_tokenizer_that_was_listed_so(own, spoil, complaint):
     reseal(own)
     assert complaint in refusal(own)
     failed = [check.name for check in verify(own) if not check.passed]
-    assert failed == ["tokenizer"]
+    assert failed == ["assets"]
 
 
 def test_a_tokenizer_that_is_missing(own):
@@ -171,49 +196,61 @@ def test_a_tokenizer_that_is_missing(own):
 @pytest.mark.parametrize(
     ("processing", "complaint"),
     [
-        ({"kind": "text", "vocabulary_size": SIZE + 1, "context": CONTEXT}, "tokens and the model"),
-        ({"image_shape": [4, 4, 1], "latent_dim": 2}, "no graph 'model' for text"),
+        ({"vocabulary_size": SIZE + 1, "context": CONTEXT}, "tokens and the model"),
+        ({"context": CONTEXT}, "processing.vocabulary_size: Field required"),
+        ({"vocabulary_size": SIZE, "context": 0}, "processing.context: Input should be greater"),
+        ({"image_shape": [4, 4, 1], "latent_dim": 2}, "is no model of family transformer"),
     ],
 )
-def test_a_graph_of_other_sizes_than_the_manifest_names(own, processing, complaint):
+def test_a_manifest_with_other_processing_is_refused(own, processing, complaint):
     reseal(own, processing=processing)
     assert complaint in refusal(own)
 
 
+@pytest.mark.parametrize("width", [[], [SIZE + 1]])
+def test_a_graph_of_other_sizes_than_the_manifest_names(own, width):
+    interface = json.loads((own / "bundle.json").read_text())["interface"]
+    graph = interface["model"]
+    graph["outputs"][0]["axes"][2:] = width
+    manifest = read_manifest(reseal(own, interface=interface))
+    with pytest.raises(BundleError, match="graph 'model' of toy is not of the sizes it names"):
+        check_graph(manifest, serving.GPT.processing_of(manifest))
+    reseal(own, interface={"other": graph})
+    assert "the interface describes other" in refusal(own)
+
+
 @pytest.mark.parametrize(
-    ("flavour", "axes", "complaint"),
+    ("form", "axes", "complaint"),
     [
         ("static", None, "fixes None, expected"),
-        ("static", {"past": 8, "total": 8}, "the manifest says int64 ['batch', 8]"),
-        ("portable", {"nothing": 8}, "fixes {'nothing': 8}, expected None"),
-        ("static", {"past": 0}, "greater than 0"),
+        (
+            "static",
+            {"past_sequence_length": 8, "total_sequence_length": 8},
+            "the manifest says int64 ['batch_size', 8]",
+        ),
+        ("portable", {"nothing": 8}, "fixes {'nothing': 8}, expected the cache to grow"),
+        ("static", {"past_sequence_length": 0}, "greater than 0"),
     ],
 )
-def test_a_cache_of_another_size_than_the_window(own, flavour, axes, complaint):
+def test_a_cache_of_another_size_than_the_window(own, form, axes, complaint):
     variants = json.loads((own / "bundle.json").read_text())["variants"]
-    variants["fp32"] |= {"flavour": flavour, "axes": axes}
+    variants["fp32"] |= {"form": form, "axes": axes}
     reseal(own, variants=variants)
     assert complaint in refusal(own)
 
 
 @pytest.mark.parametrize(
-    ("processing", "complaint"),
+    ("assets", "complaint"),
     [
-        ({"kind": "text", "context": 16}, "vocabulary_size: Field required"),
-        ({"kind": "text", "vocabulary_size": 9, "context": 0}, "greater than 0"),
-        ({"kind": "sound"}, "processing"),
-        ({"kind": "text", "vocabulary_size": 9, "context": 4, "tokenizer": "../x"}, "tokenizer"),
+        ({}, "toy has no tokenizer"),
+        ({"tokenizer": "../x"}, "'../x' is not a plain name"),
+        ({"tokenizer": "model.onnx"}, "model.onnx of toy: the tokenizer cannot be read"),
+        ({"tokenizer": "other.json"}, "other.json, which its manifest does not list"),
     ],
 )
-def test_a_manifest_with_other_processing_is_refused(own, processing, complaint):
-    reseal(own, processing=processing)
-    with pytest.raises(BundleError, match=complaint):
-        read_manifest(own)
-
-
-def test_images_say_nothing_of_a_kind(tiny):
-    manifest = read_manifest(tiny)
-    assert "kind" not in json.loads(manifest.model_dump_json())["processing"]
+def test_a_manifest_with_another_tokenizer(own, assets, complaint):
+    reseal(own, assets=assets)
+    assert complaint in refusal(own)
 
 
 def test_writing_needs_no_tensorflow(text):

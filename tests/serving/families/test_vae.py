@@ -80,8 +80,10 @@ def test_conditional_samples_come_from_the_labels_prior(cvae):
     assert_same_images(cvae.generate(100, labels, seed=3), pixels(wanted).astype(np.uint8))
 
 
-def test_one_label_stands_for_all(cvae):
-    np.testing.assert_array_equal(cvae.generate(5, 2, seed=1), cvae.generate(5, [2] * 5, seed=1))
+@pytest.mark.parametrize("label", [2, 2.0, np.int8(2), np.float32(2), np.array(2), [2.0] * 5])
+def test_one_label_stands_for_all(cvae, label):
+    wanted = cvae.generate(5, [2] * 5, seed=1)
+    np.testing.assert_array_equal(cvae.generate(5, label, seed=1.0), wanted)
 
 
 def test_a_fresh_seed_is_told(vae):
@@ -106,7 +108,7 @@ def test_enormous_count(vae):
     assert "use generate_batches" in complaint(vae.generate, 10**30)
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, "7", True])
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "7", True])
 def test_bad_seeds(vae, seed):
     assert "seed is" in complaint(vae.generate, 2, seed=seed)
 
@@ -118,15 +120,17 @@ def test_bad_seeds(vae, seed):
     ("labels", "words"),
     [
         (None, "give labels, whole numbers from 0 to 2"),
-        (3, "label 3 is out of range"),
-        (-1, "label -1 is out of range"),
-        ([0, 1, 9], "label 9 is out of range"),
+        (3, "labels is 3; expected a whole number from 0 to 2"),
+        (-1, "labels is -1; expected a whole number from 0 to 2"),
+        ([0, 1, 9], "one of labels is 9; expected a whole number from 0 to 2"),
         ([0, 1], "2 labels for 3 images"),
-        ([], "labels are float64"),
-        ([0.0, 1.0, 2.0], "labels are float64"),
-        ([True, False, True], "labels are bool"),
-        ("abc", "labels are <U3"),
-        ([[0, 1, 2]], "of shape (1, 3)"),
+        ([], "0 labels for 3 images"),
+        ([0.0, 1.5, 2.0], "one of labels is 1.5; expected a whole number"),
+        ([0, np.nan, 2], "one of labels is nan; expected a whole number"),
+        ([True, False, True], "one of labels is True; expected a whole number"),
+        ([0, None, 2], "labels are object"),
+        ("abc", "labels is 'abc'; expected a whole number"),
+        ([[0, 1, 2]], "one of labels is [0, 1, 2]; expected a whole number"),
         ([[0], [1, 2]], "not all of one shape"),
     ],
 )
@@ -275,8 +279,9 @@ def test_traverse_changes_one_dimension(vae):
     z[:, 1] = 2.0
     assert walks.shape == (2, 3, *SHAPE)
     assert_same_images(walks[:, 2], vae.decode(z))
-    assert "expected 0 to 1" in complaint(vae.traverse, images, 2, [0.0])
-    assert "not finite" in complaint(vae.traverse, images, 0, [np.nan])
+    assert "from 0 to 1" in complaint(vae.traverse, images, 2, [0.0])
+    assert "one of values is nan" in complaint(vae.traverse, images, 0, [np.nan])
+    np.testing.assert_array_equal(vae.traverse(images, 1.0, 2)[:, 0], walks[:, 2])
 
 
 def test_prior(cvae):

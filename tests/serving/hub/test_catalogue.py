@@ -7,29 +7,27 @@ import pytest
 from pydantic import ValidationError
 
 from serving import catalogue
-from serving.catalogue import MODELS, mirrors
+from serving.catalogue import MODELS
 from serving.catalogue.build import build, to_json
 from serving.errors import GenzooError
+from serving.hub import mirrors
+from tests.serving import tiny_bundle
 
 
 def write_bundle(folder, **changes):
     """Write as much of a bundle as the catalogue looks at."""
     folder.mkdir(parents=True)
     (folder / "decoder.onnx").write_bytes(b"graph")
-    sha256 = hashlib.sha256(b"graph").hexdigest()
-    manifest = {
+    described = {
         "name": folder.name,
         "family": "vae",
+        "content": "image",
         "task": "image generation",
-        "summary": "A model.",
-        "parameters": 10,
-        "provenance": {"dataset": "mnist", "dataset_license": "CC BY-SA 3.0"},
-        "license": "Apache-2.0",
+        "interface": {"decoder": {"inputs": [], "outputs": []}},
+        "processing": {},
         "metrics": [{"name": "nll", "value": 86, "unit": "nats/image", "samples": 3}],
-        "variants": {"fp32": {"graphs": {"decoder": "decoder.onnx"}}},
-        "files": {"decoder.onnx": {"sha256": sha256, "bytes": 5}},
     }
-    (folder / "bundle.json").write_text(json.dumps(manifest | changes))
+    tiny_bundle.write_manifest(folder, {"fp32": {"decoder": "decoder.onnx"}}, **described | changes)
     return folder
 
 
@@ -48,7 +46,8 @@ def test_index_pins_every_file(tmp_path):
     assert entry.files["bundle.json"].sha256 == hashlib.sha256(manifest).hexdigest()
     assert entry.files["bundle.json"].bytes == len(manifest)
     assert entry.size("fp32") == 5
-    assert entry.metric.value == 86.0
+    assert (entry.metric.value, entry.metric.better) == (86.0, "lower")
+    assert entry.devices == {"fp32": ["cpu", "cuda", "web"]}
 
 
 def test_index_survives_its_file(tmp_path, monkeypatch):
@@ -78,7 +77,6 @@ def test_no_bundles_no_models(tmp_path):
     "spoil",
     [
         lambda folder: (folder / "decoder.onnx").write_bytes(b"other"),
-        lambda folder: (folder / "decoder.onnx").unlink(),
         lambda folder: (folder / "extra.txt").write_text("not listed"),
         lambda folder: (folder / "saved_model").mkdir(),
         lambda folder: (folder / "bundle.json").unlink(),
@@ -122,9 +120,10 @@ def test_an_index_pins_every_graph_and_manifest(tmp_path):
 def test_costs_come_from_the_manifest_where_it_has_them(tmp_path):
     speed = {"value": 100.0, "unit": "images/s", "batch": 1, "device": "cpu", "threads": 1}
     cost = {"speed": speed, "hardware": "a CPU", "date": "2026-11-25"}
-    graphs = {"graphs": {"decoder": "decoder.onnx"}}
-    write_bundle(tmp_path / "one", variants={"fp32": graphs | {"cost": cost}})
-    write_bundle(tmp_path / "two", variants={"fp32": graphs})
+    folder = write_bundle(tmp_path / "one")
+    write_bundle(tmp_path / "two")
+    variants = json.loads((folder / "bundle.json").read_text())["variants"]
+    tiny_bundle.reseal(folder, variants={"fp32": variants["fp32"] | {"cost": cost}})
     models = build(tmp_path).models
     assert models["one"].costs["fp32"].speed.unit == "images/s"
     assert models["one"].costs["fp32"].memory is None and models["two"].costs == {}

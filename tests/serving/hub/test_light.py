@@ -13,7 +13,8 @@ from serving.hub import cache
 from tests.serving import tiny_bundle
 from tests.serving.own_catalogue import use_catalogue
 from zoo import presets
-from zoo.presets import WEIGHTS
+
+WEIGHTS = "model.weights.h5"
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -88,7 +89,7 @@ def test_the_whole_set_comes_together_in_the_cache(whole, installed, in_cache, m
 
 def test_the_keras_weights_come_too(whole, in_cache, monkeypatch):
     monkeypatch.setenv("GENZOO_MIRROR", str(whole))
-    assert presets._whole(hub.find("tiny"), WEIGHTS, None) == b"weights"
+    assert presets.asset_of("tiny", WEIGHTS) == b"weights"
     assert names(in_cache) == {WEIGHTS}
 
 
@@ -121,7 +122,7 @@ def test_what_is_nowhere_is_told_how_to_make(installed, genzoo, tmp_path):
         assert (code, out, err) == (1, "", f"genzoo: {expected}\n")
     assert not cache.copies()
     with pytest.raises(GenzooError) as caught:
-        presets._whole(hub.find("tiny"), WEIGHTS, None)
+        presets.asset_of("tiny", WEIGHTS)
     assert str(caught.value) == (
         f"{WEIGHTS} of tiny is not here; set GENZOO_MIRROR to a place that has it"
     )

@@ -241,7 +241,7 @@ def test_list_filters(genzoo, mirrored, release):
 def test_keras_weights_are_brought(mirrored):
     """And no graph."""
     assert presets.asset_of("tiny", WEIGHTS) == b"weights"
-    assert names(mirrored) == {WEIGHTS}
+    assert names(mirrored) == {"bundle.json", WEIGHTS}
 
 
 def test_an_unknown_variant_of_an_entry(release):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import serving
-from serving import loader
+from serving.bundle.choosing import choose_variant
 from serving.bundle.records import Cost, Speed
 from serving.runtime import session
 from serving.runtime.session import CPU, CUDA, DeviceError, Session
@@ -122,14 +122,17 @@ def test_cuda_fails_when_the_runtime_falls_back(tiny, failing_gpu):
         serving.load(tiny, device="cuda")
 
 
+AUTO = {"cpu": ["fused", "fp32", "static"], "cuda": ["static-fp16", "static", "fp16", "fp32"]}
+
+
 def test_variant_follows_the_device(tiny):
     manifest = serving.load(tiny).manifest
-    assert loader.choose_variant(manifest, "auto", "cuda") == "fp16"
-    assert loader.choose_variant(manifest, "auto", "cpu") == "fp32"
+    assert choose_variant(manifest, "auto", "cuda") == "fp16"
+    assert choose_variant(manifest, "auto", "cpu") == "fp32"
     variants = dict.fromkeys(("fp32", "fp16", "static", "fused"), manifest.variants["fp32"])
-    more = manifest.model_copy(update={"variants": variants})
-    assert loader.choose_variant(more, "auto", "cuda") == "static"
-    assert loader.choose_variant(more, "auto", "cpu") == "fused"
+    more = manifest.model_copy(update={"variants": variants, "auto": AUTO})
+    assert choose_variant(more, "auto", "cuda") == "static"
+    assert choose_variant(more, "auto", "cpu") == "fused"
 
 
 def test_auto_takes_what_was_measured_to_be_the_fastest_on_such_a_device(tiny):
@@ -144,8 +147,8 @@ def test_auto_takes_what_was_measured_to_be_the_fastest_on_such_a_device(tiny):
                 date="2026-11-25",
             )
             variants[name] = manifest.variants["fp32"].model_copy(update={"cost": cost})
-        return loader.choose_variant(
-            manifest.model_copy(update={"variants": variants}), "auto", device
+        return choose_variant(
+            manifest.model_copy(update={"variants": variants, "auto": AUTO}), "auto", device
         )
 
     assert chosen("cpu", fp32=5, fused=4, static=3) == "fp32"

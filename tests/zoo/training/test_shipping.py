@@ -14,8 +14,8 @@ from tests.zoo.transformer.test_gpt_training import RECIPE as GPT
 from tests.zoo.vae import tiny
 from zoo.judge.classifier import Classifier
 from zoo.judge.config import ClassifierConfig
-from zoo.training.progress import Interruption
-from zoo.training.shipping import Shipping
+from zoo.training.callbacks.progress import Interruption
+from zoo.training.callbacks.shipping import Shipping
 from zoo.training.workdir import WorkDir
 
 SHORT = {"train.epochs": 2, "train.ema": 0.6}

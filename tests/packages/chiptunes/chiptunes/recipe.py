@@ -1,6 +1,5 @@
 """How chiptunes are trained: on arpeggios that are made up, so that no data are needed."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
