@@ -106,7 +106,8 @@ class Parameter:
             array = np.asarray(values)
         except ValueError:  # lists of different lengths
             raise UsageError(f"{self.name} are not all of one shape; expected one array") from None
-        numbers = self.kind in ("int", "float") and array.dtype.kind in "iuf"
+        truths = isinstance(values, list | tuple) and any(isinstance(each, bool) for each in values)
+        numbers = self.kind in ("int", "float") and array.dtype.kind in "iuf" and not truths
         if not numbers or array.ndim > 1 or not len(array):
             one = replace(self, each=False, name=f"one of {self.name}")
             return [one.check(value) for value in values]
