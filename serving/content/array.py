@@ -1,5 +1,7 @@
 """Arrays of numbers by name: latents, distributions of latents, whatever has no form of its own."""
 
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,12 @@ import numpy as np
 from serving.content.content import Content, Distance, Processing, one_of
 from serving.errors import UsageError, first_line
 from serving.files import written
+
+# What NumPy raises of files that hold something else, and of archives that are spoilt.
+_UNREADABLE = (
+    OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
 
 
 class ArrayContent(Content):
@@ -23,7 +31,7 @@ class ArrayContent(Content):
 
     def read(self, paths: Sequence[Path], processing: Processing) -> np.ndarray:
         """Return the rows of files, one after the other; of an archive its first array."""
-        arrays = [_read(path) for path in paths]
+        arrays = [np.atleast_1d(read_array(path)) for path in paths]
         if len({array.shape[1:] for array in arrays}) != 1:
             raise UsageError(f"{len(arrays)} arrays are given that are not all of one shape")
         return np.concatenate(arrays)
@@ -59,15 +67,23 @@ def _named(value: Any) -> Mapping[str, np.ndarray]:
     return {"values": np.asarray(value)}
 
 
-def _read(path: Path) -> np.ndarray:
+def read_array(path: Path) -> np.ndarray:
+    """Return the array of a file of NumPy; of an archive its first.
+
+    Raises:
+        UsageError: there is none, or it cannot be read.
+    """
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded
         with loaded:
+            if not loaded.files:
+                raise ValueError("it is empty")
             return np.asarray(loaded[loaded.files[0]])
-    except (OSError, ValueError, EOFError, IndexError) as error:
-        raise UsageError(f"{path} cannot be read as an array: {first_line(error)}") from None
+    except _UNREADABLE as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise UsageError(f"{path} cannot be read as an array: {reason}") from None
 
 
 def _save_all(arrays: Mapping[str, np.ndarray], path: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from serving.content import image_files, pictures
+from serving.content.array import read_array
 from serving.content.content import Content, Distance, Processing
 from serving.errors import UsageError, first_line
 
@@ -64,31 +65,23 @@ def _read(path: Path, shape: tuple[int, ...]) -> Iterable[np.ndarray]:
         for each in inside:
             yield from _read(each, shape)
     elif path.suffix.lower() in (".npy", ".npz"):
-        yield _checked(_array(path), path, shape)
+        yield _checked(read_array(path), path, shape)
     else:
         yield _cells(_pixels(path, shape[-1]), path, shape)
-
-
-def _array(path: Path) -> np.ndarray:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            return np.asarray(loaded[loaded.files[0]])
-    except (OSError, ValueError, EOFError, IndexError) as error:
-        raise _unreadable(path, error) from None
 
 
 def _pixels(path: Path, channels: int) -> np.ndarray:
     """Decode a picture: uint8 `(height, width, channels)`."""
     from PIL import Image
 
+    if channels not in (1, 3):
+        raise UsageError(f"this model takes images of {channels} channels; give {path} as .npy")
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from None
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise UsageError(f"{path} cannot be read as a picture: {reason}") from None
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
@@ -116,18 +109,10 @@ def _cells(pixels: np.ndarray, path: Path, shape: tuple[int, ...]) -> np.ndarray
 
 
 def _checked(array: np.ndarray, path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    images = array.reshape(-1, *array.shape[-3:]) if array.ndim > 3 else array[None]
-    if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
+    if array.dtype != np.uint8 or array.shape[-3:] != shape or not array.size:
         height, width, channels = shape
         raise UsageError(
             f"{path} holds {array.dtype} {array.shape}; expected uint8 (N, {height}, {width}, "
             f"{channels})"
         )
-    return images
-
-
-def _unreadable(path: Path, error: Exception) -> UsageError:
-    if not path.exists():
-        return UsageError(f"there is no file or folder {path}")
-    reason = getattr(error, "strerror", None) or first_line(error)
-    return UsageError(f"{path} cannot be read as images: {reason}")
+    return array.reshape(-1, *shape)
