@@ -4,7 +4,7 @@ Which options there are is the model's to say, so the command is made when both 
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Any
@@ -37,29 +37,45 @@ class CallGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, rest = args[0], args[1:]
-        if super().get_command(ctx, name) is None and name in _known():
-            model = _model_word(rest)
+        if super().get_command(ctx, name) is None:
+            if name not in _known():
+                known = nearest(name, self.list_commands(ctx)) or "; `genzoo --help` lists all"
+                raise UsageError(f"there is no command '{name:.80}'{known}")
+            model = _model_word(rest, _flags(name))
             if model is not None:
-                return name, _command(_asking(*_call_of(name, model)), name), rest
+                asking = _asking(*_call_of(name, model))
+                return name, _command(asking, name, allow_extra_args=True), rest
         return super().resolve_command(ctx, args)
 
 
-def _model_word(words: list[str]) -> str | None:
+def _model_word(words: list[str], flags: Collection[str] = ()) -> str | None:
     """Return the word that names the model: the first that is no option, nor the value of one.
+
+    Args:
+        words: of the command line, after the name of the call.
+        flags: options that have no value.
 
     Example:
         >>> _model_word(["-n", "4", "--seed=7", "vae-mnist", "--help"])
         'vae-mnist'
     """
-    plain = [pair for pair in pairwise(["", *words]) if not pair[1].startswith("-")]
-    first = next((word for before, word in plain if not _takes_value(before)), None)
-    return first or next((word for _, word in plain), None)  # after an option without a value
+
+    def takes_value(word: str) -> bool:
+        long = word.startswith("--") and "=" not in word
+        short = len(word) == 2 and word[0] == "-" and word[1].isalpha()
+        return (long or short) and word not in ("--", "--help", *flags)
+
+    pairs = pairwise(["", *words])
+    return next((word for before, word in pairs
+                 if not word.startswith("-") and not takes_value(before)), None)  # fmt: skip
 
 
-def _takes_value(word: str) -> bool:
-    """Say whether the next word belongs to this one, as far as its looks tell."""
-    long = word.startswith("--") and "=" not in word and word not in ("--", "--help")
-    return long or (len(word) == 2 and word[0] == "-" and word[1].isalpha())
+def _flags(name: str) -> list[str]:
+    """Return the options of a call, of whatever model, that have no value."""
+    calls = [declared_calls(runtime).get(name.replace("-", "_")) for runtime in _runtimes()]
+    parameters = (each for call in calls if call for each in call.parameters.values())
+    names = [option for each in parameters if each.kind == "bool" for option in each.option_names]
+    return [*names, *(f"--no-{option.removeprefix('--')}" for option in names)]
 
 
 def _known() -> dict[str, str]:
@@ -86,12 +102,14 @@ def _call_of(name: str, model: str) -> tuple[Call, list[Parameter]]:
     from serving.loader import runtime_of
 
     manifest = open_manifest(hub.find(model))
-    calls = runtime_of(manifest).declared(manifest)
-    wanted = name.replace("-", "_")
+    runtime, wanted = runtime_of(manifest), name.replace("-", "_")
+    calls = runtime.declared(manifest)
     if wanted not in calls:
-        known = [each.replace("_", "-") for each in calls]
-        hint = nearest(name, known) or f"; it can {', '.join(known)}"
-        raise UsageError(f"{manifest.name} cannot {name}{hint}")
+        of_others = declared_calls(runtime).get(wanted)
+        reason = f"it can {', '.join(calls).replace('_', '-')}"
+        raise UsageError(
+            f"{manifest.name} cannot {name}: {of_others.refusal if of_others else reason}"
+        )
     return calls[wanted], _foreign(calls[wanted], manifest.name)
 
 
@@ -149,10 +167,11 @@ def _asking(call: Call, foreign: list[Parameter]) -> Callable[..., None]:
         )
         values = {each.name: given[each.name] for each in options}
         chosen = {name: value for name, value in values.items() if value not in (None, [])}
-        ask(loaded, call, given.get("inputs") or [], chosen, given["out"])
+        inputs = given.get("inputs") or given["ctx"].args  # which are too many
+        ask(loaded, call, inputs, chosen, given["out"])
 
     command.__doc__ = f"{call.help}."
-    shared = [_model(), *_inputs(call), *map(_option, options)]
+    shared = [_named("ctx", typer.Context), _model(), *_inputs(call), *map(_option, options)]
     shared += [*map(_hidden, foreign), *_shared()]
     command.__signature__ = inspect.Signature(shared)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in shared}

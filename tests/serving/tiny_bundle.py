@@ -21,11 +21,13 @@ WEIGHTS = {
     "zero": np.zeros(LATENT),
 }
 WEIGHTS = {name: value.astype(np.float32) for name, value in WEIGHTS.items()}
+WEIGHTS["shape"] = np.array([-1, *SHAPE])
 _TYPES = {"labels": TensorProto.INT64}
 _AXES = {
     "image": ["batch_size", *SHAPE],
     "parameters": ["batch_size", *SHAPE],
     "labels": ["batch_size"],
+    "shares": ["batch_size", CLASSES],
     "z": ["batch_size", LATENT],
     "mean": ["batch_size", LATENT],
     "log_variance": ["batch_size", LATENT],
@@ -46,16 +48,27 @@ PORTS = {
     "encoder": (["image"], ["mean", "log_variance"]),
     "decoder": (["z"], ["image", "parameters"]),
     "prior": (["labels"], ["mean", "log_variance"]),
+    "generator": (["z"], ["image"]),
+    "blender": (["z", "shares"], ["image"]),
 }
+ROLES = {  # of unconditional models, and what conditional ones have beside
+    "vae": (["encoder", "decoder"], ["prior"]),
+    "gan": (["generator"], ["blender"]),
+}
+
+
+def ports(role, conditional=False):
+    """Return the names of a graph's inputs and outputs."""
+    inputs, outputs = PORTS[role]
+    return inputs + ["labels"] * (conditional and role not in ("prior", "blender")), outputs
 
 
 def graph(role, conditional=False):
     """Return the tiny graph of a role as an onnx.ModelProto."""
     node = helper.make_node
-    inputs, outputs = PORTS[role]
     if role == "prior":
-        nodes = [node("Gather", [f"prior_{name}", "labels"], [name]) for name in outputs]
-        return _model(role, nodes, inputs, ["prior_mean", "prior_log_variance"])
+        nodes = [node("Gather", [f"prior_{name}", "labels"], [name]) for name in PORTS[role][1]]
+        return _model(role, nodes, conditional, ["prior_mean", "prior_log_variance"])
     if role == "encoder":
         weights = ["to_mean", "to_log_variance"]
         nodes = [
@@ -65,29 +78,29 @@ def graph(role, conditional=False):
             node("Add", ["unmoved", "moved"], ["log_variance"]),
         ]
     else:
-        weights = ["to_image"]
+        weights = ["to_image", "shape"]
         nodes = [
             node("Add", ["z", "moved"], ["at"]),
             node("MatMul", ["at", "to_image"], ["flat"]),
             node("Reshape", ["flat", "shape"], ["parameters"]),
             node("Sigmoid", ["parameters"], ["image"]),
         ]
+    weights = [*weights, "shift" if conditional else "zero"]
+    move = node("Identity", ["zero"], ["moved"])
     if conditional:
         move = node("Gather", ["shift", "labels"], ["moved"])
-        return _model(role, [move, *nodes], [*inputs, "labels"], [*weights, "shift"])
-    move = node("Identity", ["zero"], ["moved"])
-    return _model(role, [move, *nodes], inputs, [*weights, "zero"])
+    if role == "blender":
+        move = node("MatMul", ["shares", "shift"], ["moved"])
+    return _model(role, [move, *nodes], conditional, weights)
 
 
-def _model(role, nodes, inputs, weights):
+def _model(role, nodes, conditional, weights):
     def port(name):
         return helper.make_tensor_value_info(name, _TYPES.get(name, TensorProto.FLOAT), _AXES[name])
 
     tensors = [numpy_helper.from_array(WEIGHTS[name], name) for name in weights]
-    tensors += [numpy_helper.from_array(np.array([-1, *SHAPE]), "shape")] * (role == "decoder")
-    body = helper.make_graph(
-        nodes, role, [*map(port, inputs)], [*map(port, PORTS[role][1])], tensors
-    )
+    inputs, outputs = ports(role, conditional)
+    body = helper.make_graph(nodes, role, [*map(port, inputs)], [*map(port, outputs)], tensors)
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
 
 
@@ -105,8 +118,11 @@ def expected(role, feeds):
         flat = feeds["image"].reshape(-1, PIXELS)
         log_variance = flat @ WEIGHTS["to_log_variance"] + shift
         return {"mean": flat @ WEIGHTS["to_mean"], "log_variance": log_variance}
+    if role == "blender":
+        shift = feeds["shares"] @ WEIGHTS["shift"]
     parameters = ((feeds["z"] + shift) @ WEIGHTS["to_image"]).reshape(-1, *SHAPE)
-    return {"image": sigmoid(parameters), "parameters": parameters}
+    found = {"image": sigmoid(parameters), "parameters": parameters}
+    return {name: found[name] for name in PORTS[role][1]}
 
 
 def _vectors(roles, conditional):
@@ -116,9 +132,9 @@ def _vectors(roles, conditional):
             "image": _random.rand(3, *SHAPE).astype(np.float32),
             "z": _random.randn(3, LATENT).astype(np.float32),
             "labels": np.arange(3) % CLASSES,
+            "shares": np.eye(CLASSES, dtype=np.float32),
         }
-        names = PORTS[role][0] + ["labels"] * (conditional and role != "prior")
-        feeds = {name: feeds[name] for name in names}
+        feeds = {name: feeds[name] for name in ports(role, conditional)[0]}
         arrays |= {f"{role}.inputs.{name}": value for name, value in feeds.items()}
         arrays |= {
             f"{role}.outputs.{name}": value.astype(np.float32)
@@ -127,9 +143,10 @@ def _vectors(roles, conditional):
     return arrays
 
 
-def write_bundle(directory: Path, conditional=False, variants=("fp32",), name="tiny"):
+def write_bundle(directory: Path, conditional=False, variants=("fp32",), name="tiny", family="vae"):
     """Write a tiny bundle and return its directory."""
-    roles = ["encoder", "decoder"] + ["prior"] * conditional
+    always, beside = ROLES[family]
+    roles = always + beside * conditional
     directory.mkdir(parents=True)
     graphs = {
         variant: {
@@ -150,8 +167,7 @@ def write_bundle(directory: Path, conditional=False, variants=("fp32",), name="t
 
     interface = {}
     for role in roles:
-        inputs, outputs = PORTS[role]
-        inputs = [*inputs, "labels"] if conditional and role != "prior" else inputs
+        inputs, outputs = ports(role, conditional)
         interface[role] = {"inputs": [*map(port, inputs)], "outputs": [*map(port, outputs)]}
     processing = {
         "image_shape": list(SHAPE),
@@ -160,7 +176,7 @@ def write_bundle(directory: Path, conditional=False, variants=("fp32",), name="t
     }
     metrics = [{"name": "nll", "value": 12.5, "unit": "nats/image", "better": "lower"}]
     write_manifest(
-        directory, name=name, family="vae", content="image", task="image generation",
+        directory, name=name, family=family, content="image", task="image generation",
         graphs=graphs, interface=interface, processing=processing, metrics=metrics,
     )  # fmt: skip
     return directory
