@@ -28,27 +28,30 @@ def replacing_directory(out: Path, kind: Kind = BUNDLE) -> Iterator[Path]:
     """Give an empty directory to fill, which becomes `out` when the block ends without error.
 
     It lies beside `out`, so that it can be renamed, and is removed when the block fails. What was
-    at `out` is replaced if it is of the same kind; until then it stays as it was.
+    at `out` is replaced if it is of the same kind; until then it stays as it was. Through a
+    symbolic link it is what the link names that is replaced.
 
     Raises:
         ExportError: there is something else at `out`, or the disk does not take it.
     """
     check_free(out, kind)
-    out = out.absolute()
+    place = out.resolve()
     mark = secrets.token_hex(4)
-    staging, old = (out.with_name(f".{out.name}-{mark}{end}") for end in ("", "-old"))
+    staging, old = (place.with_name(f".{place.name}-{mark}{end}") for end in ("", "-old"))
     try:
         staging.mkdir(parents=True)
         yield staging
-        if out.exists():
-            out.rename(old)
-        staging.rename(out)
+        if place.exists():
+            place.rename(old)
+        staging.rename(place)
     except OSError as error:
         reason = error.strerror or first_line(error)
-        raise ExportError(f"{out} cannot be written ({reason}); it was left as it was") from error
+        raise ExportError(
+            f"{out.absolute()} cannot be written ({reason}); it was left as it was"
+        ) from error
     finally:
-        if old.exists() and not out.exists():  # stopped between the two renames
-            old.rename(out)
+        if old.exists() and not place.exists():  # stopped between the two renames
+            old.rename(place)
         shutil.rmtree(staging, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 

@@ -31,6 +31,17 @@ def test_an_older_bundle_is_replaced_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_a_link_to_an_older_bundle_stays(tmp_path):
+    older, link = bundle(tmp_path / "versions" / "one"), tmp_path / "latest"
+    link.symlink_to(older)
+    with replacing_directory(link) as directory:
+        (directory / "bundle.json").write_text("new")
+    assert link.readlink() == older and (older / "bundle.json").read_text() == "new"
+    assert {path.name for path in tmp_path.rglob("*")} == {
+        "versions", "one", "bundle.json", "latest",
+    }  # fmt: skip
+
+
 def test_an_empty_directory_is_taken(tmp_path):
     (tmp_path / "empty").mkdir()
     with replacing_directory(tmp_path / "empty") as directory:
