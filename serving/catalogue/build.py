@@ -25,7 +25,7 @@ def build(models: str | Path) -> Index:
 
     Example:
         >>> from serving.catalogue import models
-        >>>         >>> build(MODELS).models == models()
+        >>> build(MODELS).models == models()
         True
     """
     folders = sorted(path for path in Path(models).glob("[!._]*") if path.is_dir())
@@ -44,7 +44,7 @@ def rewrite(path: str | Path, models: str | Path) -> Index:
         GenzooError: a folder is not a bundle; the older index stays.
 
     Example:
-        >>>         >>> "vae-mnist" in rewrite("index.json", MODELS).models
+        >>> "vae-mnist" in rewrite("index.json", MODELS).models
         True
     """
     # Installed beside each other too, so that the index finds them wherever that is.

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import serving
-import serving.catalogue
 from serving.bundle.manifest import Manifest, read_manifest
 from serving.bundle.records import MANIFEST_NAME, Cost
 from serving.catalogue.build import build
@@ -54,7 +53,7 @@ def checkout(catalogued, monkeypatch, tmp_path):
     shutil.copytree(catalogued.parent, models)
     (tmp_path / "pyproject.toml").touch()
     use_catalogue(monkeypatch, models)
-    monkeypatch.setattr(serving.catalogue, "MODELS", models)
+    monkeypatch.setattr(recording, "MODELS", models)
     monkeypatch.setattr(recording, "INDEX", tmp_path / "zoo" / "index.json")
     return models / "tiny"
 
