@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from serving.catalogue import Entry, models
 from serving.errors import GenzooError, UsageError, nearest
 from serving.hub import cache, mirrors
+from serving.hub.local import shown
 
 if TYPE_CHECKING:
     from serving.hub.download import UnavailableError
@@ -61,9 +62,9 @@ def find(name_or_dir: str | Path) -> Source:
     if path.is_dir():
         return Source(path)
     if path.exists():
-        raise UsageError(f"{path} is a file; expected a bundle directory")
+        raise UsageError(f"{shown(path)} is a file; expected a bundle directory")
     hint = nearest(str(name_or_dir), models()) or "; `genzoo list` shows every model"
-    raise UsageError(f"no model and no directory is called '{name_or_dir}'{hint}")
+    raise UsageError(f"no model and no directory is called '{shown(name_or_dir)}'{hint}")
 
 
 def _installed(name: str) -> Path | None:

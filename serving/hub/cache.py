@@ -7,6 +7,9 @@
 
 PINS is a digest of the names, sizes and hashes of all files of the model. So a folder is of one
 version of one publisher, and whatever index names these bytes finds them.
+
+Whoever may write into HOME, such as a group, may add to all that is below: what is made there has
+the permissions of the folder that it is made in, whatever the umask of the first to come.
 """
 
 import hashlib
@@ -15,7 +18,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +28,9 @@ from serving.bundle.records import Pin
 from serving.catalogue import Entry
 from serving.errors import GenzooError
 from serving.files import replacing
-from serving.hub.local import expanded
+from serving.hub.local import expanded, open_regular, shown
+
+RECORD_LIMIT = 2**20  # bytes; a real one is a few kilobytes
 
 
 class Copy(NamedTuple):
@@ -110,8 +115,32 @@ def is_whole(path: Path, pin: Pin, hashed: bool = True) -> bool:
             return True
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == pin.sha256
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return False
+
+
+def share(path: Path) -> None:
+    """Let everybody who may write into the folder of something in the cache write into it too."""
+    if os.name != "posix":
+        return
+    folder = path.parent.stat()
+    mode = stat.S_IMODE(folder.st_mode)
+    with suppress(PermissionError):  # it is somebody else's, who shares it or does not
+        os.chown(path, -1, folder.st_gid)
+        path.chmod(mode if path.is_dir() else mode & 0o666 | 0o600)
+
+
+def _make(directory: Path) -> None:
+    """Make a folder of the cache, and those that it is in."""
+    if directory.exists():
+        return
+    if directory == home():
+        directory.mkdir(parents=True, exist_ok=True)
+        return
+    _make(directory.parent)
+    with suppress(FileExistsError):  # another process was first
+        directory.mkdir()
+        share(directory)
 
 
 @contextmanager
@@ -119,24 +148,29 @@ def locked(directory: Path) -> Iterator[None]:
     """Hold a model's folder for this process; the system lets go of it when the process dies."""
     from filelock import FileLock
 
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(directory.with_suffix(".lock")):
+    _make(directory.parent)
+    lock = directory.with_suffix(".lock")
+    with FileLock(lock):
+        share(lock)
         yield
 
 
 @contextmanager
 def remembered(directory: Path, entry: Entry) -> Iterator[None]:
     """Give a model's folder to the block, its entry written beside it; take back an empty one."""
-    record = directory.with_suffix(".json")
-    directory.mkdir(parents=True, exist_ok=True)
-    with replacing(record) as temporary:
-        temporary.write_text(entry.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    record, said = directory.with_suffix(".json"), entry.model_dump_json(indent=1) + "\n"
+    _make(directory)
+    if _content(record) != said.encode():
+        with replacing(record) as temporary:
+            temporary.write_text(said, encoding="utf-8")
+            share(temporary)
     try:
         yield
     finally:
-        if not any(directory.iterdir()):
-            directory.rmdir()
-            record.unlink()
+        with suppress(OSError):
+            if not any(directory.iterdir()):
+                directory.rmdir()
+                record.unlink()
 
 
 def copies() -> list[Copy]:
@@ -163,10 +197,19 @@ def remove(copy: Copy) -> None:
 
 def _entry(record: Path) -> Entry:
     try:
-        return Entry.model_validate_json(record.read_bytes())
+        return Entry.model_validate_json(_content(record))
     except ValidationError:
         raise _damaged(record) from None
 
 
+def _content(record: Path) -> bytes:
+    """Return what a record says; nothing where there is none."""
+    try:
+        with open_regular(record) as file:
+            return file.read(RECORD_LIMIT)
+    except OSError:
+        return b""
+
+
 def _damaged(record: Path) -> GenzooError:
-    return GenzooError(f"{record} was altered; delete it, and pull the model again")
+    return GenzooError(f"{shown(record)} was altered; delete it, and pull the model again")

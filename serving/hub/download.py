@@ -12,6 +12,7 @@ from serving.catalogue import Entry
 from serving.errors import GenzooError
 from serving.hub import cache
 from serving.hub.http import TransferError
+from serving.hub.local import shown
 from serving.hub.mirrors import is_remote, offline
 from serving.hub.places import AbsentError, bring
 
@@ -30,7 +31,7 @@ class UnavailableError(GenzooError):
             [
                 *["GENZOO_OFFLINE is set"] * offline(),
                 *(
-                    f"{place}: {error}"
+                    f"{shown(place)}: {error}"
                     for place, error in self._failures
                     if not (place in own and isinstance(error, AbsentError))
                 ),
@@ -69,7 +70,7 @@ def download(
                 _obtain(name, file, entry.files[file], directory, allowed)
     except OSError as error:
         raise GenzooError(
-            f"the cache {directory} cannot be written ({error.strerror or error}); "
+            f"the cache {shown(directory)} cannot be written ({error.strerror or error}); "
             "free some space, or set GENZOO_HOME to another folder"
         ) from error
     return directory
@@ -79,7 +80,7 @@ def _check_space(directory: Path, needed: int) -> None:
     free = shutil.disk_usage(directory).free
     if needed > free:
         raise GenzooError(
-            f"{needed} bytes are missing and {directory} has room for {free}; "
+            f"{needed} bytes are missing and {shown(directory)} has room for {free}; "
             "free some space, or set GENZOO_HOME to another folder"
         )
 
@@ -94,6 +95,7 @@ def _obtain(name: str, file: str, pin: Pin, directory: Path, places: list[str]) 
         except TransferError as error:
             failures.append((place, error))
         else:
+            cache.share(part)
             part.replace(directory / file)
             return
     raise UnavailableError(file, name, failures)
@@ -117,8 +119,9 @@ def _have(part: Path, pin: Pin) -> int:
         status = part.lstat()
     except FileNotFoundError:
         return 0
-    # Through a link one would write into some other file.
-    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size <= pin.bytes:
+    # Through a link one would write into some other file; into another user's perhaps not at all.
+    own = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and os.access(part, os.W_OK)
+    if own and status.st_size <= pin.bytes:
         return status.st_size
     part.unlink()
     return 0

@@ -1,4 +1,4 @@
-"""Paths on this machine that people and documents name, and what may not lie at them."""
+"""Paths on this machine that others name: what they lead to, and how messages show them."""
 
 import errno
 import os
@@ -8,6 +8,16 @@ from typing import BinaryIO
 
 from serving.errors import UsageError
 from serving.terminal import clean
+
+
+def shown(text: object) -> str:
+    """Return somebody else's text, such as a path or what a server said, for a line of a message.
+
+    Example:
+        >>> shown("a\\x1b[0m\\nb")
+        'a�[0m b'
+    """
+    return " ".join(clean(str(text)).split())
 
 
 def expanded(path: str | Path) -> Path:
@@ -24,7 +34,7 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise UsageError(
-            f"the home folder in {clean(str(path))} is not known; write the path in full"
+            f"the home folder in {shown(path)} is not known; write the path in full"
         ) from None
 
 
@@ -34,7 +44,10 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         OSError: it is not there, cannot be read, or is no regular file.
     """
-    _check_regular(path.stat(), path)
+    try:
+        _check_regular(path.stat(), path)
+    except ValueError:  # NUL, or what no encoding of file names has
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
     # Between the look and the opening it may have been replaced.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     file = os.fdopen(os.open(path, flags), "rb")

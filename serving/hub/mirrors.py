@@ -16,8 +16,7 @@ from urllib.request import url2pathname
 from serving import catalogue
 from serving.errors import GenzooError, UsageError
 from serving.hub import cache
-from serving.hub.local import expanded, open_regular
-from serving.terminal import clean
+from serving.hub.local import expanded, open_regular, shown
 
 EXPECTED = "expected a folder, file://, https://, hf://owner/repository, or http:// of this machine"
 MIRRORS_NAME, MIRRORS_LIMIT = "mirrors", 2**20
@@ -141,7 +140,7 @@ def _listed(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise GenzooError(
-            f"{clean(str(path))} cannot be read ({reason}); write a mirror on each of its lines"
+            f"{shown(path)} cannot be read ({reason}); write a mirror on each of its lines"
         ) from None
     lines = [line.strip() for line in text.splitlines()]
     return [_beside(path, line) for line in lines if line and not line.startswith("#")]
@@ -172,4 +171,4 @@ def _split(place: str) -> SplitResult:
 
 
 def _unusable(place: str) -> UsageError:
-    return UsageError(f"the mirror '{clean(place)}' cannot be used; {EXPECTED}")
+    return UsageError(f"the mirror '{shown(place)}' cannot be used; {EXPECTED}")

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from serving.errors import GenzooError, UsageError, first_line
 from serving.hub.http import TransferError, read, receive
-from serving.hub.local import open_regular
+from serving.hub.local import open_regular, shown
 from serving.hub.mirrors import below, folder, is_local, is_remote
 
 _CHUNK = 2**20
@@ -83,7 +83,7 @@ def _address(place: str, path: str) -> tuple[str, dict[str, str]]:
         from huggingface_hub.utils import build_hf_headers
     except ModuleNotFoundError:
         raise GenzooError(
-            f"{place} needs the package huggingface_hub: pip install 'genzoo[hub]'"
+            f"{shown(place)} needs the package huggingface_hub: pip install 'genzoo[hub]'"
         ) from None
     repository, *inner = url.path.strip("/").split("/")
     repository, _, revision = repository.partition("@")
@@ -92,5 +92,5 @@ def _address(place: str, path: str) -> tuple[str, dict[str, str]]:
             f"{url.netloc}/{repository}", "/".join([*inner, path]), revision=revision or None
         )
     except ValueError as error:
-        raise UsageError(f"{place} names no repository ({first_line(error)})") from None
+        raise UsageError(f"{shown(place)} names no repository ({first_line(error)})") from None
     return address, build_hf_headers(library_name="genzoo")

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from serving.errors import GenzooError, UsageError, first_line
+from serving.hub.local import shown
 
 SIGNATURE_LIMIT = 2**20  # bytes; a real signature is about two kilobytes
 
@@ -57,7 +58,8 @@ def check_signature(index: Path, signature: Path, public_key: Path) -> None:
     # The library lets whatever a malformed file sets off pass: KeyError, RecursionError, its own.
     except Exception as error:
         raise GenzooError(
-            f"{index.name} is not what the owner of {public_key} signed ({first_line(error)}); "
+            f"{index.name} is not what the owner of {public_key} signed "
+            f"({shown(first_line(error))}); "
             "ask the publisher for the key and the signature of this release"
         ) from error
 
@@ -75,6 +77,6 @@ def _library() -> ModuleType:
 
 def _bad_key(key: Path, kind: str, error: Exception) -> UsageError:
     return UsageError(
-        f"{key} is not a {kind} key that can be used ({first_line(error)}); expected an elliptic-"
-        "curve key (P-256, P-384 or P-521) without a password in a PEM file"
+        f"{key} is not a {kind} key that can be used ({shown(first_line(error))}); expected an "
+        "elliptic-curve key (P-256, P-384 or P-521) without a password in a PEM file"
     )

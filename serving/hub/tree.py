@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from serving.catalogue import Entry, Index
 from serving.errors import GenzooError, UsageError, first_line, nearest
 from serving.hub.http import TransferError
+from serving.hub.local import shown
 from serving.hub.mirrors import in_order, is_remote, of_tree, offline
 from serving.hub.places import small_file
 from serving.hub.signature import SIGNATURE_LIMIT, check_signature
@@ -61,12 +62,14 @@ def open_tree(place: str, *, key: Path | None = None, sha256: str | None = None)
     in_order([place])
     if is_remote(place) and key is None and sha256 is None:
         raise UsageError(
-            f"nothing vouches for {place}; give the publisher's key with --key, or the index's "
-            "sha256 with --index-sha256"
+            f"nothing vouches for {shown(place)}; give the publisher's key with --key, or the "
+            "index's sha256 with --index-sha256"
         )
     data = _fetched(place, INDEX_NAME, INDEX_LIMIT)
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256.lower():
-        raise GenzooError(f"{INDEX_NAME} of {place} has another sha256 than --index-sha256 says")
+        raise GenzooError(
+            f"{INDEX_NAME} of {shown(place)} has another sha256 than --index-sha256 says"
+        )
     if key is not None:
         _check_signature(data, _fetched(place, SIGNATURE_NAME, SIGNATURE_LIMIT), key)
     index = _parsed(data, place)
@@ -75,12 +78,13 @@ def open_tree(place: str, *, key: Path | None = None, sha256: str | None = None)
 
 def _fetched(place: str, name: str, limit: int) -> bytes:
     if is_remote(place) and offline():
-        raise GenzooError(f"{place} cannot be read while GENZOO_OFFLINE is set; unset it")
+        raise GenzooError(f"{shown(place)} cannot be read while GENZOO_OFFLINE is set; unset it")
     try:
         return small_file(place, name, limit)
     except TransferError as error:
         raise GenzooError(
-            f"{name} of {place} cannot be read ({error}); expected the root of a release tree"
+            f"{name} of {shown(place)} cannot be read ({error}); expected the root of a release "
+            "tree"
         ) from error
 
 
@@ -98,7 +102,6 @@ def _parsed(data: bytes, place: str) -> Index:
         return Index.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])[:100] or "the document"
-        raise GenzooError(
-            f"{INDEX_NAME} of {place} is not a valid index: {where}: {first_line(first['msg'])}"
-        ) from None
+        at = ".".join(str(part) for part in first["loc"])[:100] or "the document"
+        where = shown(f"{at}: {first_line(first['msg'])}")
+        raise GenzooError(f"{INDEX_NAME} of {shown(place)} is not a valid index: {where}") from None

@@ -10,13 +10,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serving.errors import GenzooError, first_line
 from serving.hub import cache
+from serving.hub.local import expanded
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -26,15 +27,18 @@ def roots(data_dir: str | None = None) -> list[Path]:
     """Return where data sets are looked for; the first that can be written receives new ones.
 
     They are `data_dir`, or else `TFDS_DATA_DIR`; `tfds` in the cache (`serving.hub.cache.home`);
-    and `~/tensorflow_datasets`.
+    and `~/tensorflow_datasets`; or as many of them as are known without a home folder.
+
+    Raises:
+        GenzooError: none is known.
     """
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR")
-    places = [
-        *([Path(chosen)] if chosen else []),
-        cache.home() / "tfds",
-        Path("~/tensorflow_datasets"),
-    ]
-    return [place.expanduser() for place in places]
+    places = [expanded(chosen)] if chosen else []
+    if cache.is_known() or not places:
+        places.append(cache.home() / "tfds")
+    with suppress(RuntimeError):  # not everybody has a home folder
+        places.append(Path("~/tensorflow_datasets").expanduser())
+    return places
 
 
 def writable(places: list[Path]) -> Path:

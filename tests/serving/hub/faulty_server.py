@@ -42,6 +42,10 @@ class Server:
         self.port = self._http.server_port
         self.url = f"http://127.0.0.1:{self.port}"
 
+    def secure(self, context):
+        """Talk TLS from now on."""
+        self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
+
     def served(self):
         """Return how often each path was asked for."""
         return Counter(path for path, _ in self.requests)

@@ -50,7 +50,7 @@ def test_a_full_disk(server, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         yield
 
-    monkeypatch.setattr(http._Pace, "pieces", full)
+    monkeypatch.setattr(http, "_pieces", full)
     message = refusal(server.url)
     assert "No space left on device" in message and "GENZOO_HOME" in message
     assert len(server.requests) == 1  # another mirror would not help

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from serving import catalogue
 from serving.catalogue import MODELS
-from serving.catalogue.build import build, to_json
+from serving.catalogue.build import build, rewrite, to_json
 from serving.errors import GenzooError
-from serving.hub import mirrors
+from serving.hub import find, mirrors
 from tests.serving import tiny_bundle
 
 
@@ -36,6 +36,22 @@ def test_the_shipped_index_is_up_to_date():
     index = build(MODELS).model_copy(update={"mirrors": ["../../zoo/models"]})
     assert to_json(index) == catalogue.INDEX.read_text(encoding="utf-8")
     assert mirrors.of_index() == [str(MODELS)]
+
+
+def test_an_index_names_the_folder_that_it_is_made_from(tmp_path, monkeypatch):
+    """By a path that holds wherever both of them are installed."""
+    write_bundle(tmp_path / "a" / "models" / "one")
+    (tmp_path / "b").mkdir()
+    assert rewrite(tmp_path / "b" / "index.json", tmp_path / "a" / "models").mirrors == [
+        "../a/models"
+    ]
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    monkeypatch.setattr(catalogue, "INDEX", moved / "b" / "index.json")
+    catalogue.index.cache_clear()
+    try:
+        assert find("one").directory == moved / "a" / "models" / "one"
+    finally:
+        catalogue.index.cache_clear()
 
 
 def test_index_pins_every_file(tmp_path):

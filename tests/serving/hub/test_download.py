@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving.errors import GenzooError
-from serving.hub import cache, http
+from serving.hub import cache, deadline, http
 from tests.serving.hub.faulty_server import answer, cut_at, drip, head, serving_folder, status
 from tests.serving.hub.tiny_model import (
     DATA,
@@ -132,7 +132,7 @@ def test_compressed_answers_are_refused(server):
 
 
 def test_a_slow_drip_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(http, "WINDOW", 0.2)
+    monkeypatch.setattr(deadline, "GRACE", 0.2)
     server.fault = drip(0.02)
     assert "it is too slow" in refusal(server.url)
 
