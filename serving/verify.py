@@ -4,6 +4,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,17 +63,15 @@ def verify(name_or_dir: str | Path, device: str = "cpu") -> Iterator[Check]:
         left_out = f"{', '.join(variants) or 'no variant'}, without {', '.join(absent)}"
         yield Check("pulled", bool(variants), left_out)
     for place in sorted({*files.values()}):
-        yield _check("folder", lambda place=place: _folder(place, manifest))
+        yield _check("folder", partial(_folder, place, manifest))
     for name, place in sorted(files.items()):
-        yield _check(f"file {name}", lambda n=name, place=place: _file(place, manifest, n))
+        yield _check(f"file {name}", partial(_file, place, manifest, name))
     if manifest.assets:
         place = files.get(next(iter(manifest.assets.values())), source.directory)
-        yield _check("assets", lambda: _assets(place, manifest))
+        yield _check("assets", partial(_assets, place, manifest))
     for name, place in variants.items():
-        yield _check(f"graphs {name}", lambda n=name, place=place: _graphs(place, manifest, n))
-        yield _check(
-            f"results {name}", lambda n=name, place=place: _results(place, manifest, n, device)
-        )
+        yield _check(f"graphs {name}", partial(_graphs, place, manifest, name))
+        yield _check(f"results {name}", partial(_results, place, manifest, name, device))
 
 
 def _check(name: str, action: Callable[[], str]) -> Check:

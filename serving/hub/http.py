@@ -98,7 +98,12 @@ def _in_time(size: int, transfer: Callable[[Deadline], _Result]) -> _Result:
 
 
 def _fill(
-    deadline: Deadline, url: str, file: BinaryIO, bar: tqdm, size: int, headers: Mapping[str, str]
+    deadline: Deadline,
+    url: str,
+    file: BinaryIO,
+    bar: "tqdm[Any]",
+    size: int,
+    headers: Mapping[str, str],
 ) -> None:
     """Complete a file; where it is closed meanwhile, as the time is up, not a byte is written."""
 
@@ -201,9 +206,10 @@ class _Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         self.close()  # no connection of an earlier request is used again
-        pool, deadline = super().get_connection_with_tls_context(*args, **kwargs), self._deadline
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        plain, deadline = pool.ConnectionCls, self._deadline
 
-        class Watched(pool.ConnectionCls):  # type: ignore[misc, name-defined]
+        class Watched(plain):  # type: ignore[misc, valid-type]
             def _new_conn(self) -> socket.socket:
                 connection: socket.socket = super()._new_conn()
                 deadline.watch(connection)
@@ -213,7 +219,7 @@ class _Adapter(HTTPAdapter):
         return pool
 
 
-def _bar(part: Path, size: int, have: int) -> tqdm:
+def _bar(part: Path, size: int, have: int) -> "tqdm[Any]":
     name = part.name.strip(".").removesuffix(".part")
     return tqdm(  # on a terminal only
         desc=name, total=size, initial=have, unit="B", unit_scale=True, leave=False, disable=None
@@ -233,7 +239,7 @@ def _continues(response: requests.Response, have: int, size: int | None) -> bool
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
         raise TransferError(f"it sends the file as {encoding}, which was not asked for")
-    if response.status_code == 206:
+    if response.status_code == 206 and size is not None:
         found = response.headers.get("Content-Range", "no range")
         if found not in (f"bytes {have}-{size - 1}/{size}", f"bytes {have}-{size - 1}/*"):
             raise TransferError(f"it sends {found}; expected bytes {have}-{size - 1}/{size}")
@@ -280,7 +286,7 @@ def is_private(host: str | None) -> bool:
     here from outside, and the certificate must be the name's.
     """
     try:
-        found = {entry[4][0].partition("%")[0] for entry in socket.getaddrinfo(host, None)}
+        found = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
         return False  # connecting will say what is wrong with it
     addresses = [ipaddress.ip_address(text) for text in found]

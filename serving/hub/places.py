@@ -44,7 +44,7 @@ def small_file(place: str, path: str, limit: int) -> bytes:
         with open_regular(folder(place) / path) as file:
             data = file.read(limit + 1)
     except OSError as error:
-        raise TransferError(error.strerror) from error
+        raise TransferError(str(error.strerror or error)) from error
     if len(data) > limit:
         raise TransferError(f"it is larger than {limit} bytes")
     return data
@@ -65,7 +65,7 @@ def _opened(source: Path, size: int) -> BinaryIO:
     except (FileNotFoundError, NotADirectoryError):
         raise AbsentError("it has no such file") from None
     except OSError as error:
-        raise TransferError(error.strerror) from error
+        raise TransferError(str(error.strerror or error)) from error
     found = os.fstat(file.fileno()).st_size
     if found != size:
         file.close()
@@ -80,7 +80,7 @@ def _address(place: str, path: str) -> tuple[str, dict[str, str]]:
         return below(place, quote(path)), {}
     try:
         from huggingface_hub import hf_hub_url
-        from huggingface_hub.utils import build_hf_headers
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
     except ModuleNotFoundError:
         raise GenzooError(
             f"{shown(place)} needs the package huggingface_hub: pip install 'genzoo[hub]'"

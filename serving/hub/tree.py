@@ -7,13 +7,13 @@ models/NAME/FILE
 
 import hashlib
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from serving.catalogue import Entry, Index
-from serving.errors import GenzooError, UsageError, first_line, nearest
+from serving.errors import GenzooError, UsageError, nearest
 from serving.hub.http import TransferError
 from serving.hub.local import shown
 from serving.hub.mirrors import in_order, is_remote, of_tree, offline
@@ -24,7 +24,8 @@ INDEX_NAME, SIGNATURE_NAME = "index.json", "index.json.sig"
 INDEX_LIMIT = 16 * 2**20  # bytes; a model takes about two thousand
 
 
-class Tree(NamedTuple):
+@dataclass(frozen=True)
+class Tree:
     """An index that can be trusted, and the places where the files it pins may be."""
 
     index: Index
@@ -103,5 +104,5 @@ def _parsed(data: bytes, place: str) -> Index:
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"])[:100] or "the document"
-        where = shown(f"{at}: {first_line(first['msg'])}")
+        where = shown(f"{at}: {first['msg']}")
         raise GenzooError(f"{INDEX_NAME} of {shown(place)} is not a valid index: {where}") from None
