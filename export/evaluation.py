@@ -49,7 +49,8 @@ def _evaluate_run(workdir: str | Path, overrides: Mapping[str, Any], quick: bool
     settings = _settings(run.recipe, overrides, quick)
     kept = {part: earlier.directory.path for part, earlier in run.earlier.items()}
     task = run.recipe.with_parts(kept).task()
-    task.keep(run.directory.path)  # a text must still be the one that the model learned from
+    task.source.check(run.record, run.directory.path)
+    task.keep(run.directory.path)
     metrics = task.evaluate(run.model, settings, run.directory.path / "figures")
     details = {"weights_sha256": sha256(run.weights)}  # so that no other weights wear these numbers
     write_metrics(run.directory.metrics, metrics, subject="keras", **details)

@@ -88,7 +88,8 @@ class Run:
         """Where the weights come from, as the manifest says it."""
         record = self.record
         return Provenance(
-            recipe=self.recipe.model_dump(mode="json", exclude_none=True),
+            # As it was given: where things lie on this machine is nobody else's business.
+            recipe=Recipe.load(self.directory.recipe).model_dump(mode="json", exclude_none=True),
             git_commit=record.get("git_commit"),
             git_clean=record.get("git_clean"),
             seed=self.recipe.train.seed,

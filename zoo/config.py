@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,6 +21,16 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def places(self) -> dict[str, Path]:
+        """Return, by dotted key, the absolute paths of what the values name by a path."""
+        tables = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return {
+            f"{name}.{key}": path
+            for name, table in tables
+            if isinstance(table, Config)
+            for key, path in table.places().items()
+        }
 
     @classmethod
     def parse(cls, values: dict[str, Any], where: str = "") -> Self:

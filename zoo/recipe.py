@@ -66,6 +66,12 @@ class TrainConfig(Config):
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
     initial_weights: str | None = None
 
+    def places(self) -> dict[str, Path]:
+        """Return where the run or bundle lies that the weights come from."""
+        path = Path(self.initial_weights or "").expanduser()
+        known = any((path / name).is_file() for name in ("recipe.toml", "bundle.json"))
+        return {"initial_weights": path.absolute()} if self.initial_weights and known else {}
+
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         if self.batch_size % self.accumulate:

@@ -89,6 +89,7 @@ class GANExporter(ImageExporter):
     @cached_property
     def _real_features(self) -> np.ndarray:
         images = Images(self.run.recipe.data, self.config.image_shape, self.config.classes)
+        images.source.check(self.run.record, self.run.directory.path)
         return self._judge.features(images.arrays("test")[0][:QUALITY_IMAGES])
 
 

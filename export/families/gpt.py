@@ -219,7 +219,9 @@ class GPTExporter(Exporter):
 
     @cached_property
     def _text(self) -> Text:
-        return _text(self.run.recipe, self.tokenizer)
+        text = _text(self.run.recipe, self.tokenizer)
+        text.source.check(self.run.record, self.run.directory.path)
+        return text
 
 
 _SNIPPET = """\

@@ -16,7 +16,7 @@ from zoo.transformer import GPT
 from zoo.transformer.config import GPTConfig
 
 SEEDS = (0, 1)
-SAMPLE = (1, 6)  # tokens read in the call and before it, where nothing else is said
+BEFORE = 6  # tokens read before the one of the call, where nothing else is said and there is room
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def graphs(model: GPT) -> list[GraphSpec]:
                 ),
                 *_cache(model.config, "present", "total", "so far"),
             ),
-            sample=lambda count, seed: draw(model, count, *SAMPLE, seed, padding=0),
+            sample=partial(_sample, model),
             sensitivity=("input_ids", "logits"),
             trials=lambda: _trials(model, several=3),
             layers=model.config.layers,
@@ -130,6 +130,10 @@ def draw(model: GPT, count: int, length: int, past: int, seed: int, padding: int
     none = random.randint(0, padding + 1, (count, 1))
     none[0] = 0
     return feeds(model, ids, past, none)
+
+
+def _sample(model: GPT, count: int, seed: int) -> Arrays:
+    return draw(model, count, 1, min(BEFORE, model.config.context - 1), seed, padding=0)
 
 
 def feeds(model: GPT, ids: np.ndarray, past: int, padding: np.ndarray | int = 0) -> Arrays:

@@ -102,7 +102,9 @@ class VAEExporter(ImageExporter):
 
     @cached_property
     def _images(self) -> Images:
-        return Images(self.run.recipe.data, self.config.image_shape, self.config.classes)
+        images = Images(self.run.recipe.data, self.config.image_shape, self.config.classes)
+        images.source.check(self.run.record, self.run.directory.path)
+        return images
 
     @cached_property
     def _test_images(self) -> tuple[np.ndarray, np.ndarray | None]:

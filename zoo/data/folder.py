@@ -7,43 +7,44 @@
 Files are PNG, JPEG, BMP, GIF (its first frame) or WebP; other files and hidden ones are left alone,
 and linked folders are not entered. If any file is in colour all images become RGB, otherwise all
 have one channel. Transparent pixels are laid on white; photographs are turned as their camera says.
-The prepared copy, in `folder/` of the data directory, may be deleted at any time.
+The prepared copy, in `folder/` of the data directory, may be deleted at any time. It is found by
+what is in the files, so that it serves the same images in another folder too.
 """
 
 import dataclasses
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image, ImageOps
 
 from serving.errors import UsageError, nearest
+from zoo.data import fingerprint
+from zoo.data.files import listed
+from zoo.data.fingerprint import FILES_SHA256
+from zoo.data.photographs import SUFFIXES, header, read
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 _SPLITS = ("train", "test", "validation")
 _LIKE_SPLITS = {*_SPLITS, "val", "valid"}
 _TEST_SHARE = 0.1
-_GREY_MODES = ("1", "L", "I")  # of Pillow: the start of 1, L, LA, I, I;16
-_EXIF_ORIENTATION = 0x0112
 
 
 @dataclasses.dataclass(eq=False)
 class FolderConfig(tfds.core.BuilderConfig):
     """What is in a folder of images, read when first asked for.
 
-    `name` is a fingerprint of every file's name, size and time of change, so that a changed folder
-    is another data set. `files` are paths below `root` with forward slashes.
+    `name` ends in a digest of `sha256`, the fingerprint of the files, and of `image_size`, so a
+    changed folder is another data set. `files` are paths below `root` with forward slashes.
     """
 
     root: Path = Path()
     files: tuple[str, ...] = ()
-    image_size: int | None = None
+    image_size: tuple[int, int] | None = None
+    sha256: str = ""
 
     @cached_property
     def splits(self) -> dict[str, dict[str, str | None]]:
@@ -85,8 +86,8 @@ class FolderConfig(tfds.core.BuilderConfig):
 
     def _labels(self, inner: dict[str, str]) -> dict[str, str | None]:
         """Map each file to the first folder of its `inner` path, or all of them to None."""
-        labels = {file: path.rpartition("/")[0] for file, path in inner.items()}
-        labels = {file: folder.partition("/")[0] or None for file, folder in labels.items()}
+        folders = {file: path.rpartition("/")[0] for file, path in inner.items()}
+        labels = {file: folder.partition("/")[0] or None for file, folder in folders.items()}
         loose = [file for file, label in labels.items() if label is None]
         if 0 < len(loose) < len(labels):
             placed = next(file for file, label in labels.items() if label)
@@ -94,6 +95,8 @@ class FolderConfig(tfds.core.BuilderConfig):
                 f"{self.root} has both an image with a class folder ({placed}) and one without "
                 f"({loose[0]}); give all images a class folder, or none"
             )
+        for name in filter(None, labels.values()):
+            _check_class(name, self.root)
         return labels
 
     @cached_property
@@ -106,10 +109,10 @@ class FolderConfig(tfds.core.BuilderConfig):
     @cached_property
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C) of every image, once read."""
-        headers = {file: _header(self.root / file) for file in self.files}
+        headers = {file: header(self.root / file) for file in self.files}
         channels = 3 if any(colour for _, colour in headers.values()) else 1
         if self.image_size:
-            return self.image_size, self.image_size, channels
+            return *self.image_size, channels
         first, *others = self.files
         (width, height), _ = headers[first]
         for file in others:
@@ -126,7 +129,7 @@ class Folder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Data set of a folder: `image` uint8 (H, W, C), and `label` where the folder has classes."""
 
     name = "folder"
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")  # of how images are read
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
@@ -135,9 +138,10 @@ class Folder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             features["label"] = tfds.features.ClassLabel(names=config.classes)
         return tfds.core.DatasetInfo(
             builder=self,
-            description=f"Images of the folder {config.root}.",
+            description="Images of a folder.",
             features=tfds.features.FeaturesDict(features),
             license="not stated: the user's own images",
+            metadata=tfds.core.MetadataDict({FILES_SHA256: config.sha256}),
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
@@ -147,18 +151,18 @@ class Folder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self, files: dict[str, str | None]) -> Iterator[tuple[bytes, dict]]:
         config = self.builder_config
         for file, label in files.items():
-            example: dict = {"image": _read(config.root / file, config.shape)}
+            example: dict = {"image": read(config.root / file, config.shape)}
             if label is not None:
                 example["label"] = label
             yield os.fsencode(file), example
 
 
-def configure(root: Path, image_size: int | None = None) -> FolderConfig:
-    """List the images below `root`, without opening any.
+def configure(root: Path, image_size: tuple[int, int] | None = None) -> FolderConfig:
+    """List the images below `root`, without decoding any.
 
     Args:
         root: the folder.
-        image_size: side of the square that images are cropped and resized to, or None to keep them.
+        image_size: height and width that images are cropped and resized to, or None to keep them.
 
     Raises:
         UsageError: the folder is missing, cannot be read, or holds no image.
@@ -168,21 +172,33 @@ def configure(root: Path, image_size: int | None = None) -> FolderConfig:
         what = "is a file" if root.exists() else "does not exist"
         hint = nearest(root.name, _folders_beside(root))
         raise UsageError(f"{root} {what}; expected a folder of images{hint}")
-    files = sorted(_walk(root))
+    files = listed(root, SUFFIXES)
     if not files:
         raise UsageError(f"{root} holds no images; expected files ending in {', '.join(SUFFIXES)}")
-    digest = hashlib.sha256(f"{image_size}".encode() + os.fsencode(root.resolve()))
-    for file in files:
-        with _readable(root / file):
-            status = (root / file).stat()
-        digest.update(os.fsencode(f"\n{file}\0{status.st_size}\0{status.st_mtime_ns}"))
-    readable = re.sub(r"[^A-Za-z0-9]+", "_", root.resolve().name).strip("_") or "images"
+    sha256 = fingerprint.of_files(root, files)
+    digest = hashlib.sha256(f"{image_size} {sha256}".encode()).hexdigest()
+    plain = re.sub(r"[^A-Za-z0-9]+", "_", root.resolve().name).strip("_") or "images"
     return FolderConfig(
-        name=f"{readable}-{digest.hexdigest()[:16]}",
+        name=f"{plain}-{digest[:16]}",
         root=root,
         files=tuple(files),
         image_size=image_size,
+        sha256=sha256,
     )
+
+
+def _check_class(name: str, root: Path) -> None:
+    """Refuse the name of a class that would not come back as it is from a list of names in UTF-8.
+
+    Raises:
+        UsageError: it is not one line of text.
+    """
+    odd = any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    if odd or name != name.strip():
+        raise UsageError(
+            f"the class folder {name!a} of {root} cannot name a class; expected text in UTF-8 "
+            "without line breaks, nor blanks at its ends; rename it"
+        )
 
 
 def hash_split(files: list[str]) -> tuple[list[str], list[str]]:
@@ -205,54 +221,8 @@ def hash_split(files: list[str]) -> tuple[list[str], list[str]]:
     return sorted(ranked[tested:]), sorted(ranked[:tested])
 
 
-def _walk(root: Path) -> Iterator[str]:
-    def refuse(error: OSError) -> None:
-        raise UsageError(f"folder {error.filename} cannot be read: {error.strerror}")
-
-    for folder, inner, files in os.walk(root, onerror=refuse):
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        for name in files:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                yield (Path(folder) / name).relative_to(root).as_posix()
-
-
 def _folders_beside(root: Path) -> list[str]:
     try:
         return [path.name for path in root.parent.iterdir() if path.is_dir()]
     except OSError:
         return []
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Turn any failure to read `path` as an image into one line that names it."""
-    try:
-        yield
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or "it is damaged, or no image"
-        raise UsageError(f"{path} cannot be read: {reason}; replace it or take it away") from None
-
-
-def _header(path: Path) -> tuple[tuple[int, int], bool]:
-    """Return (width, height) as shown, and whether the image may have colour."""
-    with _readable(path), Image.open(path) as image:
-        width, height = image.size
-        if image.getexif().get(_EXIF_ORIENTATION, 1) >= 5:  # lying on its side
-            width, height = height, width
-        return (width, height), not image.mode.startswith(_GREY_MODES)
-
-
-def _read(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """Decode one image: uint8 of `shape`, cropped about its centre and resized where it differs."""
-    height, width, channels = shape
-    with _readable(path), Image.open(path) as source:
-        image = ImageOps.exif_transpose(source)
-        if image.mode.startswith("I"):  # 16 bits, of which the upper 8 are kept
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = image.convert("L" if channels == 1 else "RGB")
-    if image.size != (width, height):
-        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-    return np.asarray(image).reshape(shape)

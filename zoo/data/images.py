@@ -6,6 +6,7 @@ would have had.
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -15,6 +16,7 @@ from pydantic import Field
 from serving.errors import UsageError
 from zoo.config import Config
 from zoo.data import sources
+from zoo.data.files import own_path
 
 DECODE_BATCH = 1024
 
@@ -27,7 +29,8 @@ class ImagesConfig(Config):
         validation: training images held out, from the end of the training split.
         binarize: draw each pixel anew as 0 or 1 with its grey level as probability, every epoch
             (dynamic binarization, Burda et al. 2016).
-        resize: bring images of another size or colour to the model's image shape.
+        resize: bring images of another size or colour to the model's image shape: cropped about
+            their centre to its aspect ratio, then resized.
         flip: mirror images left to right at random.
         shift: move images by up to this many pixels, the edge repeated.
         limit: use only this many images of each split.
@@ -40,6 +43,11 @@ class ImagesConfig(Config):
     flip: bool = False
     shift: Annotated[int, Field(ge=0)] = 0
     limit: Annotated[int, Field(ge=2)] | None = None
+
+    def places(self) -> dict[str, Path]:
+        """Return where a folder of images lies."""
+        path = own_path(self.name)
+        return {"name": path.absolute()} if path else {}
 
 
 class Images:
@@ -59,7 +67,7 @@ class Images:
         self.image_shape = image_shape
         self.classes = classes
         # A folder of mixed sizes is cropped and brought to one size when it is read.
-        size = max(image_shape[:2]) if config.resize else None
+        size = image_shape[:2] if config.resize else None
         self.builder = sources.prepare(config.name, image_size=size)
         self.source = sources.describe(self.builder)
         self._check_fit()
@@ -106,18 +114,18 @@ class Images:
         start = max(0, end - self.config.validation)
         return slice(start, end) if part == "validation" else slice(0, start)
 
-    @property
-    def training_images(self) -> int:
-        """Number of images in an epoch."""
-        return min(self._rows("train").stop, self.config.limit or sys.maxsize)
+    def count(self, part: str) -> int:
+        """Return the number of images of `train` (an epoch), `validation` or `test`."""
+        rows = self._rows(part)
+        return min(rows.stop - rows.start, self.config.limit or sys.maxsize)
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Number of batches in an epoch; the last may be smaller."""
-        return -(-self.training_images // batch_size)
+        return -(-self.count("train") // batch_size)
 
     def smallest_batch(self, batch_size: int) -> int:
         """Number of images in the last batch of an epoch."""
-        return self.training_images % batch_size or batch_size
+        return self.count("train") % batch_size or batch_size
 
     def training_batches(self, batch_size: int, seed: int, start: int = 0) -> tf.data.Dataset:
         """Return batches without end, each epoch in a new order.
@@ -137,7 +145,7 @@ class Images:
         epoch, done = divmod(start, self.steps_per_epoch(batch_size))
 
         def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-            rows = tf.range(self.training_images)
+            rows = tf.range(self.count("train"))
             order = tf.random.experimental.stateless_shuffle(rows, [seed, epoch])
             return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
 
@@ -163,8 +171,7 @@ class Images:
 
     def _load(self, part: str) -> dict[str, np.ndarray]:
         """Return a split as uint8 images of the model's shape, with labels if it takes them."""
-        rows = self._rows(part)
-        stop = min(rows.stop, rows.start + (self.config.limit or sys.maxsize))
+        start = self._rows(part).start
         name = "test" if part == "test" and "test" in self.source.splits else "train"
 
         def pick(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -173,7 +180,7 @@ class Images:
                 picked["labels"] = tf.cast(example["label"], tf.int32)
             return picked
 
-        examples = self.builder.as_dataset(split=f"{name}[{rows.start}:{stop}]")
+        examples = self.builder.as_dataset(split=f"{name}[{start}:{start + self.count(part)}]")
         examples = examples.map(pick, num_parallel_calls=2, deterministic=True)
         batches = list(examples.batch(DECODE_BATCH).as_numpy_iterator())
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
@@ -198,16 +205,26 @@ def _by(shape: tuple[int | None, int | None, int]) -> str:
 
 
 def _fit(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
-    """Resize and recolour an image `(h, w, c)` uint8 to `shape`; the identity where they agree."""
+    """Crop, resize and recolour an image `(h, w, c)` uint8 to `shape`; the identity where equal."""
     height, width, channels = shape
     if image.shape[:2] != (height, width):
-        resized = tf.image.resize(tf.cast(image, tf.float32), (height, width), antialias=True)
+        kept = _cropped(image, height, width)
+        resized = tf.image.resize(tf.cast(kept, tf.float32), (height, width), antialias=True)
         image = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
     if image.shape[-1] == 1 and channels == 3:
         image = tf.image.grayscale_to_rgb(image)
     elif image.shape[-1] == 3 and channels == 1:
         image = tf.image.rgb_to_grayscale(image)
     return tf.ensure_shape(image, shape)
+
+
+def _cropped(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Return the largest part of an image, about its centre, that is as wide for its height."""
+    rows, columns = tf.shape(image)[0], tf.shape(image)[1]
+    kept_rows = tf.clip_by_value(columns * height // width, 1, rows)
+    kept_columns = tf.clip_by_value(rows * width // height, 1, columns)
+    top, left = (rows - kept_rows) // 2, (columns - kept_columns) // 2
+    return image[top : top + kept_rows, left : left + kept_columns]
 
 
 def _other(seed: tf.Tensor, stream: int) -> tf.Tensor:

@@ -5,14 +5,17 @@ A data set that is on disk is opened without touching the network.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from serving.errors import GenzooError, UsageError, first_line, nearest
-from zoo.data import store
+from zoo.data import fingerprint, store
+from zoo.data.files import own_path
+from zoo.data.fingerprint import FILES_SHA256
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -46,6 +49,7 @@ class SourceInfo:
         citation: BibTeX, or empty.
         url: the home page, or empty.
         splits: number of examples of each split.
+        fingerprint: sha256 of what is in them; see `zoo.data.fingerprint`.
     """
 
     name: str
@@ -58,10 +62,39 @@ class SourceInfo:
     citation: str
     url: str
     splits: dict[str, int]
+    fingerprint: str
+
+    def record(self) -> dict[str, Any]:
+        """Return what the record of a run says of its data."""
+        return {
+            "dataset": self.name,
+            "dataset_version": self.version,
+            "dataset_license": self.license,
+            "dataset_sha256": self.fingerprint,
+            "dataset_classes": list(self.class_names),
+        }
+
+    def check(self, record: Mapping[str, Any], run: str | Path) -> None:
+        """Make sure that these are the data of a run, wherever they lie and whatever their name.
+
+        Args:
+            record: as `record` returned it; of a run that kept no fingerprint nothing is known.
+            run: for the message.
+
+        Raises:
+            UsageError: they are others.
+        """
+        known = record.get("dataset_sha256", self.fingerprint)
+        if known != self.fingerprint:
+            raise UsageError(
+                f"the data of {run} were {record['dataset']} (sha256 {known[:12]}) and are now "
+                f"{self.name} (sha256 {self.fingerprint[:12]}); bring back those that the run "
+                "began with, or train in a new directory"
+            )
 
 
 def prepare(
-    name: str, *, data_dir: str | None = None, image_size: int | None = None
+    name: str, *, data_dir: str | None = None, image_size: tuple[int, int] | None = None
 ) -> tfds.core.DatasetBuilder:
     """Open a data set, after making it where it is not on disk yet.
 
@@ -71,8 +104,8 @@ def prepare(
             `/data/photos` or `folder:photos`.
         data_dir: where to look first, and to write if it can be written; `TFDS_DATA_DIR` by
             default. `zoo.data.store.roots` says where else.
-        image_size: for a folder, the side of the square that images are cropped and resized to;
-            without it they must be of one size.
+        image_size: for a folder, height and width that images are cropped and resized to; without
+            it they must be of one size.
 
     Returns:
         A prepared builder: `.as_dataset(split=...)`, `.info.features`, `.info.splits` are usable.
@@ -86,7 +119,7 @@ def prepare(
         360
     """
     places = store.roots(data_dir)
-    folder = _as_folder(name)
+    folder = own_path(name)
     if folder is not None:
         from zoo.data.folder import Folder, configure
 
@@ -133,6 +166,8 @@ def describe(builder: tfds.core.DatasetBuilder) -> SourceInfo:
         citation=info.citation,
         url=info.homepage,
         splits={split: held.num_examples for split, held in info.splits.items()},
+        # Of a folder it is that of the files, whatever they were resized to.
+        fingerprint=(info.metadata or {}).get(FILES_SHA256) or fingerprint.of_examples(builder),
     )
 
 
@@ -151,13 +186,6 @@ def offline_names(data_dir: str | None = None) -> list[str]:
     }
     on_disk = {name for name in found if name.isidentifier()}  # not what is being written
     return [*EMBEDDED, *sorted(on_disk - EMBEDDED.keys() - {"folder"})]
-
-
-def _as_folder(name: str) -> Path | None:
-    if name.startswith("folder:"):
-        return Path(name.removeprefix("folder:"))
-    like_path = name in (".", "..") or name.startswith(("./", "../", "~", ".\\", "..\\"))
-    return Path(name) if like_path or Path(name).is_absolute() else None
 
 
 def _prepare_own(

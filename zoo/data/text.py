@@ -6,6 +6,7 @@ have had. The part that chooses the best weights (validation) and the part that 
 are gone through from beginning to end.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -25,7 +26,8 @@ class TextConfig(Config):
 
     Args:
         name: `tiny_shakespeare`, `python_topics` or another text of TensorFlow Datasets; or a
-            UTF-8 `.txt` file or a folder of them, as `book.txt`, `./books` or `folder:books`.
+            `.txt` file or a folder of them, as `book.txt`, `./books` or `folder:books`, in UTF-8
+            or, with a byte order mark, UTF-16.
         tokenizer: `character`, or `bpe` trained on the training part.
         vocabulary_size: `bpe` only; tokens in all, special ones and 256 bytes included.
         test: share of the characters, the last ones, that are held out and reported; a tenth is
@@ -44,6 +46,11 @@ class TextConfig(Config):
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.02
     validation_at: Literal["beginning", "end"] = "end"
     limit: Annotated[int, Field(ge=2)] | None = None
+
+    def places(self) -> dict[str, Path]:
+        """Return where a file or folder of text lies."""
+        path = corpus.own_text(self.name)
+        return {"name": path.absolute()} if path else {}
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:

@@ -23,7 +23,14 @@ FILE = "tokenizer.json"
 SPECIAL = ("<|pad|>", "<|bos|>", "<|eos|>")
 PAD, BOS, EOS = range(len(SPECIAL))  # the same ids in every tokenizer of the zoo
 SMALLEST = len(SPECIAL) + 256  # tokens of a BPE tokenizer without merges
+_KINDS = (r"\p{L}", r"\p{N}", r"\s", r"[^\s\p{L}\p{N}]")  # of characters, which words have one of
 _SPLITTER = pre_tokenizers.ByteLevel(add_prefix_space=False)  # splits as GPT-2 does
+LONGEST = 1024  # characters of a word that merges are learned from
+# Learning takes the square of a word's length. What the splitter leaves whole and is longer, as DNA
+# or a drawn line, is cut to learn from; what is encoded is not, since that takes no longer for it.
+_CUTTER = pre_tokenizers.Split(
+    tokenizers.Regex("|".join(rf"{kind}{{{LONGEST}}}" for kind in _KINDS)), "isolated"
+)
 
 
 def character_tokenizer(text: str) -> tokenizers.Tokenizer:
@@ -75,7 +82,9 @@ def bpe_tokenizer(texts: Iterable[str], vocabulary_size: int) -> tokenizers.Toke
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_CUTTER, _SPLITTER])
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.pre_tokenizer = _SPLITTER
     return tokenizer
 
 

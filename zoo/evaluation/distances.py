@@ -5,6 +5,8 @@ A distance over the features of a network other than Inception is no FID and is 
 
 import numpy as np
 
+from serving.errors import UsageError
+
 BLOCK = 1000  # features of each set that a block of the kernel distance has, at most
 
 
@@ -19,6 +21,9 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     Returns:
         `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))`, at least 0.
 
+    Raises:
+        UsageError: a set has fewer than 2, which have no covariance.
+
     Reference:
         Heusel et al. 2017 (arXiv:1706.08500), eq. 6; Dowson and Landau 1982.
 
@@ -28,6 +33,10 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
         9.0
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if min(len(first), len(second)) < 2:
+        raise UsageError(
+            f"there are {len(first)} and {len(second)} features; a covariance takes 2 of each"
+        )
     difference = first.mean(axis=0) - second.mean(axis=0)
     one, two = (np.atleast_2d(np.cov(values, rowvar=False)) for values in (first, second))
     # tr (S1 S2)^(1/2) is that of the symmetric R S2 R with R = S1^(1/2), whose eigenvalues are

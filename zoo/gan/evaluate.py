@@ -1,6 +1,7 @@
 """How good a GAN's images are, by a judge."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -9,8 +10,10 @@ from pydantic import Field
 from serving.noise import SEED_LIMIT
 from zoo.config import Config
 from zoo.data.images import Images
-from zoo.judge import ClassifierConfig, load_judge
-from zoo.judge.samples import Judged, consult, measure_samples
+from zoo.judge import ClassifierConfig, Judge, load_judge
+from zoo.judge.competence import check
+from zoo.judge.loading import own_judge
+from zoo.judge.samples import LEAST_IMAGES, Judged, consult, measure_samples
 from zoo.judge.transfer import transfer_accuracy
 from zoo.metric import Metric
 
@@ -22,6 +25,7 @@ class GANEvaluateConfig(Config):
 
     Args:
         judge: `mnist`, `pixels`, or the work directory of a classifier; see `zoo.judge.load_judge`.
+            It takes images of its own shape, and of its own classes.
         samples: images to generate, and as many real ones of each kind, if there are so many.
         lesson: images to generate for a classifier to be trained on, and then tested on real ones;
             conditional models only; 0 for no such test.
@@ -30,10 +34,28 @@ class GANEvaluateConfig(Config):
     """
 
     judge: str = "pixels"
-    samples: Annotated[int, Field(ge=2)] = 10_000
+    samples: Annotated[int, Field(ge=LEAST_IMAGES)] = 10_000
     lesson: Annotated[int, Field(ge=0)] = 0
-    validation_samples: Annotated[int, Field(ge=2)] = 5_000
+    validation_samples: Annotated[int, Field(ge=LEAST_IMAGES)] = 5_000
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
+
+    def places(self) -> dict[str, Path]:
+        """Return where a judge lies that is named by its work directory."""
+        path = own_judge(self.judge)
+        return {"judge": path.absolute()} if path else {}
+
+
+def chosen_judge(settings: GANEvaluateConfig, images: Images) -> Judge:
+    """Return the judge of a recipe, that can judge its images; see `zoo.judge.competence.check`.
+
+    Raises:
+        UsageError: there is no such judge, or it or the pupil of a lesson takes other images.
+    """
+    judge = load_judge(settings.judge)
+    check(judge, images)
+    if settings.lesson:
+        _pupil(images)
+    return judge
 
 
 def drawn(generate: Generate, count: int, classes: int, seed: int) -> tuple[np.ndarray, ...]:
@@ -62,7 +84,7 @@ def evaluate(generate: Generate, images: Images, settings: GANEvaluateConfig) ->
     Returns:
         The metrics of `zoo.judge.samples`; with `lesson` that of `zoo.judge.transfer`.
     """
-    judge, classes = load_judge(settings.judge), images.classes
+    judge, classes = chosen_judge(settings, images), images.classes
     generated = consult(judge, *drawn(generate, settings.samples, classes, settings.seed))
     if generated.probabilities.shape[1] == 1:  # a judge of no labels cannot check any
         generated = Judged(generated.features, generated.probabilities)
@@ -81,6 +103,16 @@ def _lesson(generate: Generate, images: Images, settings: GANEvaluateConfig) -> 
     return transfer_accuracy(
         drawn(generate, count, classes, settings.seed),
         images.arrays("test"),
-        ClassifierConfig(image_shape=images.image_shape, classes=classes),
+        _pupil(images),
         real=tuple(part[:count] for part in images.arrays("train")),
     )
+
+
+def _pupil(images: Images) -> ClassifierConfig:
+    """Return the classifier that a lesson is given to.
+
+    Raises:
+        UsageError: the images are too small for it.
+    """
+    values = {"image_shape": images.image_shape, "classes": images.classes}
+    return ClassifierConfig.parse(values, "evaluate.lesson")

@@ -9,9 +9,8 @@ import numpy as np
 from zoo.evaluation.distances import frechet_distance
 from zoo.evaluation.neighbours import coverage, diversity
 from zoo.gan.collapse import CollapseNotice
-from zoo.gan.evaluate import GANEvaluateConfig, drawn, evaluate
+from zoo.gan.evaluate import GANEvaluateConfig, chosen_judge, drawn, evaluate
 from zoo.gan.gan import GAN
-from zoo.judge import load_judge
 from zoo.metric import Metric
 from zoo.training.image_task import ImageTask
 from zoo.training.optimizers import optimizer
@@ -37,9 +36,12 @@ class GANTask(ImageTask):
         """Return what measures the Frechet distance to held-out images, and how varied samples are.
 
         The latents are the same after every epoch.
+
+        Raises:
+            UsageError: the judge is not there, or cannot judge such images.
         """
         settings = self.recipe.evaluate
-        judge = load_judge(settings.judge)
+        judge = chosen_judge(settings, self.images)
         images, _ = self.images.arrays("validation")
         real = judge.features(images[: settings.validation_samples])
 

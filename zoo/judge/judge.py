@@ -1,7 +1,7 @@
 """Who judges generated images: whoever maps images to features and to probabilities."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -20,10 +20,16 @@ class Judge(Protocol):
     Attributes:
         name: for people.
         sha256: of its weights, so that two numbers are known to be of one judge.
+        image_shape: `(H, W, C)` of the images that it takes; None for any.
+        classes: how many it tells apart; 1 for none.
+        class_names: what they are; empty where nobody wrote it down.
     """
 
     name: str
     sha256: str
+    image_shape: tuple[int, int, int] | None
+    classes: int
+    class_names: tuple[str, ...]
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Map images `(N, H, W, C)` float32 in [0, 1] to features `(N, F)`."""
@@ -40,6 +46,7 @@ class KerasJudge:
         weights: a `.weights.h5` file.
         name: for people; the file's name unless given.
         sha256: what the file must hash to; not checked unless given.
+        class_names: what its labels mean, as far as it is known.
 
     Raises:
         UsageError: the file is not there, is another one, or does not fit the model.
@@ -51,11 +58,14 @@ class KerasJudge:
         weights: str | Path,
         name: str | None = None,
         sha256: str | None = None,
+        class_names: Iterable[str] = (),
     ):
         weights = Path(weights)
         if not weights.is_file():
             raise UsageError(f"there are no weights at {weights}; train the judge first")
         self.name = name or weights.name.removesuffix(".weights.h5")
+        self.image_shape, self.classes = model.config.image_shape, model.config.classes
+        self.class_names = tuple(class_names)
         self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
         if sha256 not in (None, self.sha256):
             raise UsageError(

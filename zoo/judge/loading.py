@@ -12,6 +12,12 @@ JUDGES = Path(__file__).parent / "judges"
 PINNED = {"mnist": "667b10f7aeb85a1e6e84cf0bd221aa5647798b5709644a944d4372f285401f3f"}
 
 
+def own_judge(name: str) -> Path | None:
+    """Return the work directory that a name stands for, None where it is one of the package's."""
+    packaged = name == Pixels.name or name in PINNED
+    return None if packaged else Path(name).expanduser()
+
+
 def load_judge(name_or_workdir: str | Path) -> Judge:
     """Return a judge.
 
@@ -30,7 +36,7 @@ def load_judge(name_or_workdir: str | Path) -> Judge:
     name = str(name_or_workdir)
     if name == Pixels.name:
         return Pixels()
-    directory = WorkDir(JUDGES / name if name in PINNED else name)
+    directory = WorkDir(own_judge(name) or JUDGES / name)
     if not directory.recipe.is_file():
         known = [Pixels.name, *PINNED]
         raise UsageError(
@@ -42,4 +48,7 @@ def load_judge(name_or_workdir: str | Path) -> Judge:
         raise UsageError(
             f"{name} is a run of family '{recipe.model.family}'; expected a classifier"
         )
-    return KerasJudge(recipe.build(), directory.best_weights, recipe.name, PINNED.get(name))
+    class_names = directory.read_record().get("dataset_classes", ())
+    return KerasJudge(
+        recipe.build(), directory.best_weights, recipe.name, PINNED.get(name), class_names
+    )

@@ -18,6 +18,9 @@ class Pixels:
 
     name = "pixels"
     sha256 = hashlib.sha256(b"pixels averaged down to about 8x8").hexdigest()
+    image_shape = None
+    classes = 1
+    class_names = ()
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Map images `(N, H, W, C)` float32 in [0, 1] to features `(N, F)`."""

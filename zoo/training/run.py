@@ -111,7 +111,7 @@ class _Run:
         divide_steps(self.model, config.accumulate)
         shipped = recipe.build()
         self.shipping = Shipping(shipped, task.validation(shipped), directory)
-        self.state = State(directory, self.shipping, task.source.name)
+        self.state = State(directory, self.shipping, task.source)
         self.state.restore(self.model)
         self.interruption = Interruption(self.state)
 
@@ -121,7 +121,10 @@ class _Run:
         keep_parts(self.recipe, self.directory)
         self.task.keep(self.directory.path)
         started, begun = time.monotonic(), self.steps
-        made_by = provenance()  # now: by the end of a long run another revision may lie there
+        # Now: by the end of a long run another revision may lie there.
+        made_by = provenance() | {
+            "places": {key: str(path) for key, path in self.recipe.places().items()}
+        }
         before = self.directory.read_record().get("train_seconds", 0.0)
         progress = Progress(self.steps, self.total)
         try:
@@ -180,9 +183,7 @@ class _Run:
                 "best_validation_loss": float(self.shipping.best),
                 "parameters": int(self.model.count_params()),
                 "seed": self.recipe.train.seed,
-                "dataset": self.task.source.name,
-                "dataset_version": self.task.source.version,
-                "dataset_license": self.task.source.license,
+                **self.task.source.record(),
                 **made_by,
             }
         )

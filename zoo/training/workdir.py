@@ -1,6 +1,7 @@
 """The work directory of a run: what is in it, and where."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,9 @@ class WorkDir:
                 f"{self.path} holds a run; resume it (--resume) or give a new directory"
             )
         found = Recipe.load(self.recipe)
+        if "data.name" in found.places().keys() & recipe.places().keys():
+            # One's own data may lie elsewhere now; what is in them is compared, not their place.
+            found = found.changed({"data.name": recipe.data.name})
         if found != recipe:
             raise UsageError(
                 f"{self.path} was made by another recipe ({_difference(found, recipe)}); "
@@ -62,14 +66,20 @@ class WorkDir:
             temporary.write_text(recipe.to_toml(), encoding="utf-8")
 
     def read_recipe(self) -> Recipe:
-        """Return the recipe of the run.
+        """Return the recipe of the run, with the paths of what it names as they were then.
+
+        A path that leads nowhere any more stays as it was given, relative to the current folder.
 
         Raises:
             UsageError: the directory holds no run.
         """
         if not self.recipe.is_file():
             raise UsageError(f"{self.path} is not a work directory: it has no {self.recipe.name}")
-        return Recipe.load(self.recipe)
+        recipe = Recipe.load(self.recipe)
+        places = {}
+        with suppress(ValueError):  # a damaged record is missed where more than this is read of it
+            places = self.read_record().get("places", {})
+        return recipe.changed({key: at for key, at in places.items() if Path(at).exists()})
 
     def read_record(self) -> dict[str, Any]:
         """Return what is known of the run (seconds, steps, packages); at first nothing is."""

@@ -1,5 +1,6 @@
 """The text pipeline: what is trained on, what is held out, the same batches for the same seed."""
 
+import codecs
 import hashlib
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.errors import UsageError
-from zoo.data import sources
+from zoo.data import corpus, sources
 from zoo.data.text import PARTS, Text, TextConfig, windows
 from zoo.data.tokenizers import EOS
 
@@ -133,6 +134,36 @@ def test_a_folder_is_read_in_order_and_its_documents_are_kept_apart(tmp_path):
     assert text.source.version.startswith("sha256:") and text.source.kind == "text"
 
 
+def test_only_files_of_text_count_whatever_their_suffix_looks_like(tmp_path):
+    kept = {"B.TXT": "b", "a.TXT": "a", "a.txt": "A", "old.txt/z.txt": "z"}
+    others = ("._a.txt", ".hidden.txt", ".ipynb_checkpoints/a.txt", "notes.md", "sub/.git/a.txt")
+    for name, words in (kept | dict.fromkeys(others, "wrong")).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(words)
+    assert corpus.read(str(tmp_path))[0] == ["b", "a", "A", "z"]
+    assert corpus.read(str(tmp_path / "old.txt"))[0] == ["z"]
+
+
+def test_a_folder_called_as_a_file_and_a_file_in_capitals(book, tmp_path, monkeypatch):
+    (tmp_path / "books.txt").mkdir()
+    (tmp_path / "books.txt" / "a.txt").write_text("one")
+    (tmp_path / "BOOK.TXT").write_text("two")
+    assert corpus.read("books.txt")[0] == ["one"]
+    assert corpus.read("BOOK.TXT")[0] == ["two"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_says_how_text_is_written(book, tmp_path, encoding):
+    (tmp_path / "book.txt").write_bytes("naïve\r\n日本".encode(encoding))
+    assert corpus.read("book.txt")[0] == ["naïve\n日本"]
+
+
+def test_utf_16_of_either_order_with_a_mark(book, tmp_path):
+    for order, mark in (("le", codecs.BOM_UTF16_LE), ("be", codecs.BOM_UTF16_BE)):
+        (tmp_path / "book.txt").write_bytes(mark + "abc".encode(f"utf-16-{order}"))
+        assert corpus.read("book.txt")[0] == ["abc"]
+
+
 def test_own_text_of_other_content_is_another_source(book, tmp_path):
     before = Text(book, context=8).source
     (tmp_path / "book.txt").write_text("something else " * 30)
@@ -145,6 +176,15 @@ def test_own_text_of_other_content_is_another_source(book, tmp_path):
     [
         (b"", "'book.txt' holds no text"),
         (b"caf\xe9 au lait" * 9, r"book.txt is not UTF-8: byte 0xe9 at position 3; save it"),
+        (
+            "plain".encode("utf-16-le"),
+            "book.txt is no text: it has a NUL at character 1, as UTF-16",
+        ),
+        ("日本".encode("utf-16-be"), "book.txt is not UTF-8"),
+        (
+            codecs.BOM_UTF16_LE + b"odd",
+            "book.txt is not UTF-16, as its mark says: byte 0x64 at pos",
+        ),
         (b"too short", "train part of 'book.txt' has 7 tokens; expected at least 13 for a context"),
         (b"abcdefghijklmnopq", "validation part of 'book.txt' has 1 tokens; expected at least 2"),
         (None, "there is no file or folder book.txt"),

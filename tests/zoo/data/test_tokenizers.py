@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import pre_tokenizers
 
 from serving.errors import UsageError
 from zoo.data import tokenizers
@@ -56,6 +57,27 @@ def test_bpe_is_trained_from_the_corpus_and_the_same_every_time():
     assert tokenizer.get_vocab_size() == 270
     assert tokenizer.to_str() == bpe().to_str()
     assert len(encode(tokenizer, CORPUS)) < len(CORPUS) / 2
+
+
+@pytest.mark.parametrize("letter", ["A", "7", "-", " ", "é"])
+def test_merges_are_learned_from_words_of_bounded_length(letter):
+    """Else learning takes the square of the length; the file says nothing of it."""
+    whole = bpe_tokenizer([letter * 5000], 300)
+    longest = max(map(len, whole.get_vocab()))
+    assert tokenizers.LONGEST / 4 < longest <= tokenizers.LONGEST * len(letter.encode())
+    assert (
+        json.loads(whole.to_str())["pre_tokenizer"] == json.loads(bpe().to_str())["pre_tokenizer"]
+    )
+    ids = encode(whole, letter * 5000)
+    assert len(ids) < 10 and whole.decode(ids) == letter * 5000
+
+
+def test_words_of_usual_length_are_learned_from_as_they_are(monkeypatch):
+    words = [CORPUS, " ".join(letter * (tokenizers.LONGEST - 1) for letter in "xy1-"), "\n" * 9]
+    cut = bpe_tokenizer(words, 400).to_str()
+    nothing = pre_tokenizers.Split("never in the corpus", "isolated")
+    monkeypatch.setattr(tokenizers, "_CUTTER", nothing)
+    assert bpe_tokenizer(words, 400).to_str() == cut
 
 
 def test_bpe_has_room_for_the_bytes():

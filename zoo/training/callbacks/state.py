@@ -1,5 +1,6 @@
 """The state of a run, saved and restored bit for bit."""
 
+import json
 from zipfile import BadZipFile
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 
 from serving.errors import GenzooError
 from serving.files import replacing
+from zoo.data.sources import SourceInfo
 from zoo.training.built import BuiltModel
 from zoo.training.callbacks.shipping import Shipping
 from zoo.training.workdir import WorkDir
@@ -17,14 +19,14 @@ class State(keras.callbacks.Callback):
 
     That is the weights, the state of random generators, the optimizer with its moments, averages
     and step count, and the best validation loss. The batches follow from the step count alone, as
-    long as the data set is the same.
+    long as the data are the same, and so it is saved too what they were.
     """
 
-    def __init__(self, workdir: WorkDir, shipping: Shipping, data: str):
+    def __init__(self, workdir: WorkDir, shipping: Shipping, source: SourceInfo):
         super().__init__()
         self.workdir = workdir
-        self.data = data
         self.shipping = shipping
+        self.source = source
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.save()
@@ -33,21 +35,22 @@ class State(keras.callbacks.Callback):
         """Write the state, whole or not at all."""
         values = {str(i): variable.numpy() for i, variable in enumerate(_variables(self.model))}
         with replacing(self.workdir.state) as temporary:
-            np.savez(temporary, best=np.float64(self.shipping.best), data=self.data, **values)
+            best, data = np.float64(self.shipping.best), json.dumps(self.source.record())
+            np.savez(temporary, best=best, data=data, **values)
 
     def restore(self, model: BuiltModel) -> None:
         """Bring `model` and its optimizer to the saved state; without one, leave them as they are.
 
         Raises:
-            GenzooError: the file is damaged, or of another model or other data.
+            UsageError: the data are others.
+            GenzooError: the file is damaged, or of another model.
         """
         if not self.workdir.state.is_file():
             return
         variables = _variables(model)
         try:
             with np.load(self.workdir.state) as saved:
-                if saved["data"] != self.data:
-                    raise ValueError(f"the data were {saved['data']} and are now {self.data}")
+                self.source.check(json.loads(str(saved["data"])), self.workdir.path)
                 if len(saved.files) != len(variables) + 2:
                     raise ValueError(f"{len(saved.files) - 2} variables, not {len(variables)}")
                 for index, variable in enumerate(variables):
