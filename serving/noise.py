@@ -83,10 +83,11 @@ def _uniform(seed: int) -> Iterator[float]:
 def _seeded(seed: int) -> np.random.RandomState:
     """Return the generator of this thread, at the beginning of a seed's stream."""
     # A new generator costs 100 microseconds, more than drawing a batch; a new seed costs 2.
-    if not hasattr(_local, "state"):
-        _local.state = np.random.RandomState(0)
-    _local.state.seed(seed)
-    return _local.state
+    state: np.random.RandomState | None = getattr(_local, "state", None)
+    if state is None:
+        state = _local.state = np.random.RandomState(0)
+    state.seed(seed)
+    return state
 
 
 def checked_seed(seed: int) -> int:

@@ -80,11 +80,15 @@ def real(
         serving.errors.UsageError: top_p is 0; expected more than 0, at most 1
     """
     number = _number(value)
-    fine = number is not None and abs(number) < math.inf and (above is None or number > above)
-    if not fine or not _within(number, minimum, maximum):
-        words = expected or _range(minimum, maximum, above)
-        raise UsageError(f"{name} is {shown(value)}; expected {words}")
-    return float(number)
+    if (
+        number is not None
+        and abs(number) < math.inf
+        and (above is None or number > above)
+        and _within(number, minimum, maximum)
+    ):
+        return float(number)
+    words = expected or _range(minimum, maximum, above)
+    raise UsageError(f"{name} is {shown(value)}; expected {words}")
 
 
 def shown(value: Any) -> str:

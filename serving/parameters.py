@@ -89,7 +89,8 @@ class Parameter:
             return None
         if self.each and not _is_one(value):
             return self._several(value)
-        low, high = self.minimum, self.maximum
+        low: Any = self.minimum  # a number by now; see `resolved`
+        high: Any = self.maximum
         if self.kind == "int":
             return whole(value, self.name, low, high)
         if self.kind == "float":

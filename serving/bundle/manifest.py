@@ -29,7 +29,6 @@ from serving.bundle.records import (
 )
 from serving.bundle.version_1 import upgraded
 
-SCHEMA_VERSION = 2
 MANIFEST_LIMIT = 4 * 2**20  # bytes; a real manifest is a few kilobytes
 SHOWN = 200  # characters of an error that quotes a manifest
 
@@ -121,7 +120,7 @@ class Manifest(Record):
         metrics: of the whole model, the headline first.
     """
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[2] = 2
     name: ModelName
     family: Word
     content: Word

@@ -185,7 +185,8 @@ def _record(model: str, seconds: float, as_json: bool) -> None:
     from serving.catalogue.costs import circumstances, in_words
     from serving.measure.recording import record
 
-    costs = {name: variant.cost for name, variant in record(model, seconds).variants.items()}
+    variants = record(model, seconds).variants
+    costs = {name: each.cost for name, each in variants.items() if each.cost is not None}
     if as_json:
         show(json.dumps({name: cost.model_dump() for name, cost in costs.items()}, indent=2))
         return

@@ -88,11 +88,11 @@ def read_array(path: Path) -> np.ndarray:
 
 def _save_all(arrays: Mapping[str, np.ndarray], path: str) -> None:
     with written(path) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **{**arrays})  # type: ignore[arg-type]  # its flag is no array
 
 
 def _save_first(arrays: Mapping[str, np.ndarray], path: str) -> None:
     if len(arrays) > 1:
         raise UsageError(f"{path} holds one array, and there are {', '.join(arrays)}; use .npz")
     with written(path) as file:
-        np.save(file, *arrays.values())
+        np.save(file, next(iter(arrays.values())))

@@ -13,7 +13,7 @@ GAP = 2  # pixels of white between images
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Turn intensities in [0, 1] of any shape into rounded pixels 0..255."""
-    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(images, 0, 1) * 255), np.uint8)
 
 
 def grid(images: np.ndarray, columns: int) -> np.ndarray:

@@ -161,7 +161,7 @@ class ImageModel(Model):
     def timed(self, batch: int) -> dict[str, Timed]:
         z = np.random.default_rng(0).standard_normal((batch, self.latent_dim)).astype(np.float32)
         labels = np.arange(batch) % self.classes if self.classes else None
-        feeds = {"z": z} if labels is None else {"z": z, "labels": labels}
+        feeds = {"z": z} | ({} if labels is None else {"labels": labels})
         functions: dict[str, Callable[[], object]] = {
             "graph": lambda: self.sessions[self.generator].run(["image"], feeds),
             "decode": lambda: self.decode(z, labels),

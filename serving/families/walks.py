@@ -29,7 +29,8 @@ def spherical(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     sine = np.where(straight, 1.0, np.sin(angle))
     first = np.where(straight, 1 - share, np.sin((1 - share) * angle) / sine)
     last = np.where(straight, share, np.sin(share * angle) / sine)
-    return (first * start[:, None] + last * end[:, None]).astype(np.float32)
+    walk = first * start[:, None] + last * end[:, None]  # (B, steps, D)
+    return np.asarray(walk, np.float32)
 
 
 def shares(start: int, end: int, classes: int, steps: int) -> np.ndarray:
@@ -44,4 +45,4 @@ def shares(start: int, end: int, classes: int, steps: int) -> np.ndarray:
     """
     ends = np.eye(classes, dtype=np.float32)
     share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-    return (1 - share) * ends[start] + share * ends[end]
+    return np.asarray((1 - share) * ends[start] + share * ends[end])

@@ -33,7 +33,7 @@ def likeliest(logits: np.ndarray, k: int) -> np.ndarray:
     ordered = logits.copy()
     ordered.partition(len(logits) - k)
     least = ordered[len(logits) - k]
-    (ids,) = (logits >= least).nonzero()
+    ids = np.flatnonzero(logits >= least)
     return ids if len(ids) == k else _first(ids, logits, least, k)
 
 
@@ -46,14 +46,14 @@ def _at_least_k(logits: np.ndarray, k: int) -> np.ndarray:
     whole = logits[: len(logits) // columns * columns].reshape(-1, columns)  # (rows, columns)
     maxima = np.maximum.reduce(whole, axis=0)
     maxima.partition(columns - k)
-    return (logits >= maxima[columns - k]).nonzero()[0]
+    return np.flatnonzero(logits >= maxima[columns - k])
 
 
 def _first(places: np.ndarray, values: np.ndarray, least: float, k: int) -> np.ndarray:
     """Return, of the places of all values that are not less than the k-th largest, the first k."""
     above = values[places] > least
     room = k - np.count_nonzero(above)
-    return places[above | (np.cumsum(~above) <= room)]
+    return np.compress(above | (np.cumsum(~above) <= room), places)
 
 
 def nucleus(weights: np.ndarray, p: float) -> np.ndarray:
@@ -139,4 +139,4 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Return log-probabilities, in nats, of logits `(..., V)`, in float64."""
     logits = logits.astype(np.float64)
     logits = logits - logits.max(-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    return np.asarray(logits - np.log(np.exp(logits).sum(-1, keepdims=True)))

@@ -114,7 +114,9 @@ def test_a_composite_of_two_trained_parts(shell):
         "train prior-digits --quick --workdir stopped-prior --resume",
         "train prior-digits --quick --workdir prior",
     )
-    (folder / "runs/codes-digits").rename(folder / "runs/gone")  # the run keeps what it was built on
+    (folder / "runs/codes-digits").rename(
+        folder / "runs/gone"
+    )  # the run keeps what it was built on
     *_, listed, bench = shell(
         "evaluate prior --quick",
         "export prior --out p --formats onnx --variants fp32,fp16",

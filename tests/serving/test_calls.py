@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving import registry
-from serving.calls import Seed, call, calls_of, declared_calls
+from serving.calls import call, calls_of, declared_calls
 from serving.errors import UsageError
 from serving.families.model import Model
-from serving.parameter import Parameter
+from serving.parameters import Parameter, Seed
 
 Count = Annotated[
     int, Parameter("how many", minimum=1, options=("-n", "--count"), example=16)

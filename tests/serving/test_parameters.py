@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import UsageError
-from serving.parameter import Parameter, declared_parameter
+from serving.parameters import Parameter, declared_parameter
 
 SMALL = st.integers(-(2**24), 2**24)  # which every dress can hold
 DRESSES = (int, float, np.int64, np.int32, np.float32, np.array, Decimal, Fraction)
