@@ -130,7 +130,7 @@ def card(model: Model) -> None:
     manifest = open_manifest(source)
     directory = complete(source, ["README.md"]).directory
     text = read_listed(directory, manifest.files, "README.md").decode("utf-8", "replace")
-    show(text)
+    show(text.replace("\r\n", "\n"))
 
 
 @app.command(

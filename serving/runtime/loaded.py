@@ -8,6 +8,7 @@ from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
 from serving.bundle.scan import check_graph
 from serving.runtime.fixed import FixedSession
+from serving.runtime.sealed import Sealed, sealed
 from serving.runtime.session import Session
 
 
@@ -26,19 +27,19 @@ class Loaded(NamedTuple):
     assets: dict[str, bytes]
 
 
-def checked_graphs(directory: Path, manifest: Manifest, variant: str) -> dict[str, bytes]:
-    """Return the bytes of a variant's graphs by role, each checked against the manifest.
+def checked_graphs(directory: Path, manifest: Manifest, variant: str) -> dict[str, Sealed | bytes]:
+    """Return the files of a variant's graphs by role, each checked against the manifest and sealed.
 
     Raises:
         BundleError: a file or a graph is not what the manifest says.
     """
-    graphs = {}
+    graphs: dict[str, Sealed | bytes] = {}
     described = manifest.variants[variant]
     interfaces = manifest.interface_of(variant)
     for role, file in described.graphs.items():
         data = read_listed(directory, manifest.files, file)
         check_graph(data, file, interfaces[role], described.opset)
-        graphs[role] = data
+        graphs[role] = sealed(data)
     return graphs
 
 
@@ -65,7 +66,7 @@ def open_session(
     manifest: Manifest,
     variant: str,
     role: str,
-    data: bytes,
+    data: Sealed | bytes,
     device: str,
     threads: int | None = None,
     spinning: bool = True,
@@ -74,7 +75,7 @@ def open_session(
 
     Args:
         manifest, variant, role: which graph it is.
-        data: its bytes, checked.
+        data: its file, checked.
         device, threads, spinning: see `serving.runtime.session.Session`.
     """
     described = manifest.variants[variant]

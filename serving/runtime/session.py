@@ -13,6 +13,7 @@ import onnxruntime
 from serving.bundle.records import BundleError
 from serving.errors import GenzooError, first_line
 from serving.runtime.huge_pages import huge_pages
+from serving.runtime.sealed import Sealed
 from serving.runtime.threads import default_threads
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -37,7 +38,7 @@ class Session:
     """A graph, loaded and ready to run.
 
     Args:
-        data: the bytes of an ONNX file that has been checked.
+        data: the bytes of an ONNX file that has been checked, sealed if need be.
         name: the file's name, for errors.
         device: `cpu` or `cuda`.
         threads: how many threads an operator may use; None for one per physical core.
@@ -56,7 +57,7 @@ class Session:
 
     def __init__(
         self,
-        data: bytes,
+        data: Sealed | bytes,
         name: str,
         device: str,
         threads: int | None = None,
@@ -74,7 +75,7 @@ class Session:
         try:
             with _loading(device, len(data)):
                 self._session = onnxruntime.InferenceSession(
-                    data,
+                    data.path if isinstance(data, Sealed) else data,
                     _options(self.threads, spinning),
                     providers=_providers(device, replays),
                     enable_fallback=0,  # it would print to stdout and run elsewhere than asked
