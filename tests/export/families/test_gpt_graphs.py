@@ -5,7 +5,7 @@ import pytest
 
 from export import ExportError
 from export.families.gpt import GPTFamily, graph_step
-from export.families.gpt_graphs import feeds, graphs
+from export.families.gpt_graphs import feeds, graphs, static
 from export.graph.converter import convert
 from export.graph.precision import reduce_precision
 from export.proof import saved_model
@@ -26,6 +26,17 @@ def test_every_kind_is_as_keras_at_every_batch_and_length(kind):
     assert prove(run, spec) < LIMIT / 10
     prove_sensitive(run, spec)
     assert len(graph.graph.node) < 160  # 2 layers; 247 to 268 as the converter leaves them
+
+
+@pytest.mark.parametrize("context", [1, 2, 4])
+def test_a_window_of_few_tokens(context):
+    model = tiny_gpt.model("grouped", context=context)
+    portable = graphs(model)[0]
+    for spec in (portable, static(portable, model)):
+        graph = convert(spec)
+        lint(graph, spec)
+        assert prove(runner(graph), spec) < LIMIT / 10
+        prove_sensitive(runner(graph), spec)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 from serving.errors import UsageError
 from zoo.evaluation import modes, neighbours
 from zoo.evaluation.distances import frechet_distance, kernel_distance
+from zoo.judge import samples
 from zoo.judge.samples import Judged, consult, measure_samples
 
 
@@ -147,6 +148,7 @@ class MeanJudge:
     """Takes the brightest of three columns for the class, and the pixels for features."""
 
     name, sha256 = "mean", "0" * 64
+    image_shape, classes, class_names = (3, 3, 1), 3, ()
 
     def features(self, images):
         assert images.dtype == np.float32 and images.max() <= 1
@@ -208,10 +210,22 @@ def test_numbers_repeat_with_their_seed():
 
 
 def test_unlabelled_samples_have_no_agreement_and_too_few_images_are_refused():
-    (generated, _), *real = (striped(20 + seed, seed=seed) for seed in (1, 2, 3))
+    (generated, _), *real = (striped(30 + seed, seed=seed) for seed in (1, 2, 3))
     assert "label_agreement" not in measured((generated,), *real)
-    with pytest.raises(UsageError, match="1 generated and 22 and 23 real"):
-        measured((generated[:1],), *real)
+    with pytest.raises(UsageError, match=r"29 generated and 32 and 33 real .* at least 30 of each"):
+        measured((generated[:29],), *real)
+
+
+def test_classes_are_counted_where_there_are_some_images_of_each(monkeypatch):
+    monkeypatch.setattr(samples, "LEAST_PER_CLASS", 12)
+    by_class = {"inception_score", "least_class_share", "largest_class_share", "classes_covered"}
+    few, enough = (measured(*[striped(count, seed) for seed in (1, 2, 3)]) for count in (35, 36))
+    assert enough.keys() - few.keys() == by_class and few.keys() <= enough.keys()
+
+
+def test_a_covariance_takes_two():
+    with pytest.raises(UsageError, match="1 and 5 features; a covariance takes 2 of each"):
+        frechet_distance(gaussian(1), gaussian(5))
 
 
 def test_rows_of_what_was_judged_stay_together():

@@ -217,21 +217,6 @@ def test_a_mistake_leaves_nothing_behind(tmp_path, mistake):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_is_not_resumed_on_other_data(tmp_path):
-    def photos(count):
-        (tmp_path / "photos").mkdir(exist_ok=True)
-        for index in range(count):
-            picture = np.random.RandomState(index).randint(0, 255, (28, 28), "uint8")
-            Image.fromarray(picture).save(tmp_path / f"photos/{index}.png")
-
-    photos(90)
-    data = {"data__name": str(tmp_path / "photos"), "train__epochs": 1}
-    assert run(tmp_path / "run", **data).finished
-    photos(91)
-    with pytest.raises(zoo.GenzooError, match=r"the data were folder/.* and are now folder/"):
-        run(tmp_path / "run", resume=True, **data)
-
-
 def test_the_command_saves_on_a_signal_and_goes_on(tmp_path):
     """A real process, a real SIGINT, and the exit code that shells expect."""
     command = [
