@@ -1,7 +1,7 @@
 """Runs command lines one after the other in one process, as a user would in one shell.
 
-`python -m tests.packages.commands FILE` reads a JSON list of command lines, and prints a JSON list of
-their exit codes and what they printed.
+`python -m tests.packages.commands FILE` reads a JSON list of command lines, and prints a JSON list
+of their exit codes and what they printed.
 """
 
 import contextlib

@@ -25,7 +25,8 @@ class _Exact(SummedClipping):
     def finalize_variable_values(self, var_list: list) -> None:
         """Leave the weights as they are: `fit` would overwrite them with their moving average.
 
-        Training could not go on from there. What ships is a copy; see `zoo.training.callbacks.shipping`.
+        Training could not go on from there. What ships is a copy; see
+        `zoo.training.callbacks.shipping`.
         """
 
 
