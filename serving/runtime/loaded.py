@@ -7,9 +7,12 @@ from serving.bundle.files import read_listed
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
 from serving.bundle.scan import check_graph
+from serving.numbers import whole
 from serving.runtime.fixed import FixedSession
 from serving.runtime.sealed import Sealed, sealed
 from serving.runtime.session import Session
+
+MAX_WINDOW = 2**20  # tokens, more than any model of text sees at once
 
 
 class Loaded(NamedTuple):
@@ -38,9 +41,15 @@ def checked_graphs(directory: Path, manifest: Manifest, variant: str) -> dict[st
     interfaces = manifest.interface_of(variant)
     for role, file in described.graphs.items():
         data = read_listed(directory, manifest.files, file)
-        check_graph(data, file, interfaces[role], described.opset)
+        check_graph(data, file, interfaces[role], described.opset, _window(manifest))
         graphs[role] = sealed(data)
     return graphs
+
+
+def _window(manifest: Manifest) -> int | None:
+    """Return the most tokens that a model of text sees at once; None for other models."""
+    context = manifest.processing.get("context")
+    return None if context is None else whole(context, "context", 1, MAX_WINDOW)
 
 
 def checked_assets(directory: Path, manifest: Manifest, limit: int = 2**26) -> dict[str, bytes]:

@@ -115,7 +115,7 @@ def test_graphs_are_scanned_before_they_are_loaded(own, no_runtime):
 
 def test_what_the_runtime_refuses_is_one_line(own):
     model = onnx.load(own / "decoder.onnx")
-    model.graph.node[0].op_type = "MatMul"  # which wants two inputs
+    model.graph.node[0].op_type = "Not"  # which wants no numbers
     onnx.save(model, own / "decoder.onnx")
     tiny_bundle.reseal(own)
     assert "ONNX Runtime refuses decoder.onnx" in refusal(own)

@@ -130,17 +130,15 @@ def test_unknown_domain_is_refused():
 def test_only_listed_operators_of_the_runtime_domain_pass():
     model = tiny_bundle.graph("decoder")
     model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    model.graph.node.append(helper.make_node("Gelu", ["z"], ["g"], domain="com.microsoft"))
-    check(model)
     model.graph.node.append(helper.make_node("EPContext", ["z"], ["e"], domain="com.microsoft"))
     assert "operator 'com.microsoft.EPContext'" in refusal(model)
 
 
-def test_unknown_operator_in_a_subgraph_is_refused():
+def test_subgraphs_are_refused():
     model = tiny_bundle.graph("decoder")
     inner = helper.make_graph([helper.make_node("Run", [], ["r"], domain="evil")], "b", [], [])
     model.graph.node.append(helper.make_node("If", ["q"], ["c"], then_branch=inner))
-    assert "'evil.Run'" in refusal(model)
+    assert "field 6 (g), which is not allowed" in refusal(model)
 
 
 def test_opset_must_be_the_manifests():
@@ -165,22 +163,12 @@ def test_ports_must_be_the_manifests(change):
 
 def test_an_additional_output_is_refused():
     fewer = INTERFACE.model_copy(update={"outputs": INTERFACE.outputs[:1]})
-    assert "its outputs are ['image', 'parameters']" in refusal(GOOD, interface=fewer)
+    assert "its outputs are 'image, parameters'" in refusal(GOOD, interface=fewer)
 
 
 def test_a_field_given_twice_is_refused():
     """Readers disagree about which of two values counts, so the one that was checked might not."""
     assert "two values of graph" in refusal(GOOD + onnx.ModelProto(graph={}).SerializeToString())
-
-
-def test_deep_nesting_is_refused():
-    graph = helper.make_graph([], "leaf", [], [])
-    for _ in range(12):
-        graph = helper.make_graph(
-            [helper.make_node("If", ["q"], [], then_branch=graph)], "g", [], []
-        )
-    model = helper.make_model(graph)
-    assert "nested" in refusal(model)
 
 
 def test_every_truncation_is_refused():
