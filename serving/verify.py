@@ -1,8 +1,5 @@
 """Proves that a bundle is whole, harmless, and gives the results it was published with."""
 
-import io
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,15 +10,14 @@ import numpy as np
 from serving.bundle.files import read_listed
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import MANIFEST_NAME, BundleError
-from serving.errors import GenzooError, first_line
+from serving.bundle.vectors import read_vectors
+from serving.errors import GenzooError
 from serving.hub import Source, find, holding
 from serving.hub.opening import open_manifest
 from serving.loader import runtime_of
 from serving.runtime.loaded import checked_assets, checked_graphs, open_session
 
 SAVED_MODEL = "saved_model"
-VECTORS = "test_vectors.npz"
-VECTORS_LIMIT = 256 * 2**20  # bytes when unpacked
 TOLERANCE = 1e-4
 
 
@@ -112,13 +108,10 @@ def _graphs(directory: Path, manifest: Manifest, variant: str) -> str:
 
 
 def _results(directory: Path, manifest: Manifest, variant: str, device: str) -> str:
-    vectors = _vectors(directory, manifest)
     limit = max(TOLERANCE, 2 * manifest.variants[variant].parity)
     worst = 0.0
     for role, data in checked_graphs(directory, manifest, variant).items():
-        inputs, expected = _of(vectors, f"{role}.inputs."), _of(vectors, f"{role}.outputs.")
-        if not expected:
-            raise BundleError(f"{VECTORS} says nothing about graph '{role}'")
+        inputs, expected = read_vectors(directory, manifest, role)
         session = open_session(manifest, variant, role, data, device)
         for found, wanted in zip(
             session.run(list(expected), inputs), expected.values(), strict=True
@@ -129,28 +122,3 @@ def _results(directory: Path, manifest: Manifest, variant: str, device: str) -> 
     if not worst <= limit:  # true for NaN as well
         raise BundleError(f"results differ from the Keras model's by {worst:.1e}, over {limit:.1e}")
     return f"within {worst:.1e} of the Keras model's, {limit:.1e} allowed"
-
-
-def _of(vectors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {key[len(prefix) :]: array for key, array in vectors.items() if key.startswith(prefix)}
-
-
-def _vectors(directory: Path, manifest: Manifest) -> dict[str, np.ndarray]:
-    data = read_listed(directory, manifest.files, VECTORS)
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > VECTORS_LIMIT:
-            raise BundleError(f"{VECTORS} unpacks to {unpacked} bytes, over {VECTORS_LIMIT}")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return dict(arrays)
-    # RuntimeError: an archive with a password, or packed in an unknown way.
-    except (
-        ValueError,
-        EOFError,
-        MemoryError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise BundleError(f"{VECTORS} cannot be read: {first_line(error)}") from error

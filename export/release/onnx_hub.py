@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from export.release.models import Model
 from serving.bundle.files import sha256
 from serving.bundle.records import Port
-from serving.verify import VECTORS
+from serving.bundle.vectors import VECTORS
 
 NAME = "ONNX_HUB_MANIFEST.json"
 ARCHIVES = "onnx"  # graphs with their test data, in the layout of the zoo
