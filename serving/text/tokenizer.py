@@ -4,9 +4,8 @@ import codecs
 import re
 from collections.abc import Iterable, Sequence
 
-import tokenizers
-
-from serving.errors import GenzooError, UsageError, first_line
+from serving.errors import GenzooError, UsageError
+from serving.text import trusted
 
 SPECIAL = {"pad": "<|pad|>", "bos": "<|bos|>", "eos": "<|eos|>"}
 
@@ -28,10 +27,7 @@ class Tokenizer:
     """
 
     def __init__(self, data: bytes):
-        try:
-            self._tokenizer = tokenizers.Tokenizer.from_buffer(data)
-        except Exception as error:  # the library raises Exception itself
-            raise GenzooError(f"the tokenizer cannot be read: {first_line(error)}") from None
+        self._tokenizer = trusted.read(data)
         self._tokenizer.encode_special_tokens = True  # what looks like one is plain text
         vocabulary = self._tokenizer.get_vocab()
         missing = [token for token in SPECIAL.values() if token not in vocabulary]

@@ -16,8 +16,9 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from serving.errors import UsageError
+from serving.errors import GenzooError, UsageError
 from serving.files import replacing
+from serving.text import trusted
 
 FILE = "tokenizer.json"
 SPECIAL = ("<|pad|>", "<|bos|>", "<|eos|>")
@@ -168,8 +169,8 @@ def parse(data: bytes, where: str | Path = FILE) -> tokenizers.Tokenizer:
         UsageError: it cannot be read.
     """
     try:
-        tokenizer = tokenizers.Tokenizer.from_buffer(data)
-    except Exception as error:  # the library raises Exception itself
+        tokenizer = trusted.read(data)
+    except GenzooError as error:
         raise UsageError(f"{where} is no tokenizer that can be read: {error}") from None
     tokenizer.encode_special_tokens = True  # is not part of the file
     return tokenizer
