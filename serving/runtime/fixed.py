@@ -35,7 +35,15 @@ class FixedSession(Session):
         sizes: Mapping[str, int],
         spinning: bool = True,
     ) -> None:
-        super().__init__(data, name, device, threads, spinning=spinning, replays=True)
+        super().__init__(
+            data,
+            name,
+            device,
+            threads,
+            spinning=spinning,
+            replays=True,
+            interface=interface.fixed(sizes),
+        )
         self._interface, self._sizes = interface, sizes
 
     def run(self, outputs: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -89,6 +89,7 @@ def open_session(
     """
     described = manifest.variants[variant]
     file = described.graphs[role]
+    interface = manifest.interface[role]
     if described.axes:
         return FixedSession(
             data,
@@ -96,7 +97,7 @@ def open_session(
             device,
             threads,
             spinning=spinning,
-            interface=manifest.interface[role],
+            interface=interface,
             sizes=described.axes,
         )
-    return Session(data, file, device, threads, spinning=spinning)
+    return Session(data, file, device, threads, spinning=spinning, interface=interface)

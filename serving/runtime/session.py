@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import numpy as np
 import onnxruntime
 
-from serving.bundle.records import BundleError
+from serving.bundle.records import BundleError, Interface
 from serving.errors import GenzooError, first_line
 from serving.runtime.huge_pages import huge_pages
+from serving.runtime.ports import check_declared, check_not_empty, check_results
 from serving.runtime.sealed import Sealed
 from serving.runtime.threads import default_threads
 
@@ -46,13 +47,15 @@ class Session:
             and keeps their cores busy between runs.
         replays: whether CUDA may record runs as CUDA graphs, which takes a graph that leaves
             nothing to the CPU.
+        interface: what the graph must take and return; compared when it is loaded, and once with
+            what it has returned.
 
     Attributes:
         copies: whether what is bound to it is copied to the device and back.
 
     Raises:
         DeviceError: `cuda` was asked for and ONNX Runtime does not give it.
-        BundleError: ONNX Runtime does not accept the graph.
+        BundleError: ONNX Runtime does not accept the graph, or finds that it is another.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class Session:
         *,
         spinning: bool = True,
         replays: bool = False,
+        interface: Interface | None = None,
     ) -> None:
         self.device = device
+        self._name, self._unproved = name, interface
         self.copies = device == "cuda"  # what is given to it and returned by it
         self._replays = replays and device == "cuda"
         self._cuda_graphs: dict[tuple, int] = {}  # by addresses and shapes
@@ -86,6 +91,10 @@ class Session:
             raise BundleError(f"ONNX Runtime refuses {name}: {first_line(error)}") from error
         # It would keep the bytes to load them again on another device, which is never asked of it.
         self._session._model_bytes = None
+        self._axes = {each.name: each.shape for each in self._session.get_inputs()}
+        if interface is not None:
+            check_declared(name, self._session.get_inputs(), interface.inputs)
+            check_declared(name, self._session.get_outputs(), interface.outputs)
         self.providers: list[str] = self._session.get_providers()
         if device == "cuda" and CUDA not in self.providers:
             raise DeviceError(
@@ -102,11 +111,23 @@ class Session:
 
         Returns:
             New arrays, in the order of `outputs`.
+
+        Raises:
+            GenzooError: an input is empty, or does not fit.
+            BundleError: the results are not what the manifest says.
         """
+        for name, array in feeds.items():
+            if 0 in array.shape:
+                check_not_empty(name, array.shape, self._axes.get(name, ()))
         try:
-            return self._session.run(outputs, feeds, self._run_options())
+            results = self._session.run(outputs, feeds, self._run_options())
         except Exception as error:  # as above
             raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
+        if self._unproved is not None:
+            named = dict(zip(outputs, results, strict=True))
+            check_results(self._name, named, feeds, self._unproved)
+            self._unproved = None
+        return results
 
     def hold(self, array: Array) -> onnxruntime.OrtValue:
         """Return an array as the device has it: on the CPU the same numbers, on CUDA a copy.
@@ -159,6 +180,8 @@ class Bound:
         # Pairs of what was given and what the device has of it, which must stay alive.
         self._read = [(array, session.hold(array)) for array in inputs.values()]
         self._written = [(array, session.hold(array)) for array in outputs.values()]
+        for name, (_, value) in zip(inputs, self._read, strict=True):
+            check_not_empty(name, value.shape(), session._axes.get(name, ()))
         for name, (_, value) in zip(inputs, self._read, strict=True):
             self._binding.bind_ortvalue_input(name, value)
         for name, (_, value) in zip(outputs, self._written, strict=True):
