@@ -96,14 +96,15 @@ def _devices(device: str) -> list[str]:
 def _on_first_device(
     source: Source, manifest: Manifest, devices: list[str], variant: str, start: Start
 ) -> Loaded:
+    runtime = runtime_of(manifest)
     for device in devices:
         chosen = choose_variant(manifest, variant, device)
         try:
             needed = source.entry.needed(chosen) if source.entry else []
             directory = hub.complete(source, needed).directory
-            graphs = checked_graphs(directory, manifest, chosen)
+            graphs = checked_graphs(directory, manifest, chosen, runtime.window_of(manifest))
             assets = checked_assets(directory, manifest)
-            runtime_of(manifest).check_assets(manifest, assets)
+            runtime.check_assets(manifest, assets)
             sessions = {
                 role: start(manifest, chosen, role, data, device) for role, data in graphs.items()
             }

@@ -16,6 +16,7 @@ from serving.hub import Source, find, holding
 from serving.hub.opening import open_manifest
 from serving.loader import runtime_of
 from serving.runtime.loaded import checked_assets, checked_graphs, open_session
+from serving.runtime.sealed import Sealed
 
 SAVED_MODEL = "saved_model"
 TOLERANCE = 1e-4
@@ -103,14 +104,18 @@ def _assets(directory: Path, manifest: Manifest) -> str:
 
 
 def _graphs(directory: Path, manifest: Manifest, variant: str) -> str:
-    graphs = checked_graphs(directory, manifest, variant)
+    graphs = _checked(directory, manifest, variant)
     return f"{', '.join(graphs)}: opset {manifest.variants[variant].opset}, nothing but data"
+
+
+def _checked(directory: Path, manifest: Manifest, variant: str) -> dict[str, Sealed | bytes]:
+    return checked_graphs(directory, manifest, variant, runtime_of(manifest).window_of(manifest))
 
 
 def _results(directory: Path, manifest: Manifest, variant: str, device: str) -> str:
     limit = max(TOLERANCE, 2 * manifest.variants[variant].parity)
     worst = 0.0
-    for role, data in checked_graphs(directory, manifest, variant).items():
+    for role, data in _checked(directory, manifest, variant).items():
         inputs, expected = read_vectors(directory, manifest, role)
         session = open_session(manifest, variant, role, data, device)
         for found, wanted in zip(

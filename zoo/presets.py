@@ -10,6 +10,7 @@ from serving.errors import GenzooError, UsageError, first_line
 from serving.hub import complete, find
 from serving.hub.opening import open_manifest
 from zoo.recipe import Recipe
+from zoo.weights_file import load_weights
 
 
 def from_preset(name_or_dir: str | Path, part: str | None = None) -> keras.Model:
@@ -39,10 +40,10 @@ def from_preset(name_or_dir: str | Path, part: str | None = None) -> keras.Model
         raise GenzooError(f"{manifest.name} keeps no Keras weights")
     model = _recipe(manifest, described).build()
     directory = complete(source, [described.weights]).directory
-    read_listed(directory, manifest.files, described.weights)
+    data = read_listed(directory, manifest.files, described.weights)
     try:
-        model.load_weights(directory / described.weights)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        load_weights(model, data)
+    except (GenzooError, OSError, ValueError, KeyError, TypeError) as error:
         raise GenzooError(
             f"{source.directory} is no bundle with weights ({first_line(error)}); export it again"
         ) from error

@@ -72,6 +72,15 @@ class Model(ABC):
         return calls_of(cls, cls.processing_of(manifest))
 
     @classmethod
+    def window_of(cls, manifest: Manifest) -> int | None:
+        """Return the most steps of a sequence that its graphs see at once; None without sequences.
+
+        Raises:
+            BundleError: its processing is not that of this family.
+        """
+        return getattr(cls.processing_of(manifest), "context", None)
+
+    @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
         """Refuse assets that are not what the family takes them for, and say what they are.
 

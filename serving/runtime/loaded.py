@@ -7,12 +7,9 @@ from serving.bundle.files import read_listed
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
 from serving.bundle.scan import check_graph
-from serving.numbers import whole
 from serving.runtime.fixed import FixedSession
 from serving.runtime.sealed import Sealed, sealed
 from serving.runtime.session import Session
-
-MAX_WINDOW = 2**20  # tokens, more than any model of text sees at once
 
 
 class Loaded(NamedTuple):
@@ -30,8 +27,14 @@ class Loaded(NamedTuple):
     assets: dict[str, bytes]
 
 
-def checked_graphs(directory: Path, manifest: Manifest, variant: str) -> dict[str, Sealed | bytes]:
+def checked_graphs(
+    directory: Path, manifest: Manifest, variant: str, window: int | None = None
+) -> dict[str, Sealed | bytes]:
     """Return the files of a variant's graphs by role, each checked against the manifest and sealed.
+
+    Args:
+        directory, manifest, variant: of the bundle.
+        window: most steps of a sequence that they see at once, as the family says.
 
     Raises:
         BundleError: a file or a graph is not what the manifest says.
@@ -41,15 +44,9 @@ def checked_graphs(directory: Path, manifest: Manifest, variant: str) -> dict[st
     interfaces = manifest.interface_of(variant)
     for role, file in described.graphs.items():
         data = read_listed(directory, manifest.files, file)
-        check_graph(data, file, interfaces[role], described.opset, _window(manifest))
+        check_graph(data, file, interfaces[role], described.opset, window)
         graphs[role] = sealed(data)
     return graphs
-
-
-def _window(manifest: Manifest) -> int | None:
-    """Return the most tokens that a model of text sees at once; None for other models."""
-    context = manifest.processing.get("context")
-    return None if context is None else whole(context, "context", 1, MAX_WINDOW)
 
 
 def checked_assets(directory: Path, manifest: Manifest, limit: int = 2**26) -> dict[str, bytes]:

@@ -80,14 +80,14 @@ def test_static_text_is_the_cpus(device, text_bundle, temperature):
 def test_replayed_steps_are_run_ones(device, text_bundle, variant):
     """The same graph, recorded and replayed, and launched operator by operator."""
     manifest = read_manifest(text_bundle)
-    interface, context = manifest.interface_of(variant)["model"], manifest.processing.context
-    data = checked_graphs(text_bundle, manifest, variant)["model"]
+    interface, context = manifest.interface_of(variant)["model"], manifest.processing["context"]
+    data = checked_graphs(text_bundle, manifest, variant, context)["model"]
     sessions = [Session(data, variant, device, replays=replays) for replays in (True, False)]
     replayed, plain = (SharedMemory(each, interface, 2, context) for each in sessions)
     random = np.random.RandomState(0)
     for _ in range(3):  # the second time over, everything is known
         for length in (5, *[1] * 10):
-            texts = random.randint(0, manifest.processing.vocabulary_size, (2, length)).tolist()
+            texts = random.randint(0, manifest.processing["vocabulary_size"], (2, length)).tolist()
             np.testing.assert_allclose(replayed.read(texts), plain.read(texts), atol=1e-5)
         for memory in (replayed, plain):
             memory.forget()

@@ -41,5 +41,5 @@ def test_altered_weights_are_not_even_parsed(tmp_path, monkeypatch):
     with pytest.raises(GenzooError, match="altered"):
         zoo.from_preset(name)
     weights.unlink()
-    with pytest.raises(GenzooError, match="No such file"):
+    with pytest.raises(GenzooError, match="is missing"):
         zoo.from_preset(installed)
