@@ -11,9 +11,9 @@ import numpy as np
 from export.errors import ExportError
 from export.families.exporter import Exporter
 from export.families.forms import Form, Made, portable_forms, reduced
+from export.families.fusion import fuse
 from export.families.gpt_graphs import feeds, fused, graphs, static
 from export.graph import converter
-from export.graph.fusion import fuse
 from export.graph.precision import quantize_weights
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import LIMIT, Runner

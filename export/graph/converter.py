@@ -5,23 +5,29 @@ from typing import Any
 import numpy as np
 import onnx
 import tf2onnx
+import tf2onnx.optimizer
 from onnxscript import ir
 from onnxscript.optimizer import optimize
 from onnxscript.rewriter import rewrite
 from onnxscript.rewriter.rules.common import matmul_add_to_gemm_rule
 
 from export.errors import ExportError
+from export.graph.canonical import canonical, put_in_order
 from export.graph.folding import fold
 from export.graph.layout import channels_first
 from export.graph.repeats import merge_resizes, resize_repeated
 from export.graph.stacked import merge_stacked
-from export.graph.tidy import tidy_layers
+from export.graph.tidy import plain_reshapes, tidy_layers
 from export.proof.graphs import GraphSpec
 from export.quiet import quiet
 from serving.errors import first_line
 
 OPSET = 18
-PRODUCER = "genzoo"
+# What tf2onnx's other optimizers do is done below, and they do it in the order of sets: names, and
+# sometimes operators, would differ from process to process.
+_OPTIMIZERS = tf2onnx.optimizer._get_optimizers()
+for _name in _OPTIMIZERS.keys() - {"optimize_transpose", "fold_constants", "remove_identity"}:
+    del _OPTIMIZERS[_name]
 
 
 def convert(spec: GraphSpec, opset: int = OPSET) -> onnx.ModelProto:
@@ -55,7 +61,10 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     With shapes inferred from the named axes, every chain `Shape -> Cast -> Slice -> Concat ->
     Reshape` that carries the batch size becomes one Reshape to a constant.
     """
-    graph = tidy_layers(ir.serde.deserialize_model(model))
+    graph = ir.serde.deserialize_model(model)
+    put_in_order(graph)  # what follows then depends on nothing else
+    merge_equal(graph)
+    graph = tidy_layers(graph)
     infer_shapes(graph)
     graph = optimize(rewrite(graph))
     graph = rewrite(graph, [matmul_add_to_gemm_rule])  # a dense layer is one operator
@@ -66,12 +75,15 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     fold(graph)
     infer_shapes(graph)
     merge_stacked(graph)
+    merge_equal(graph)
+    plain_reshapes(graph)
+    return canonical(graph)
+
+
+def merge_equal(graph: ir.Model) -> None:
+    """Keep, in place, one of those constants and operators that are the same."""
+    ir.passes.common.DeduplicateInitializersPass()(graph)
     ir.passes.common.CommonSubexpressionEliminationPass()(graph)
-    ir.passes.common.ClearMetadataAndDocStringPass()(graph)
-    ir.passes.common.RemoveUnusedOpsetsPass()(graph)
-    tidy = ir.serde.serialize_model(graph)
-    del tidy.graph.value_info[:]  # shapes that any reader can infer
-    return tidy
 
 
 def infer_shapes(graph: ir.Model) -> None:
@@ -82,7 +94,7 @@ def infer_shapes(graph: ir.Model) -> None:
 def _declare(model: onnx.ModelProto, spec: GraphSpec) -> None:
     """Name the graph and its dynamic axes, and put the outputs in the declared order."""
     graph = model.graph
-    graph.name, model.producer_name, model.producer_version = spec.role, PRODUCER, ""
+    graph.name = spec.role
     ports = {port.name: port for port in (*spec.inputs, *spec.outputs)}
     order = list(ports)
     outputs = sorted(graph.output, key=lambda value: order.index(value.name))

@@ -17,6 +17,7 @@ from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_floa
 from onnxscript import ir
 
 from export.errors import ExportError
+from export.graph.canonical import canonical
 from export.graph.phases import split_phases
 from export.graph.saturation import clip_saturated
 from export.proof.graphs import Arrays
@@ -65,14 +66,11 @@ def reduce_precision(
             f"{model.graph.name}: no {variant} variant can be made: {first_line(error)}"
         ) from error
     del reduced.graph.value_info[:]  # of the types before
-    reduced.producer_name = model.producer_name
     graph = ir.serde.deserialize_model(reduced)
     for node in list(graph.graph):
         if node.op_type in IN_PLACE:
             _write_in_place(node, graph.graph)
-    ir.passes.common.RemoveUnusedNodesPass()(graph)
-    graph.graph.sort()  # the converter to fp16 appends its casts
-    return ir.serde.serialize_model(graph)
+    return canonical(graph)
 
 
 def quantize_weights(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
@@ -92,9 +90,7 @@ def quantize_weights(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
             reduced, bits=bits, block_size=BLOCK, is_symmetric=True, accuracy_level=ROUNDED_ROWS
         )
         quantizer.process()
-    reduced = quantizer.model.model
-    reduced.producer_name = model.producer_name
-    return reduced
+    return canonical(ir.serde.deserialize_model(quantizer.model.model))
 
 
 def _check_range(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> None:

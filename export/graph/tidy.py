@@ -28,6 +28,17 @@ def tidy_layers(model: ir.Model) -> ir.Model:
     return rewrite(model, NORMALISATIONS)
 
 
+def plain_reshapes(model: ir.Model) -> None:
+    """Take away, in place, `allowzero` from shapes without 0, where it means nothing.
+
+    Not every runtime knows it.
+    """
+    for node in model.graph:
+        shape = node.inputs[1].const_value if node.op_type == "Reshape" else None
+        if shape is not None and shape.numpy().all():
+            node.attributes.pop("allowzero", None)
+
+
 def _tidy_dense(product: ir.Node, graph: ir.Graph) -> None:
     """Multiply a tensor of three axes by the matrix, instead of folding two of them before."""
     before = product.inputs[0].producer()

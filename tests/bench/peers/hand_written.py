@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from export.families.fusion import DOMAIN
 from export.families.gpt_graphs import cache_names
-from export.graph.fusion import DOMAIN
 from zoo.transformer import GPT
 from zoo.transformer.block import EPSILON
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from export.families.fusion import fuse
 from export.families.gpt_graphs import draw, graphs
 from export.graph import converter
-from export.graph.fusion import fuse
 from export.proof.parity import runner
 from tests.bench.peers import hand_written
 from zoo.transformer import GPT, GPTConfig

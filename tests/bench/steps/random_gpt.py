@@ -10,10 +10,10 @@ from pathlib import Path
 import keras
 import onnx
 
+from export.families.fusion import fuse
 from export.families.gpt import genai_config
 from export.families.gpt_graphs import graphs, static
 from export.graph import converter
-from export.graph.fusion import fuse
 from export.graph.precision import quantize_weights, reduce_precision
 from export.proof.graphs import GraphSpec
 from serving.bundle.files import sha256

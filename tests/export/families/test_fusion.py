@@ -5,9 +5,9 @@ import onnx
 import pytest
 
 from export import ExportError
+from export.families.fusion import fuse
 from export.families.gpt_graphs import fused, graphs
 from export.graph.converter import convert
-from export.graph.fusion import fuse
 from export.graph.precision import quantize_weights
 from export.proof.linter import lint
 from export.proof.parity import prove, runner

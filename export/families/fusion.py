@@ -20,13 +20,14 @@ from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
 
 from export.errors import ExportError
 from export.families.gpt_graphs import cache_names
+from export.graph.canonical import canonical
 from zoo.transformer.block import EPSILON
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.rotary import Rotary
 
 DOMAIN = "com.microsoft"
 HEAD_MULTIPLE = 16
-_MATRIX = re.compile(r"block_(\d+)_?\d*/attention_?\d*/(project|merge)_?\d*/Tensordot")
+_MATRIX = re.compile(r"\bblock(?:_(\d+))?/attention/(project|merge)/MatMul$")
 
 
 def fuse(model: onnx.ModelProto, config: GPTConfig) -> onnx.ModelProto:
@@ -54,9 +55,7 @@ def fuse(model: onnx.ModelProto, config: GPTConfig) -> onnx.ModelProto:
     ir.passes.common.RemoveUnusedNodesPass()(fused)
     fused = rewrite(fused, RESIDUAL_NORMALISATIONS)
     _drop_unread_outputs(fused.graph)
-    proto = ir.serde.serialize_model(fused)
-    del proto.graph.value_info[:]  # shapes that any reader can infer
-    return proto
+    return canonical(fused)
 
 
 def _fuse_attention(
@@ -107,7 +106,7 @@ def _attention_matrices(graph: ir.Graph, layers: int) -> list[tuple[ir.Value, ir
     for node in graph:
         match = _MATRIX.search(node.name or "")
         if node.op_type == "MatMul" and match:
-            found[int(match[1]), match[2]] = node
+            found[int(match[1] or 0), match[2]] = node
     missing = {(layer, part) for layer in range(layers) for part in ("project", "merge")} - set(
         found
     )
