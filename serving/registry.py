@@ -4,9 +4,8 @@ A family says where its parts are, and each is loaded when it is first asked for
 TensorFlow, its exporter ONNX, its runtime neither. Installed packages add families of their own by
 the entry point `genzoo.families`, whose value is a `Family`:
 
-    [options.entry_points]
-    genzoo.families =
-        chiptune = chiptunes.family:CHIPTUNE
+    [project.entry-points."genzoo.families"]
+    chiptune = "chiptunes:CHIPTUNE"
 """
 
 from collections.abc import Mapping
@@ -30,18 +29,16 @@ class Family:
         name: as recipes (`model.family`) and manifests have it.
         title: of all its models, for lists.
         gives: the kind of content that its models make; none of what is no generative model.
-        takes: the kinds of content that they can be given.
         recipe: a `zoo.recipe.Recipe`, as `module:name`.
         exporter: an `export.families.exporter.Exporter`, likewise.
         runtime: a `serving.families.model.Model`, likewise.
-        contents: kinds of content that come with the family, by name, likewise.
+        contents: kinds of content that come with it beside those that are there, by name, likewise.
         recipes: the package whose folder holds the recipes of the family, `NAME.toml`.
     """
 
     name: str
     title: str
     gives: str | None = None
-    takes: tuple[str, ...] = ()
     recipe: str | None = None
     exporter: str | None = None
     runtime: str | None = None
@@ -54,14 +51,9 @@ _OWN = (
         name="vae",
         title="Variational autoencoders",
         gives="image",
-        takes=("image",),
         recipe="zoo.vae.recipe:VAERecipe",
         exporter="export.families.vae:VAEExporter",
         runtime="serving.families.vae:VAE",
-        contents={
-            "image": "serving.content.image:ImageContent",
-            "array": "serving.content.array:ArrayContent",
-        },
         recipes="zoo.recipes",
     ),
     Family(
@@ -76,17 +68,18 @@ _OWN = (
         name="transformer",
         title="Transformers",
         gives="text",
-        takes=("text",),
         recipe="zoo.transformer.recipe:GPTRecipe",
         exporter="export.families.gpt:GPTExporter",
         runtime="serving.families.gpt:GPT",
-        contents={
-            "text": "serving.content.text:TextContent",
-            "numbers": "serving.content.numbers:NumbersContent",
-        },
     ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
 )
+_CONTENTS = {
+    "image": "serving.content.image:ImageContent",
+    "text": "serving.content.text:TextContent",
+    "array": "serving.content.array:ArrayContent",
+    "numbers": "serving.content.numbers:NumbersContent",
+}
 
 
 @cache
@@ -136,24 +129,27 @@ def load(family: Family, what: str) -> Any:
 
     Raises:
         UsageError: the family has none.
+        GenzooError: it cannot be loaded.
     """
     path = getattr(family, what)
     if path is None:
         raise UsageError(f"models of family '{family.name}' have no {what}")
-    return _resolved(path)
+    return _resolved(path, f"the {what} of family '{family.name}'")
 
 
 def content(name: str) -> Any:
     """Return a kind of content, a `serving.content.content.Content`.
 
     Raises:
-        UsageError: no family brings it.
+        UsageError: there is none of that name, and no family brings it.
+        GenzooError: it cannot be loaded.
 
     Example:
         >>> content("text").unit
         'tokens'
     """
-    known = {key: path for family in families().values() for key, path in family.contents.items()}
+    brought = (family.contents for family in families().values())
+    known = {key: path for contents in (*brought, _CONTENTS) for key, path in contents.items()}
     if name not in known:
         hint = nearest(name, known) or f"; there are {', '.join(known)}"
         raise UsageError(f"no kind of content is called '{name[:80]}'{hint}")
@@ -163,26 +159,57 @@ def content(name: str) -> Any:
 def recipes() -> dict[str, Path]:
     """Return the recipes of all families by name; a package cannot replace another's.
 
+    Raises:
+        GenzooError: a family names a folder that is none, or has no recipes.
+
     Example:
         >>> recipes()["vae-mnist"].name
         'vae-mnist.toml'
     """
     found: dict[str, Path] = {}
-    for package in dict.fromkeys(family.recipes for family in families().values()):
-        if package is None:
-            continue
-        parent, _, folder = package.rpartition(".")
-        where = import_module(parent or folder).__path__[0]
-        for path in sorted((Path(where) / (folder if parent else "")).glob("*.toml")):
+    for family in families().values():
+        for path in _recipes(family) if family.recipes else ():
             found.setdefault(path.stem, path)
     return found
 
 
-def _resolved(path: str) -> Any:
+def _recipes(family: Family) -> list[Path]:
+    """Return a family's own recipes; the folder need be no package, but lies in one."""
+    parent, _, folder = str(family.recipes).rpartition(".")
+    try:
+        package = Path(import_module(parent or folder).__path__[0])
+    except (ImportError, AttributeError) as error:
+        raise GenzooError(
+            f"family '{family.name}': its recipes '{family.recipes}' cannot be found: "
+            f"{first_line(error)}"
+        ) from error
+    found = sorted((package / (folder if parent else "")).glob("*.toml"))
+    if not found:
+        raise GenzooError(f"family '{family.name}': there is no recipe in '{family.recipes}'")
+    return found
+
+
+def package_of(name: str) -> tuple[str, str] | None:
+    """Return name and version of the installed package that brings a family; None of its own.
+
+    Example:
+        >>> package_of("vae") is None
+        True
+    """
+    for entry in entry_points(group=GROUP):
+        if entry.dist is not None and getattr(entry.load(), "name", None) == name:
+            return entry.dist.name, entry.dist.version
+    return None
+
+
+def _resolved(path: str, what: str) -> Any:
     module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise GenzooError(f"{what}, {path}, cannot be loaded: {first_line(error)}") from error
 
 
 @cache
 def _made(path: str) -> Any:
-    return _resolved(path)()
+    return _resolved(path, "a kind of content")()

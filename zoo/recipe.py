@@ -206,7 +206,7 @@ def _recipe_of(values: dict[str, Any], where: str) -> type[Recipe]:
     if family not in known:
         raise UsageError(
             f"{where}: key 'model.family' is {family!r}; expected one of {', '.join(known)}"
-            f"{nearest(str(family), known)}"
+            f"{nearest(str(family), known)} (is the package that brings it installed?)"
         )
     found: type[Recipe] = registry.load(known[family], "recipe")
     return found
@@ -223,7 +223,7 @@ def _find(name_or_path: str | Path) -> Path:
         hint = nearest(str(name_or_path), known)
         raise UsageError(
             f"unknown recipe '{name_or_path}'{hint or '; the zoo has ' + ', '.join(known)} "
-            "(or give the path of a .toml file)"
+            "(or install the package that brings it, or give the path of a .toml file)"
         )
     return registry.recipes()[str(name_or_path)]
 

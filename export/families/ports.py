@@ -1,4 +1,4 @@
-"""The inputs and outputs that graphs of images have in common."""
+"""The inputs and outputs that graphs of several families have in common."""
 
 from serving.bundle.records import Port
 

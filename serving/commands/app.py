@@ -35,7 +35,7 @@ OWN_INDEX = "the index is the installed one"
 @app.command("list", epilog="Example: genzoo list --family vae --device web --size 5")
 def list_models(
     as_json: Json = False,
-    family: Annotated[str | None, typer.Option(help="vae, gan, transformer, ...")] = None,
+    family: Annotated[str | None, typer.Option(help="Of what kind, as `vae` or `gan`.")] = None,
     task: Annotated[str | None, typer.Option(help="A word of it, as in 'text'.")] = None,
     size: Annotated[
         float | None, typer.Option(help="Largest size in MB of the smallest variant.")

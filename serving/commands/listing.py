@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from serving import catalogue
+from serving import catalogue, registry
 from serving.bundle.records import Cost, Device
 from serving.catalogue import Entry
 from serving.catalogue.costs import circumstances, in_words
@@ -36,7 +36,7 @@ def choose(
         ['cvae-mnist', 'vae-mnist', 'vae-mnist-dense']
     """
     models = catalogue.models() if models is None else models
-    families = {entry.family for entry in models.values()}
+    families = {*registry.families(), *(entry.family for entry in models.values())}
     for given, known in ((family, families), (device, DEVICES)):
         if given is not None and given not in known:
             expected = ", ".join(sorted(known))

@@ -113,8 +113,16 @@ def check_interface(manifest: Manifest, expected: dict[str, tuple[Axes, Axes]]) 
         if interface is None:
             raise BundleError(f"{manifest.name} has no graph '{role}', which such a model needs")
         takes, returns = axes_of(interface)
-        if takes != inputs or any(returns.get(name) != axes for name, axes in outputs.items()):
-            raise BundleError(f"graph '{role}' of {manifest.name} is not of the sizes it names")
+        wrong = {name: axes for name, axes in inputs.items() if takes.get(name) != axes}
+        wrong |= {name: axes for name, axes in outputs.items() if returns.get(name) != axes}
+        for name, axes in wrong.items():
+            found = takes.get(name) or returns.get(name) or "missing"
+            raise BundleError(
+                f"graph '{role}' of {manifest.name} is not of the sizes it names: {name} is "
+                f"{found}, expected {axes}"
+            )
+        if takes.keys() != inputs.keys():
+            raise BundleError(f"graph '{role}' of {manifest.name} takes more than {[*inputs]}")
 
 
 # Graphs that were exported before axes had the names that other programs look for.

@@ -5,6 +5,7 @@ Not one line of `serving`, `zoo` or `export` knows them.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 PACKAGES = ("chiptunes", "codebook")
 MOST_LINES = 500
+ROW = r"^\| `([\w/.]+)` \|.*\| (\d+)(?: lines)? \|$"
+PAGE = ROOT / "docs" / "extending.md"
 STOPPED = """
 import sys, keras, zoo
 from zoo.recipe import Recipe
@@ -63,6 +66,15 @@ def shell(tmp_path_factory):
 
     run.folder, run.python = folder, python
     return run
+
+
+def test_the_page_says_how_long_each_file_is():
+    rows = re.findall(ROW, PAGE.read_text(), re.MULTILINE)
+    folder = ROOT / "tests/packages/chiptunes"
+    for name, lines in rows:
+        (found,) = folder.rglob(name.replace("NAME", "*"))
+        assert (name, len(found.read_text().splitlines())) == (name, int(lines))
+    assert len(rows) == 8
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -62,7 +62,7 @@ def test_what_a_family_names_is_there(name):
     if family.runtime is None:
         assert family.gives is None and family.exporter is None
         return
-    for kind in (family.gives, *family.takes, *family.contents):
+    for kind in (family.gives, *family.contents):
         assert isinstance(registry.content(kind), Content) and registry.content(kind).name == kind
 
 

@@ -41,28 +41,28 @@ class SourceInfo:
     Attributes:
         name: with the configuration after a slash, where there is one.
         version: of the data set.
-        kind: "images" or "text".
-        image_shape: (H, W, C), H and W being None where they vary; None for text.
-        classes: number of classes, 0 where images have no label.
-        class_names: one for each class.
+        kind: "images", "text", or whatever else a family learns from.
         license: "not stated" where nobody recorded one.
-        citation: BibTeX, or empty.
-        url: the home page, or empty.
         splits: number of examples of each split.
         fingerprint: sha256 of what is in them; see `zoo.data.fingerprint`.
+        image_shape: (H, W, C), H and W being None where they vary; None of what is no images.
+        classes: number of classes, 0 where examples have no label.
+        class_names: one for each class.
+        citation: BibTeX, or empty.
+        url: the home page, or empty.
     """
 
     name: str
     version: str
     kind: str
-    image_shape: tuple[int | None, int | None, int] | None
-    classes: int
-    class_names: tuple[str, ...]
     license: str
-    citation: str
-    url: str
     splits: dict[str, int]
     fingerprint: str
+    image_shape: tuple[int | None, int | None, int] | None = None
+    classes: int = 0
+    class_names: tuple[str, ...] = ()
+    citation: str = ""
+    url: str = ""
 
     def record(self) -> dict[str, Any]:
         """Return what the record of a run says of its data."""

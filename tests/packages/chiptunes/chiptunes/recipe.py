@@ -71,12 +71,7 @@ class ChiptuneTask(ArrayTask):
             name=data.name,
             version="1",
             kind="patterns",
-            image_shape=None,
-            classes=0,
-            class_names=(),
             license="CC0-1.0",
-            citation="",
-            url="",
             splits={"train": len(train)},
             fingerprint=hashlib.sha256(train.tobytes()).hexdigest(),
         )

@@ -1,5 +1,6 @@
 """Chiptunes at run time."""
 
+import secrets
 from typing import Annotated, Any
 
 import numpy as np
@@ -7,12 +8,9 @@ import numpy as np
 from serving.bundle.records import Record
 from serving.calls import call
 from serving.families.model import Model, Timed, check_interface
-from serving.noise import normal
+from serving.noise import SEED_LIMIT, normal
 from serving.parameters import Parameter, Seed
 from serving.runtime.loaded import Loaded
-
-Size = Annotated[int, "from 1"]
-
 
 Count = Annotated[int, Parameter("how many", minimum=1, options=("-n", "--count"), example=4)]
 
@@ -46,15 +44,9 @@ class Chiptune(Model):
         )
 
     @call(gives="pattern")
-    def generate(
-        self,
-        n: Annotated[
-            int, Parameter("how many", minimum=1, options=("-n", "--count"), example=4)
-        ] = 4,
-        seed: Seed = None,
-    ) -> np.ndarray:
+    def generate(self, n: Count = 4, seed: Seed = None) -> np.ndarray:
         """Draw new patterns: int `(n, steps, voices)`."""
-        self.last_seed = np.random.randint(2**31) if seed is None else seed
+        self.last_seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
         return self._decoded(normal(n, self.processing.latent_dim, self.last_seed))
 
     @call(gives="pattern")
@@ -65,7 +57,7 @@ class Chiptune(Model):
         seed: Seed = None,
     ) -> np.ndarray:
         """Draw patterns like others: int `(N, steps, voices)`."""
-        self.last_seed = np.random.randint(2**31) if seed is None else seed
+        self.last_seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
         feeds = {"pattern": np.asarray(patterns, np.int32)}
         (mean,) = self.sessions["encoder"].run(["mean"], feeds)
         noise = normal(len(mean), self.processing.latent_dim, self.last_seed)
