@@ -79,6 +79,15 @@ def _to_depth(call: Call) -> list[Array]:
     return [Array(shape, call.array().kind)]
 
 
+@rule
+def _reversed(call: Call) -> list[Array]:
+    array, lengths = call.arrays()
+    batch, time = call.attributes.get("batch_axis", 1), call.attributes.get("time_axis", 0)
+    require(len(array.shape) >= 2 and batch != time)
+    require(lengths.shape == (array.shape[batch],))
+    return [Array(array.shape, array.kind)]
+
+
 # --- apart and together ---
 
 
@@ -93,20 +102,25 @@ def _concat(call: Call) -> list[Array]:
     return [Array((*rest[0], length, *rest[1]), arrays[0].kind)]
 
 
+def parts(call: Call) -> tuple[int, list[int]]:
+    """Return which axis a `Split` cuts, and how long its parts are."""
+    shape, count = call.array().shape, len(call.outputs)
+    axis = axis_of(call.attributes.get("axis", 0), len(shape))
+    if call.has(1):
+        lengths = call.integers(1)
+    else:
+        length = -(-shape[axis] // count)
+        lengths = [length] * (count - 1) + [shape[axis] - length * (count - 1)]
+        require(call.attributes.get("num_outputs", count) == count)
+    require(len(lengths) == count and sum(lengths) == shape[axis] and min(lengths) >= 0)
+    return axis, lengths
+
+
 @rule
 def _split(call: Call) -> list[Array]:
-    array, count = call.array(), len(call.outputs)
-    axis = axis_of(call.attributes.get("axis", 0), len(array.shape))
-    whole = array.shape[axis]
-    if call.has(1):
-        parts = call.integers(1)
-    else:
-        part = -(-whole // count)
-        parts = [part] * (count - 1) + [whole - part * (count - 1)]
-        require(call.attributes.get("num_outputs", count) == count)
-    require(len(parts) == count and sum(parts) == whole and min(parts) >= 0)
+    array, (axis, lengths) = call.array(), parts(call)
     before, after = array.shape[:axis], array.shape[axis + 1 :]
-    return [Array((*before, part, *after), array.kind) for part in parts]
+    return [Array((*before, length, *after), array.kind) for length in lengths]
 
 
 def slices(call: Call) -> tuple[slice, ...]:

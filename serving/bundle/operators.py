@@ -109,6 +109,7 @@ ReduceSumSquare       1-2  1    reduce     keepdims noop_with_empty_axes
 Relu                  1    1    same
 Reshape               2    1    reshape    allowzero
 Resize                2-4  1    resize     coordinate_transformation_mode cubic_coeff_a exclude_outside mode nearest_mode
+ReverseSequence       2    1    reversed   batch_axis time_axis
 Round                 1    1    same
 ScatterElements       3    1    scatter    axis reduction
 ScatterND             3    1    scatter_nd reduction
@@ -203,6 +204,7 @@ _ATTRIBUTES = {
     "alpha": _FLOAT,
     "auto_pad": _one_of("NOTSET,SAME_UPPER,SAME_LOWER,VALID"),
     "axis": _from(-8, 8),
+    "batch_axis": _FLAG,
     "batch_dims": _from(0, 8),
     "beta": _FLOAT,
     "bits": _one_of("4,8"),
@@ -246,6 +248,7 @@ _ATTRIBUTES = {
     "stash_type": _one_of("1"),
     "start": _from(-8, 8),
     "strides": _each_from(1),
+    "time_axis": _FLAG,
     "to": _INT._replace(fits=DTYPES.__contains__),
     "training_mode": _one_of("0"),
     "transA": _FLAG,

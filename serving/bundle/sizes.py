@@ -169,11 +169,11 @@ class _Run:
         given = [known[name] if name else None for name in node.inputs]
         call = Call(given, node.attributes, node.outputs)
         results = step.rule(call)
-        for name, result in zip(node.outputs, results, strict=True):
+        for index, (name, result) in enumerate(zip(node.outputs, results, strict=True)):
             if result is None or not name:
                 continue
             size = self._require_size(result)
-            known[name] = with_value(node.operator.name, call, result)
+            known[name] = with_value(node.operator.name, call, result, index)
             if name in self._declared:
                 self._require_declared(name, *self._declared[name])
             if name in step.kept:

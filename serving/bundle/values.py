@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from serving.bundle.moves import slices
+from serving.bundle.moves import parts, slices
 from serving.bundle.protobuf import DTYPES, elements
 from serving.bundle.shapes import MOST_KNOWN, WHOLE, Array, Call
 
@@ -43,6 +43,7 @@ _ELEMENTWISE: dict[str, Callable[..., np.ndarray]] = {
     "GreaterOrEqual": np.greater_equal,
     "Less": np.less,
     "LessOrEqual": np.less_equal,
+    "Mod": np.mod,
     "Mul": np.multiply,
     "Neg": np.negative,
     "Not": np.logical_not,
@@ -71,18 +72,27 @@ _FOLDED: dict[str, Callable[[Call, Values], np.ndarray]] = {
 _RESHAPED = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")  # numbers as they were
 
 
-def with_value(operator: str, call: Call, result: Array) -> Array:
-    """Return what is known of a result, with its numbers where they follow and are few."""
+def with_value(operator: str, call: Call, result: Array, index: int) -> Array:
+    """Return what is known of a node's result, with its numbers where they follow and are few.
+
+    Args:
+        operator: its name.
+        call: the node.
+        result: its shape and type.
+        index: which of the node's results it is.
+    """
     values = [array.value for array in call.given if array is not None]
     known = [value for value in values if value is not None]
     if len(known) < len(values) or not values or max(result.shape, default=0) > MOST_KNOWN:
         return result
     if operator in _RESHAPED:
         value = known[0].reshape(result.shape)
-    elif operator == "Expand":
-        value = np.broadcast_to(known[0], result.shape)
-    elif operator == "ConstantOfShape":
-        return _filled(call, result)
+    elif operator in ("Expand", "ConstantOfShape"):
+        fill = known[0] if operator == "Expand" else _fill(call)
+        value = np.broadcast_to(fill, result.shape)
+    elif operator == "Split":
+        axis, lengths = parts(call)
+        value = np.split(known[0], np.cumsum(lengths)[:-1], axis)[index]
     elif operator in _FOLDED:
         with np.errstate(all="ignore"):
             value = np.asarray(_FOLDED[operator](call, known))
@@ -91,7 +101,6 @@ def with_value(operator: str, call: Call, result: Array) -> Array:
     return result._replace(value=value.astype(DTYPES[result.kind]).reshape(result.shape))
 
 
-def _filled(call: Call, result: Array) -> Array:
+def _fill(call: Call) -> np.ndarray:
     value = call.attributes.get("value")
-    fill = 0 if value is None else elements(value).item()
-    return result._replace(value=np.full(result.shape, fill, DTYPES[result.kind]))
+    return np.zeros(()) if value is None else elements(value).reshape(())
