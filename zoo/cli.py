@@ -19,7 +19,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 @app.command(
     epilog="Example: genzoo train vae-mnist --set train.epochs=5 --workdir runs/v1; to go on from "
-    "a model: genzoo train --from dcgan-mnist --set data.name=./photos --set data.resize=true"
+    "a model: genzoo train --from dcgan-mnist --set data.name=./photos --set data.resize=true "
+    "--set evaluate.judge=pixels"
 )
 def train(
     recipe: Annotated[

@@ -64,7 +64,7 @@ def test_a_run_is_resumed_when_its_data_were_touched_or_moved(run, tmp_path):
     assert train("folder:pictures", run, resume=True).finished
     assert WorkDir(run).read_recipe().data.name == "folder:pictures"
     with pytest.raises(UsageError, match=r"data\.name was 'folder:pictures' and is now 'digits'"):
-        train("digits", run, resume=True, **{"data.resize": False})
+        train("digits", run, resume=True)
 
 
 def test_a_state_that_says_nothing_of_its_data_is_refused(run, tmp_path):
