@@ -15,6 +15,8 @@ from serving.runtime.fixed import enlarged
 from zoo.transformer import GPT
 from zoo.transformer.config import GPTConfig
 
+# Axes by the names that other programs look for.
+SEQUENCE, PAST, TOTAL = "sequence_length", "past_sequence_length", "total_sequence_length"
 SEEDS = (0, 1)
 BEFORE = 6  # tokens read before the one of the call, where nothing else is said and there is room
 
@@ -45,15 +47,15 @@ def graphs(model: GPT) -> list[GraphSpec]:
             role="model",
             signature="decode",
             call=partial(_call, model),
-            inputs=(*_tokens(), *_cache(model.config, "past_key_values", "past", "before")),
+            inputs=(*_tokens(), *_cache(model.config, "past_key_values", PAST, "before")),
             outputs=(
                 _port(
                     "logits",
-                    "sequence",
+                    SEQUENCE,
                     model.config.vocabulary_size,
                     meaning="log-probability of each next token, up to a constant",
                 ),
-                *_cache(model.config, "present", "total", "so far"),
+                *_cache(model.config, "present", TOTAL, "so far"),
             ),
             sample=partial(_sample, model),
             sensitivity=("input_ids", "logits"),
@@ -78,10 +80,10 @@ def fused(spec: GraphSpec, model: GPT) -> GraphSpec:
 def static(spec: GraphSpec, model: GPT) -> GraphSpec:
     """Describe the graph that writes into a cache of fixed size, and takes no padding on the left.
 
-    What the size of an axis is, it never asks: with numbers for `batch` and `sequence` too, every
+    What the size of an axis is, it never asks: with numbers for the others too, every
     tensor in it has a known size.
     """
-    sizes = {"past": model.config.context, "total": model.config.context}
+    sizes = {PAST: model.config.context, TOTAL: model.config.context}
     interface = spec.interface.fixed(sizes)
 
     def fitting(inputs: Arrays) -> Arrays:
@@ -221,16 +223,16 @@ def _call(
 
 def _tokens() -> tuple[Port, ...]:
     return (
-        _port("input_ids", "sequence", meaning="tokens to read", dtype="int64"),
+        _port("input_ids", SEQUENCE, meaning="tokens to read", dtype="int64"),
         _port(
             "attention_mask",
-            "total",
+            TOTAL,
             meaning="1 for each token so far and 0 for padding",
             dtype="int64",
         ),
         _port(
             "position_ids",
-            "sequence",
+            SEQUENCE,
             meaning="place of each token in its text, padding not counted",
             dtype="int64",
         ),
@@ -252,4 +254,4 @@ def _cache(config: GPTConfig, kind: str, length: str, when: str) -> tuple[Port, 
 
 
 def _port(name: str, *axes: int | str, meaning: str, dtype: str = "float32") -> Port:
-    return Port(name=name, dtype=dtype, axes=["batch", *axes], meaning=meaning)
+    return Port(name=name, dtype=dtype, axes=["batch_size", *axes], meaning=meaning)

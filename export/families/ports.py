@@ -5,7 +5,7 @@ from serving.bundle.records import Port
 
 def port(name: str, *axes: int, meaning: str, dtype: str = "float32") -> Port:
     """Describe an input or output; its first axis is the batch."""
-    return Port(name=name, dtype=dtype, axes=["batch", *axes], meaning=meaning)
+    return Port(name=name, dtype=dtype, axes=["batch_size", *axes], meaning=meaning)
 
 
 def labels_port(classes: int) -> tuple[Port, ...]:

@@ -25,7 +25,7 @@ class GraphSpec:
         role: what it is in the bundle; `decoder` is written to `decoder.onnx`.
         signature: what it is called in the SavedModel.
         call: takes the inputs by name, returns the outputs by name; traceable by `tf.function`.
-        inputs: their first axis is `batch`; axes with a name are dynamic, the others are fixed.
+        inputs: their first axis is `batch_size`; axes with a name are dynamic, the others fixed.
         outputs: in the order in which the ONNX graph returns them.
         sample: `(count, seed)` -> inputs as the model meets them in use.
         sensitivity: `(input, output)`: changing the one must change the other, in every row.

@@ -190,12 +190,11 @@ def write_manifest(directory, graphs, **described):
         graphs: the files of each variant, by role.
         described: what the manifest says beside.
     """
-    part = {"parameters": 100, "provenance": PROVENANCE, "license": "Apache-2.0"}
     auto = {device: [name for name in names if name in graphs] for device, names in AUTO.items()}
     manifest = {
         "schema_version": 2,
         "summary": "A model for tests.",
-        "parts": {"model": part},
+        "parts": parts(),
         "auto": auto,
         "variants": {
             name: {
@@ -213,6 +212,12 @@ def write_manifest(directory, graphs, **described):
     }
     (directory / "bundle.json").write_text(json.dumps(manifest | described))
     reseal(directory)
+
+
+def parts(**source):
+    """Return the only part of a tiny bundle, of which the provenance says something else."""
+    provenance = PROVENANCE | source
+    return {"model": {"parameters": 100, "provenance": provenance, "license": "Apache-2.0"}}
 
 
 def reseal(directory: Path, **changes):

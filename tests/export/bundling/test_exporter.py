@@ -235,7 +235,7 @@ def test_an_export_that_is_not_faithful_is_not_written(workdir, tmp_path, monkey
 
 
 def test_a_damaged_bundle_is_not_published(workdir, tmp_path, monkeypatch):
-    vectors = export.bundling.exporter._Exporter._write_vectors
+    vectors = export.bundling.exporter._Export._write_vectors
 
     def wrong(self):
         vectors(self)
@@ -243,7 +243,7 @@ def test_a_damaged_bundle_is_not_published(workdir, tmp_path, monkeypatch):
         arrays = {name: array + 1 for name, array in np.load(path).items()}
         np.savez(path, **arrays)
 
-    monkeypatch.setattr(export.bundling.exporter._Exporter, "_write_vectors", wrong)
+    monkeypatch.setattr(export.bundling.exporter._Export, "_write_vectors", wrong)
     with pytest.raises(ExportError, match="the bundle is wrong: results fp32: results differ"):
         export.export(workdir, tmp_path / "bundle", formats=["onnx"])
     assert not list(tmp_path.iterdir())
@@ -264,4 +264,4 @@ def test_progress_is_told_once(workdir, tmp_path, caplog):
         export.export(workdir, tmp_path / "bundle", formats=["onnx"])
     told = [record.message for record in caplog.records if record.name.startswith("export")]
     assert len(told) == 2 and told[0].startswith("fp32: within")
-    assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["schema_version"] == 1
+    assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["schema_version"] == 2

@@ -5,24 +5,32 @@ import pytest
 from keras import ops
 
 from export import ExportError
-from export.bundling.variants import VARIANTS, write_variants
+from export.bundling.variants import chosen_forms, write_variants
+from export.families.exporter import Exporter
 from export.families.vae_graphs import graphs
 from export.graph.converter import convert
 from export.graph.precision import reduce_precision
 from export.proof.linter import lint
 from export.proof.parity import prove, runner
 from serving.bundle.manifest import Quality
+from serving.errors import UsageError
 from tests.export.graph.toys import toy
 from tests.zoo.vae import tiny
 
 
-class Toys(Family):
-    """A family of one graph, whose quality is what the test says."""
+class Toys(Exporter):
+    """A model of one graph, whose quality is what the test says."""
 
-    def __init__(self, spec, values):
+    graphs = processing = samples = evaluate = limitations = snippet = None
+
+    def __init__(self, spec, values, better="lower"):
         self.graphs = [spec]
-        self.values = iter(values)
+        self.values, self.better = iter(values), better
         self.measured = 0
+
+    def write(self, names, directory):
+        """Write the variants of these names."""
+        return write_variants(self, chosen_forms(self, names), directory)
 
     def calibration(self, spec):
         return [spec.sample(8, seed) for seed in range(4)]
@@ -30,7 +38,9 @@ class Toys(Family):
     def quality(self, runners):
         self.measured += 1
         value = next(self.values)
-        return Quality(metric="nll", value=value, change=0.0, definition="as told", samples=1)
+        return Quality(
+            metric="nll", value=value, change=0, definition="told", samples=1, better=self.better
+        )
 
 
 @pytest.mark.parametrize("kind", ["conditional", "conditional dense"])
@@ -63,8 +73,13 @@ def test_the_smaller_variants_are_smaller():
 
 
 def test_variants_are_measured_against_float32(tmp_path, dense):
-    family = Toys(toy(lambda z: {"image": dense(z)}), values=[100.0, 100.5, 99.5])
-    written = write_variants(family, list(VARIANTS), tmp_path)
+    toys = Toys(toy(lambda z: {"image": dense(z)}), values=[100.0, 100.5, 99.5])
+    written = toys.write(["int8", "fp16", "fp32"], tmp_path)
+    assert list(written) == ["fp32", "fp16", "int8"]
+    devices = {name: variant.devices for name, variant in written.items()}
+    assert devices == {"fp32": ["cpu", "cuda", "web"], "fp16": ["cuda"], "int8": ["cpu", "web"]}
+    assert {variant.form for variant in written.values()} == {"portable"}
+    assert all(variant.runtimes == {"onnxruntime": "1.17"} for variant in written.values())
     assert {name: variant.quality.change for name, variant in written.items()} == {
         "fp32": 0.0,
         "fp16": 0.5,
@@ -76,31 +91,48 @@ def test_variants_are_measured_against_float32(tmp_path, dense):
 
 
 def test_a_variant_whose_quality_suffers_is_left_out(tmp_path, dense, caplog):
-    family = Toys(toy(lambda z: {"image": dense(z)}), values=[100.0, 101.5])
+    toys = Toys(toy(lambda z: {"image": dense(z)}), values=[100.0, 101.5])
     with caplog.at_level(logging.WARNING, "export"):
-        written = write_variants(family, ["fp32", "int8"], tmp_path)
+        written = toys.write(["fp32", "int8"], tmp_path)
     assert list(written) == ["fp32"]
     assert [path.name for path in tmp_path.iterdir()] == ["decoder.onnx"]
     assert "int8: nll 101.5000, +1.5000 against fp32, over 1: left out" in caplog.text
 
 
 def test_no_variant_good_enough_is_an_error(tmp_path, dense):
-    family = Toys(toy(lambda z: {"image": dense(z)}), values=[100.0, 90.0])
+    toys = Toys(toy(lambda z: {"image": dense(z)}), values=[100.0, 110.0])
     with pytest.raises(ExportError, match="int8: not good enough to be written"):
-        write_variants(family, ["int8"], tmp_path)
+        toys.write(["int8"], tmp_path)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("better", "value"), [("lower", 90.0), ("higher", 110.0)])
+def test_a_change_for_the_better_is_no_fault(tmp_path, dense, better, value):
+    toys = Toys(toy(lambda z: {"image": dense(z)}), [100.0, value], better)
+    assert toys.write(["int8"], tmp_path)["int8"].quality.loss == -10
+    worse = Toys(toy(lambda z: {"image": dense(z)}), [100.0, 200 - value], better)
+    with pytest.raises(ExportError, match="int8: not good enough"):
+        worse.write(["int8"], tmp_path)
+
+
+def test_a_variant_that_there_is_not_is_hinted_at():
+    toys = Toys(toy(lambda z: {"image": z}), [])
+    with pytest.raises(UsageError, match="unknown variant 'int9'; did you mean 'int8'"):
+        chosen_forms(toys, ["fp32", "int9"])
+    with pytest.raises(UsageError, match="unknown variant 'fused'; there are fp32, fp16, int8"):
+        chosen_forms(toys, ["fused"])
+
+
 def test_float32_alone_needs_no_data(tmp_path, dense):
-    family = Toys(toy(lambda z: {"image": dense(z)}), values=[])
-    assert write_variants(family, ["fp32"], tmp_path)["fp32"].quality is None
-    assert family.measured == 0
+    toys = Toys(toy(lambda z: {"image": dense(z)}), values=[])
+    assert toys.write(["fp32"], tmp_path)["fp32"].quality is None
+    assert toys.measured == 0
 
 
 def test_a_graph_that_does_not_survive_half_precision_is_left_out(tmp_path, caplog):
     spec = toy(lambda z: {"image": ops.exp(20 * z)})  # float16 ends at 65504
     with caplog.at_level(logging.WARNING, "export"):
-        written = write_variants(Toys(spec, values=[1.0]), ["fp32", "fp16"], tmp_path)
+        written = Toys(spec, values=[1.0]).write(["fp32", "fp16"], tmp_path)
     assert list(written) == ["fp32"]
     assert "decoder: no fp16 variant can be made" in caplog.text
     assert "float16 ends at 65504: left out" in caplog.text

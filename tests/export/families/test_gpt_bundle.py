@@ -82,9 +82,9 @@ def test_the_card_speaks_of_text(bundle):
     card = (bundle / "README.md").read_text(encoding="utf-8")
     assert 'pipeline_tag: "text-generation"' in card and "samples.png" not in card
     assert "tokens, the same for all variants" in card and "| tokens |" in card
-    assert "at most 112; `past` may be 0" in card
+    assert "at most 112; `past_sequence_length` may be 0" in card
     assert "The `fused` ones are for ONNX Runtime alone" in card
-    assert "`past` and `total` are always 112" in card
+    assert "`past_sequence_length` and `total_sequence_length` are always 112" in card
 
 
 def test_the_same_seed_gives_the_same_text_everywhere(bundle, workdir):
@@ -154,10 +154,10 @@ def test_a_static_graph_searches_and_scores_as_the_portable_one(bundle):
 def test_the_static_variants_fix_the_cache(bundle):
     manifest = read_manifest(bundle)
     for name, variant in manifest.variants.items():
-        fixes = {"past": CONTEXT, "total": CONTEXT} if variant.flavour == "static" else None
-        assert variant.axes == fixes, name
+        sizes = {"past_sequence_length": CONTEXT, "total_sequence_length": CONTEXT}
+        assert variant.axes == (sizes if variant.form == "static" else None), name
     axes = {port.name: port.axes for port in manifest.interface_of("static")["model"].outputs}
-    assert axes["present.0.key"] == ["batch", 1, CONTEXT, 16]
+    assert axes["present.0.key"] == ["batch_size", 1, CONTEXT, 16]
 
 
 def test_weights_of_a_bundle_make_the_model(bundle, workdir):

@@ -29,7 +29,7 @@ def test_names_axes_and_order_are_the_declared_ones(dense):
     lint(model, spec)
     assert [output.name for output in model.graph.output] == ["image", "a_first"]
     axes = model.graph.input[0].type.tensor_type.shape.dim
-    assert (axes[0].dim_param, axes[1].dim_value) == ("batch", SIZE)
+    assert (axes[0].dim_param, axes[1].dim_value) == ("batch_size", SIZE)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
     assert (model.graph.name, model.producer_name) == ("decoder", "genzoo")
     assert not model.graph.doc_string and not model.doc_string

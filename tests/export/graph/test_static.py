@@ -63,8 +63,8 @@ def grouped():
 def test_a_number_for_batch_and_sequence_fixes_every_size(grouped, length):
     """As for an NPU: ONNX Runtime then knows the size of every output before anything is run."""
     options = onnxruntime.SessionOptions()
-    options.add_free_dimension_override_by_name("batch", 2)
-    options.add_free_dimension_override_by_name("sequence", length)
+    options.add_free_dimension_override_by_name("batch_size", 2)
+    options.add_free_dimension_override_by_name("sequence_length", length)
     session = onnxruntime.InferenceSession(
         grouped[4].SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

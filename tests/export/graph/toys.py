@@ -13,7 +13,7 @@ SIZE = 5
 
 
 def port(name, *axes, dtype="float32"):
-    return Port(name=name, dtype=dtype, axes=["batch", *axes], meaning=name)
+    return Port(name=name, dtype=dtype, axes=["batch_size", *axes], meaning=name)
 
 
 def toy(call, outputs=("image",), sensitivity=("z", "image")):
@@ -48,7 +48,7 @@ def network(nodes, constants, axes=4, result_axes=4):
 
 def _axes(axes):
     """Sizes after the batch, or a number of axes of any size."""
-    return ["batch", *([None] * (axes - 1) if isinstance(axes, int) else axes)]
+    return ["batch_size", *([None] * (axes - 1) if isinstance(axes, int) else axes)]
 
 
 def _stored(array):

@@ -41,7 +41,7 @@ def test_other_random_numbers_are_refused_too():
 # --- by hand ---
 
 
-def handmade(nodes, *, initializers=(), functions=(), imports=(("", 18),), shape=("batch", 5)):
+def handmade(nodes, *, initializers=(), functions=(), imports=(("", 18),), shape=("batch_size", 5)):
     values = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("z", "image")
     ]
@@ -55,7 +55,7 @@ RELU = helper.make_node("Relu", ["z"], ["image"], name="fine")
 
 
 def branch(operator):
-    output = helper.make_tensor_value_info("branch", TensorProto.FLOAT, ("batch", 5))
+    output = helper.make_tensor_value_info("branch", TensorProto.FLOAT, ("batch_size", 5))
     return helper.make_graph(
         [helper.make_node(operator, ["z"], ["branch"], "deep")], "b", [], [output]
     )
@@ -105,7 +105,9 @@ def test_weights_outside_the_file():
 def test_names_and_axes_that_differ():
     with pytest.raises(ExportError, match=r"decoder inputs are \['z'\]; expected \['noise'\]"):
         lint(handmade([RELU]), toy_with(port("noise", 5)))
-    with pytest.raises(ExportError, match=r"input 'z' is float32 \['batch', 5\]; expected int64"):
+    with pytest.raises(
+        ExportError, match=r"input 'z' is float32 \['batch_size', 5\]; expected int64"
+    ):
         lint(handmade([RELU]), toy_with(port("z", 5, dtype="int64")))
     with pytest.raises(ExportError, match=r"input 'z' is float32 \[1, 5\]; expected"):
         lint(handmade([RELU], shape=(1, 5)), SPEC)

@@ -10,7 +10,7 @@ from export import publish
 from serving.catalogue import models
 from serving.content import pictures
 from tests.export.release.site import served
-from tests.serving.tiny_bundle import reseal, write_bundle
+from tests.serving.tiny_bundle import parts, reseal, write_bundle
 
 FLAGS = [
     "--headless=new",
@@ -50,14 +50,11 @@ def gallery(tmp_path_factory):
         f"# odd\n\n![Samples](samples.png)\n\n{HOSTILE}\n\n```\n{HOSTILE}\n```\n"
     )
     pictures.save(np.full((30, 30, 1), 128, np.uint8), odd / "samples.png")
-    source = json.loads((odd / "bundle.json").read_text())["provenance"]
-    source |= {"dataset": HOSTILE, "dataset_license": HOSTILE}
+    source = parts(dataset=HOSTILE, dataset_license=HOSTILE)
     metrics = [{"name": HOSTILE, "value": 1, "unit": HOSTILE}]
     variants = json.loads((odd / "bundle.json").read_text())["variants"]
     variants["fp32"]["cost"] = {"memory": 71_000_000, "hardware": HOSTILE, "date": "2026-11-25"}
-    reseal(
-        odd, variants=variants, summary=HOSTILE, license=HOSTILE, provenance=source, metrics=metrics
-    )
+    reseal(odd, variants=variants, summary=HOSTILE, license=HOSTILE, parts=source, metrics=metrics)
     return publish(["cgan-mnist", "gpt-shakespeare-nano", odd], folder / "release")
 
 

@@ -100,8 +100,8 @@ def test_the_manifest_has_the_words_of_the_zoo(release):
     metadata = entry["metadata"]
     assert metadata["tags"] == ["vae", "image generation", "decoder", "fp32"]
     assert metadata["io_ports"]["inputs"] == [
-        {"name": "z", "shape": ["batch", 2], "type": "tensor(float)"},
-        {"name": "labels", "shape": ["batch"], "type": "tensor(int64)"},
+        {"name": "z", "shape": ["batch_size", 2], "type": "tensor(float)"},
+        {"name": "labels", "shape": ["batch_size"], "type": "tensor(int64)"},
     ]
     for path, size in (
         (entry["model_path"], metadata["model_bytes"]),
