@@ -74,7 +74,7 @@ def test_what_is_not_there_is_one_line():
     assert "no family is called 'vea'; did you mean 'vae'?" in complaint(registry.family, "vea")
     assert "there are vae, gan, transformer" in complaint(registry.family, "x" * 900)
     assert "did you mean 'image'?" in complaint(registry.content, "imag")
-    assert "there are image, array, text, numbers" in complaint(registry.content, "?")
+    assert "there are image, text, array, numbers" in complaint(registry.content, "?")
     judge = registry.family("classifier")
     assert "'classifier' have no runtime" in complaint(registry.load, judge, "runtime")
 
