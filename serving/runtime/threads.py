@@ -38,9 +38,9 @@ def quota(membership: Path = Path("/proc/self/cgroup"), mount: Path = CGROUPS) -
             allowed, period = (group / "cpu.max").read_text().split()
             limits.append(int(allowed) / int(period))
         with suppress(OSError, ValueError):  # version 1; -1 where there is no limit
-            allowed = int((group / "cpu.cfs_quota_us").read_text())
-            if allowed > 0:
-                limits.append(allowed / int((group / "cpu.cfs_period_us").read_text()))
+            microseconds = int((group / "cpu.cfs_quota_us").read_text())
+            if microseconds > 0:
+                limits.append(microseconds / int((group / "cpu.cfs_period_us").read_text()))
     return min(limits)
 
 
