@@ -94,12 +94,13 @@ class GPT(Model, TextModel):
         self.vocabulary_size: int = self.processing.vocabulary_size
         context, session = self.processing.context, loaded.sessions["model"]
         step = GraphStep(loaded.manifest.interface["model"], session.run)
-        memory = None
-        if loaded.manifest.variants[loaded.variant].form != PORTABLE:
+        memory, form = None, loaded.manifest.variants[loaded.variant].form
+        if form != PORTABLE:
             interface = loaded.manifest.interface_of(loaded.variant)["model"]
             memory = partial(SharedMemory, session, interface, context=context)
         tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.vocabulary_size)
-        TextModel.__init__(self, step, tokenizer, context, memory)
+        float32 = loaded.variant in ("fp32", form)
+        TextModel.__init__(self, step, tokenizer, context, memory, guesses=float32)
 
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
@@ -213,15 +214,15 @@ class GPT(Model, TextModel):
         texts = np.random.default_rng(0).integers(0, self.vocabulary_size, (batch, half)).tolist()
         unending = {"logit_bias": {self.tokenizer.eos: -1e4}, "seed": 0}
         memory = self.new_memory(batch)
-        memory.read(texts)
+        memory.begin(texts)
 
         def read() -> None:
-            memory.forget()
-            memory.read(texts)
+            memory.truncate(0)
+            memory.begin(texts)
 
         def write() -> None:
             memory.truncate(half)
-            memory.read([text[:1] for text in texts])
+            memory.step([text[0] for text in texts])
 
         return {
             "read": Timed(read, batch * half),

@@ -66,7 +66,9 @@ def enlarged(
         GenzooError: there is no room for them.
     """
     return {
-        port.name: _padded(port.name, feeds[port.name], [sizes.get(str(axis)) for axis in port.axes])
+        port.name: _padded(
+            port.name, feeds[port.name], [sizes.get(str(axis)) for axis in port.axes]
+        )
         for port in interface.inputs
     }
 

@@ -1,20 +1,22 @@
 """The memory of a fused or static Transformer: a cache with room for a window, filled in place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from serving.bundle.records import Interface
 from serving.runtime.session import Bound, Session
+from serving.text.memory import Memory
 
 CHUNK = 128  # tokens of a prompt read at once; each costs a row of logits as long as the vocabulary
 
 
-class SharedMemory:
+class SharedMemory(Memory):
     """A `serving.text.memory.Memory` of a graph that writes into the cache it reads.
 
     The graph is tied once to the arrays of a step of one token, which then costs hardly more than
-    the graph itself. Rows are padded on the right, so each has its own length.
+    the graph itself. Rows are padded on the right, so each has its own length. What lies beyond it,
+    an interrupted read included, is written over before it is read.
 
     Args:
         session: a graph of flavour `fused` or `static`.
@@ -24,7 +26,8 @@ class SharedMemory:
     """
 
     def __init__(self, session: Session, interface: Interface, count: int, context: int):
-        self._session, self._context = session, context
+        super().__init__(count, context)
+        self._session, self.reads_rows_alone = session, not session.copies
         ports = [port for port in interface.inputs if port.name.startswith("past_key_values.")]
         self._past = [port.name for port in ports]
         self._present = [port.name for port in interface.outputs if port.name != "logits"]
@@ -32,71 +35,58 @@ class SharedMemory:
         self._width = interface.inputs[1].axes[1]  # of the mask, a number where it is fixed
         shapes = [(count, port.axes[1], context, port.axes[3]) for port in ports]
         # What lies beyond a row's length is never read; zeros, as it must not be NaN.
-        self._begin([np.zeros(shape, np.float32) for shape in shapes], [0] * count)
+        self._tie([np.zeros(shape, np.float32) for shape in shapes], [0] * count)
 
-    def _begin(self, cache: list[np.ndarray], lengths: list[int]) -> None:
+    def _tie(self, cache: list[np.ndarray], lengths: list[int]) -> None:
         """Take a cache `(B, heads, context, head_size)` for each input, so far filled."""
         count = len(lengths)
         self._arrays, self._cache = cache, [self._session.hold(each) for each in cache]
-        self._lengths, self._longest = lengths, max(lengths)
-        self._ids, self._places = np.zeros((2, count, 1), np.int64)
+        self._ids, self._positions = np.zeros((2, count, 1), np.int64)
         # As wide as the cache at every step, so that its shape need never be told again.
-        self._mask = (np.arange(self._context) < np.array(lengths)[:, None]).astype(np.int64)
+        self._mask = (np.arange(self.context) < np.array(lengths)[:, None]).astype(np.int64)
         logits = np.zeros((count, 1, self._vocabulary), np.float32)
-        self._last = logits[:, 0]
-        self._step = self._bound(self._ids, self._mask, self._places, logits, replay=True)
+        self._logits = logits[:, 0]
+        self._bound_step = self._bound(self._ids, self._mask, self._positions, logits, replay=True)
 
     def _bound(
         self,
         ids: np.ndarray,
         mask: np.ndarray,
-        places: np.ndarray,
+        positions: np.ndarray,
         logits: np.ndarray,
         row: int | None = None,
         replay: bool = False,
     ) -> Bound:
         cache = self._cache if row is None else [each[row : row + 1] for each in self._arrays]
-        tokens = {"input_ids": ids, "attention_mask": mask, "position_ids": places}
+        tokens = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
         inputs = tokens | dict(zip(self._past, cache, strict=True))
         outputs = {"logits": logits} | dict(zip(self._present, cache, strict=True))
         return self._session.bind(inputs, outputs, replay)
 
-    @property
-    def full(self) -> bool:
-        return self._longest >= self._context
+    def _step(self, ids: Sequence[int]) -> np.ndarray:
+        for row, token in enumerate(ids):
+            position = len(self.texts[row])
+            self._ids[row, 0], self._positions[row, 0] = token, position
+            self._mask[row, position] = 1
+        self._bound_step.run()
+        return self._logits
 
-    def read(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
-        if max(map(len, texts)) > 1:
-            return self._read_many(texts)
-        for row, (token,) in enumerate(texts):
-            place = self._lengths[row]
-            self._ids[row, 0], self._places[row, 0], self._mask[row, place] = token, place, 1
-            self._lengths[row] = place + 1
-        self._longest += 1
-        self._step.run()
-        return self._last
-
-    def _read_many(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
-        """Read the beginning of every text, or more of the one that there is."""
-        if len(texts) == 1:
-            logits = self._read_chunks(texts[0])
-        elif max(map(len, texts)) > CHUNK and self._session.device == "cpu":
+    def _read(self, rows: Sequence[int], texts: Sequence[Sequence[int]]) -> np.ndarray:
+        if len(self.texts) == 1:
+            return self._read_chunks(texts[0])
+        if self.reads_rows_alone and (len(texts) < len(self.texts) or _longest(texts) > CHUNK):
             # One after the other, since a fused graph reads on in a batch of one only.
-            logits = [self._read_chunks(text, row)[0] for row, text in enumerate(texts)]
-        else:
-            logits = self._read_chunk(texts)
-        self._longest = max(self._lengths)
-        return np.asarray(logits)
+            pairs = zip(rows, texts, strict=True)
+            return np.concatenate([self._read_chunks(text, row) for row, text in pairs])
+        return self._read_chunk(texts)
 
-    def read_each(self, text: Sequence[int]) -> np.ndarray:
-        logits = self._read_chunk([text], every=True)
-        self._longest = max(self._lengths)
-        return logits
+    def read_each(self, tokens: Sequence[int]) -> np.ndarray:
+        return self._read_chunk([tokens], every=True)
 
     def _read_chunks(self, text: Sequence[int], row: int | None = None) -> np.ndarray:
         """Read one text piece by piece, the only one or that of a row."""
-        for begin in range(0, len(text), CHUNK):
-            logits = self._read_chunk([text[begin : begin + CHUNK]], row)
+        for chunk in _chunks(text):
+            logits = self._read_chunk([chunk], row)
         return logits
 
     def _read_chunk(
@@ -106,28 +96,39 @@ class SharedMemory:
 
         Or after every token, of one text.
         """
-        rows = slice(None) if row is None else slice(row, row + 1)
-        new, before = np.array(list(map(len, texts))), np.array(self._lengths[rows])
+        rows = range(len(self.texts)) if row is None else [row]
+        held = np.array([len(self.texts[row]) for row in rows])
+        new = np.array([len(text) for text in texts])
         ids = np.zeros((len(texts), new.max()), np.int64)
         for index, text in enumerate(texts):
             ids[index, : len(text)] = text
-        lengths = before + new
-        places = np.minimum(before[:, None] + np.arange(new.max()), self._context - 1)
+        lengths = held + new
+        positions = np.minimum(held[:, None] + np.arange(new.max()), self.context - 1)
         width = self._width if isinstance(self._width, int) else lengths.max()
         mask = (np.arange(width) < lengths[:, None]).astype(np.int64)
         logits = np.empty((*ids.shape, self._vocabulary), np.float32)
-        self._bound(ids, mask, places, logits, row).run()
-        self._lengths[rows] = lengths.tolist()
-        self._mask[rows, : mask.shape[1]] = mask
+        self._bound(ids, mask, positions, logits, row).run()
+        for row, text, length in zip(rows, texts, lengths, strict=True):
+            self._mask[row, :length] = 1
+            self.texts[row].extend(text)
         return logits[0] if every else logits[np.arange(len(texts)), new - 1]
 
-    def keep(self, rows: np.ndarray) -> None:
-        going = [self._lengths[row] for row in rows]
-        self._begin([each.numpy()[rows] for each in self._cache], going)
+    def _keep(self, rows: Sequence[int]) -> None:
+        lengths = [len(self.texts[row]) for row in rows]
+        self._tie([each.numpy()[list(rows)] for each in self._cache], lengths)
 
-    def truncate(self, length: int) -> None:
-        self._lengths, self._longest = [length] * len(self._lengths), length
-        self._mask[:, length:] = 0
+    def _truncate(self, rows: Sequence[int], length: int) -> None:
+        super()._truncate(rows, length)
+        for row in rows:
+            self._mask[row, length:] = 0
 
-    def forget(self) -> None:
-        self.truncate(0)
+
+def _chunks(text: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield a text in pieces, none of one token but a text that has no more."""
+    ends = [*range(CHUNK, len(text) - 1, CHUNK), len(text)]
+    for begin, end in zip([0, *ends], ends, strict=False):
+        yield text[begin:end]
+
+
+def _longest(texts: Sequence[Sequence[int]]) -> int:
+    return max(map(len, texts))

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from serving.errors import UsageError
 from serving.noise import checked_count
+from serving.numbers import real
 from serving.text.decoding import check_prompt
 from serving.text.filters import log_softmax
 from serving.text.memory import Past, Step, take_rows
@@ -56,9 +56,9 @@ def beam_search(
         UsageError: an empty prompt, one that does not fit, or a number out of range.
     """
     beams = checked_count(beams, "beams")
-    check_prompt(prompt, checked_count(max_new_tokens, "max_new_tokens"), context)
-    if not 0 <= length_penalty <= 10:
-        raise UsageError(f"length_penalty is {length_penalty!r}; expected 0 to 10")
+    max_new_tokens = checked_count(max_new_tokens, "max_new_tokens")
+    length_penalty = real(length_penalty, "length_penalty", 0, 10)
+    check_prompt(prompt, max_new_tokens, context)
     running, past = [Hypothesis((), ())], None
     finished: list[Hypothesis] = []
 

@@ -1,10 +1,20 @@
 """What a model has read of a batch of texts, and how it reads on.
 
-`Decoding` asks a memory for the logits that follow each text, and knows nothing of padding, masks
-and caches. `PaddedMemory` works with any `Step`; a runtime may have a faster one of its own.
+`Decoding` asks a memory for the logits that follow each text, and knows nothing of masks, positions
+and caches. `GrowingMemory` works with any `Step`; a runtime may have a faster one of its own.
+
+The logits of a token depend, in the last bits, on how it is read: attention multiplies a single row
+by other instructions than several, which add up in another order. That is 1e-5 of a logit; where
+activations are rounded to 8 bits and one of them goes the other way, it is 1e-2. So that a text
+depends on its prompt and its seed alone, there is one way to read each token: those of a prompt
+together, however many, and those that were drawn one by one. What was read in the one way is never
+taken for what would be read in the other. All else, on the CPU, is the same to the last bit however
+many texts or tokens are read at once; `tests/serving/families/test_promise.py` holds it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +28,7 @@ class Step(Protocol):
     Args:
         input_ids: int64 `(B, T)`.
         attention_mask: int64 `(B, S + T)`: 1 for tokens, 0 for padding.
-        position_ids: int64 `(B, T)`: the place of each token in its text.
+        position_ids: int64 `(B, T)`: the position of each token in its text.
         past: a pair of keys and values `(B, heads, S, head_size)` for each layer; None for S = 0.
 
     Returns:
@@ -34,112 +44,116 @@ class Step(Protocol):
     ) -> tuple[np.ndarray, Past]: ...
 
 
-class Memory(Protocol):
+class Memory(ABC):
     """What has been read of a batch of texts; at first nothing.
 
-    Attributes:
-        full: whether some text has no room for one more token.
-    """
-
-    full: bool
-
-    def read(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
-        """Read on, and return the logits after the last token of each text, `(B, V)`.
-
-        Args:
-            texts: the next tokens of each, at least one. After the first call as many for all.
-
-        Returns:
-            An array that is valid until the next call.
-        """
-
-    def read_each(self, text: Sequence[int]) -> np.ndarray:
-        """Read on in the one text that there is, and return the logits after each token, `(T, V)`.
-
-        As `read`, an array that is valid until the next call.
-        """
-
-    def keep(self, rows: np.ndarray) -> None:
-        """Go on with some of the texts, in this order."""
-
-    def truncate(self, length: int) -> None:
-        """Forget all but the first tokens of every text, all being of the same length."""
-
-    def forget(self) -> None:
-        """Forget all of every text."""
-
-
-class PaddedMemory:
-    """The `Memory` of any `Step`: texts are padded on the left, and caches grow by each token.
+    It knows what it holds, and a token counts once it has been read: after an interruption the next
+    text begins from there. Arrays that it returns are valid until the next call.
 
     Args:
-        step: the model.
         count: texts B.
-        context: most tokens that the model sees at once, padding included.
+        context: most tokens of a text that the model sees at once.
 
-    Example:
-        >>> def step(ids, mask, places, past):
-        ...     return np.eye(4)[ids], []
-        >>> PaddedMemory(step, 2, context=8).read([[1, 2, 3], [0]]).argmax(-1)
-        array([3, 0])
+    Attributes:
+        texts: the tokens that are held of each.
     """
 
-    def __init__(self, step: Step, count: int, context: int):
-        self._step, self._count, self._context = step, count, context
-        self.forget()
+    reads_rows_alone = True  # whether some texts can be read anew while the others stay
 
-    @property
-    def full(self) -> bool:
-        return self._mask.shape[1] >= self._context
+    def __init__(self, count: int, context: int):
+        self.context = context
+        self.texts: list[list[int]] = [[] for _ in range(count)]
+        self._together = 0  # tokens of a single text, from its beginning, that were read together
 
-    def read(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
-        return self._read(texts)[:, -1]
+    def begin(self, prompts: Sequence[Sequence[int]]) -> np.ndarray:
+        """Read texts from their beginning, and return the logits after each, `(B, V)`.
 
-    def read_each(self, text: Sequence[int]) -> np.ndarray:
-        return self._read([text])[0]
+        What a single text has in common with the prompt before is not read again.
 
-    def _read(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
-        ids, mask = padded(texts)
-        before = self._mask.sum(axis=1, keepdims=True)  # (B, 1)
-        positions = np.maximum(before + np.cumsum(mask, axis=1) - 1, 0)
-        mask = np.concatenate([self._mask, mask], axis=1)
-        logits, self._past = self._step(ids, mask, positions, self._past)
-        self._mask = mask
-        return np.asarray(logits)
+        Args:
+            prompts: one token to a window of them for each text.
+        """
+        self.truncate(self._common(prompts[0]) if len(prompts) == 1 else 0)
+        unread = [prompt[len(held) :] for held, prompt in zip(self.texts, prompts, strict=True)]
+        logits = self._read(range(len(prompts)), unread)
+        self._together = len(prompts[0])
+        return logits
 
-    def keep(self, rows: np.ndarray) -> None:
-        self._count = len(rows)
-        self._mask, self._past = self._mask[rows], self._past and take_rows(self._past, rows)
+    def _common(self, prompt: Sequence[int]) -> int:
+        """Return how many tokens need not be read again: two are left, to be read together."""
+        held = self.texts[0][: max(0, min(self._together, len(prompt) - 2))]
+        pairs = zip(held, prompt, strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    def step(self, ids: Sequence[int]) -> np.ndarray:
+        """Read one more token of each text, and return the logits after it, `(B, V)`.
+
+        A text that has filled the window goes on as if it had begun with its newer half.
+        """
+        if max(map(len, self.texts)) >= self.context:
+            return self._slide(ids)
+        logits = self._step(ids)
+        for text, token in zip(self.texts, ids, strict=True):
+            text.append(token)
+        return logits
+
+    def _slide(self, ids: Sequence[int]) -> np.ndarray:
+        """Read a token of each text, and those that are full anew from the middle of the window."""
+        windows = [[*text, token] for text, token in zip(self.texts, ids, strict=True)]
+        half = max(1, self.context // 2)
+        full = [row for row, window in enumerate(windows) if len(window) > self.context]
+        anew = full if self.reads_rows_alone else list(range(len(windows)))
+        unread = [windows[row][-half:] if row in full else windows[row] for row in anew]
+        self._truncate(anew, 0)
+        if len(anew) == len(windows):
+            logits = self._read(anew, unread)
+        else:
+            logits = np.array(self.step(ids))
+            self._truncate(anew, 0)
+            logits[anew] = self._read(anew, unread)
+        self._together = len(self.texts[0])
+        return logits
+
+    @abstractmethod
+    def read_each(self, tokens: Sequence[int]) -> np.ndarray:
+        """Read on in the one text that there is, and return the logits after each, `(T, V)`."""
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with some of the texts, in rising order."""
+        self._keep(rows)
+        self.texts, self._together = [self.texts[row] for row in rows], 0
 
     def truncate(self, length: int) -> None:
-        if not length:
-            return self.forget()
-        self._mask = self._mask[:, :length]
-        self._past = [
-            tuple(np.asarray(each)[:, :, :length] for each in pair) for pair in self._past
-        ]
+        """Forget all but the first tokens of every text."""
+        self._truncate(range(len(self.texts)), length)
 
-    def forget(self) -> None:
-        self._mask = np.zeros((self._count, 0), np.int64)  # (B, S)
-        self._past: Past | None = None
+    # --- what each kind of memory does in its own way ---
+
+    @abstractmethod
+    def _read(self, rows: Sequence[int], texts: Sequence[Sequence[int]]) -> np.ndarray:
+        """Read on in all texts, or anew in some, and return the logits after each, `(rows, V)`.
+
+        What has been read is added to `texts`.
+        """
+
+    @abstractmethod
+    def _step(self, ids: Sequence[int]) -> np.ndarray:
+        """Read one token of each text, and return the logits after it, `(B, V)`.
+
+        There is room for it. What is returned for a text of which nothing is held means nothing.
+        """
+
+    @abstractmethod
+    def _keep(self, rows: Sequence[int]) -> None:
+        """Keep what belongs to some of the texts."""
+
+    def _truncate(self, rows: Sequence[int], length: int) -> None:
+        """Forget all but the first tokens of some texts."""
+        for row in rows:
+            del self.texts[row][length:]
+        self._together = min(self._together, length)
 
 
-def padded(texts: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return texts padded on the left, and 1 for tokens and 0 for padding: int64 `(B, T)` each.
-
-    Example:
-        >>> ids, mask = padded([[5, 6, 7], [8]])
-        >>> ids.tolist(), mask.tolist()
-        ([[5, 6, 7], [0, 0, 8]], [[1, 1, 1], [0, 0, 1]])
-    """
-    longest = max(map(len, texts))
-    ids, mask = np.zeros((2, len(texts), longest), np.int64)
-    for row, text in enumerate(texts):
-        ids[row, longest - len(text) :] = text
-        mask[row, longest - len(text) :] = 1
-    return ids, mask
-
-
-def take_rows(past: Past, rows: np.ndarray) -> Past:
+def take_rows(past: Past, rows: Sequence[int] | np.ndarray) -> Past:
     """Return the keys and values of some rows of a batch, in their order."""
     return [(np.asarray(key)[rows], np.asarray(value)[rows]) for key, value in past]

@@ -6,26 +6,21 @@ whose stream NumPy has frozen for good, and picks from the probabilities in the 
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from itertools import chain
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 
 from serving.errors import GenzooError, UsageError
 from serving.noise import uniform
-from serving.parameters import Parameter
+from serving.numbers import real, shown, whole
+from serving.parameters import Parameter, declared_parameter
 from serving.text.filters import likeliest, nucleus, pick
 
 BIAS_LIMIT = 1e4  # large enough to forbid or to force a token
-_RANGES = {
-    "temperature": (lambda value: 0 <= value < math.inf, "0, for greedy, or more"),
-    "top_p": (lambda value: 0 < value <= 1, "more than 0, at most 1"),
-    "min_p": (lambda value: 0 <= value <= 1, "0 to 1"),
-    "repetition_penalty": (lambda value: 0 < value < math.inf, "more than 0, and 1 for none"),
-    "frequency_penalty": (lambda value: abs(value) <= 100, "-100 to 100"),
-    "presence_penalty": (lambda value: abs(value) <= 100, "-100 to 100"),
-}
 _NO_PENALTY = {"repetition_penalty": 1, "frequency_penalty": 0, "presence_penalty": 0}
 
 
@@ -90,23 +85,43 @@ class SamplingConfig:
     ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, (holds, expected) in _RANGES.items():
-            value = getattr(self, name)
-            _require(_is_number(value) and holds(value), name, value, expected)
-        is_map = isinstance(self.logit_bias, Mapping)
-        _require(is_map, "logit_bias", self.logit_bias, "numbers by token id")
-        for token, bias in self.logit_bias.items():
-            fine = _is_number(bias) and abs(bias) <= BIAS_LIMIT
-            _require(fine, f"logit_bias of token {token}", bias, "-10000 to 10000")
+        checked = {name: each.check(getattr(self, name)) for name, each in _numbers().items()}
+        if not isinstance(self.logit_bias, Mapping):
+            biases = shown(self.logit_bias)
+            raise UsageError(f"logit_bias is {biases}; expected numbers by token id")
+        checked["logit_bias"] = {
+            _token(key): real(bias, f"logit_bias of token {shown(key)}", -BIAS_LIMIT, BIAS_LIMIT)
+            for key, bias in self.logit_bias.items()
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # the dataclass is frozen
 
     def check_vocabulary(self, size: int) -> None:
         """Raise UsageError where top_k or logit_bias name more tokens than the model has."""
         if self.top_k is not None:
-            fine = _is_number(self.top_k) and self.top_k in range(1, size + 1)
-            expected = f"a whole number from 1 to {size}, the vocabulary, or None"
-            _require(fine, "top_k", self.top_k, expected)
+            whole(self.top_k, "top_k", 1, size, also=", the vocabulary, or None")
         for token in self.logit_bias:
-            _require(token in range(size), "a token of logit_bias", token, f"0 to {size - 1}")
+            if token >= size:
+                raise UsageError(f"a token of logit_bias is {token}; expected 0 to {size - 1}")
+
+
+@cache
+def _numbers() -> dict[str, Parameter]:
+    """Return how each number of a `SamplingConfig` is checked, of whatever model."""
+    hints = get_type_hints(SamplingConfig, include_extras=True)
+    found = {}
+    for name in (each.name for each in fields(SamplingConfig) if each.name != "logit_bias"):
+        declared = declared_parameter(name, hints[name], getattr(SamplingConfig, name))
+        most = None if callable(declared.maximum) else declared.maximum
+        found[name] = replace(declared, each=False, maximum=most)
+    return found
+
+
+def _token(key: Any) -> int:
+    """Return a key of `logit_bias` as the id of a token; in JSON it is text."""
+    if isinstance(key, str) and key.isascii() and key.isdigit():
+        key = int(key[:20])
+    return whole(key, "a token of logit_bias", 0)
 
 
 class Sampler:
@@ -150,9 +165,19 @@ class Sampler:
             GenzooError: logits are NaN or infinite.
         """
         drawn = []
-        for place, row in enumerate(range(len(self._texts)) if rows is None else rows):
-            drawn.append(self._texts[row].draw(logits[place]))
+        for index, row in enumerate(range(len(self._texts)) if rows is None else rows):
+            drawn.append(self._texts[row].draw(logits[index]))
         return drawn
+
+    def sure(self, logits: np.ndarray, error: float) -> bool:
+        """Tell whether the one text would draw the same token if its logits were a little other.
+
+        Args:
+            logits: `(V,)`; nothing is drawn from them.
+            error: by how much of the largest of them each may be off.
+        """
+        [text] = self._texts
+        return text.sure(logits, error)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return what the tokens of all texts are drawn with, `(B, V)`; each row sums to 1."""
@@ -171,7 +196,8 @@ class _TextSampler:
         self, config: SamplingConfig, seed: int, prompt: Sequence[int], vocabulary_size: int
     ):
         config.check_vocabulary(vocabulary_size)
-        self._config, self._numbers = config, uniform(seed)
+        self._config, self._stream = config, uniform(seed)
+        self._numbers: Iterator[float] = self._stream  # with the next one, where it is known
         self._greedy = config.temperature == 0
         self._temperature = max(config.temperature, 1e-12)  # which makes no number overflow
         self._top_k = config.top_k if config.top_k != vocabulary_size else None
@@ -207,6 +233,30 @@ class _TextSampler:
             self._counts[token] += 1
             self._met[token] = True
         return token
+
+    def sure(self, logits: np.ndarray, error: float) -> bool:
+        """Tell whether the next token is the same if each logit is off by a share of the largest.
+
+        A share that may be drawn lies between two borders. They move by half the error of the
+        logarithm of a weight, and by the weight of what the filters may let in or leave out.
+        """
+        error *= float(np.abs(logits).max())
+        if self._adjusts:
+            logits = self._adjusted(logits)
+            error *= max(self._config.repetition_penalty, 1 / self._config.repetition_penalty)
+        highest = logits.max()
+        error += float(np.spacing(np.float32(abs(highest))))  # where a large bias rounds the rest
+        if self._greedy:
+            return int(np.count_nonzero(logits >= highest - 2 * error)) == 1
+        error /= self._temperature
+        if not error < 0.01:  # NaN and infinity as well
+            return False
+        ids, weights = self._weights(logits, highest)
+        doubt = error + _at_the_border((logits - highest) / self._temperature, ids, weights, error)
+        share = next(self._numbers)
+        self._numbers = chain((share,), self._stream)
+        low, high = share - 5 * doubt, share + 5 * doubt
+        return low >= 0 and high < 1 and pick(weights, low) == pick(weights, high)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return what the next token is drawn with, `(V,)`."""
@@ -253,17 +303,27 @@ class _TextSampler:
             weights /= self._temperature
         np.exp(weights, weights)
         if self._top_p < 1:
-            kept = nucleus(weights, self._top_p)
-            ids, weights = kept if ids is None else ids[kept], weights[kept]
+            inside = nucleus(weights, self._top_p)
+            ids, weights = inside if ids is None else ids[inside], weights[inside]
         if self._min_p:
             weights *= weights >= self._min_p
         return ids, weights
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+def _at_the_border(
+    logs: np.ndarray, ids: np.ndarray | None, weights: np.ndarray, error: float
+) -> float:
+    """Return the share of the tokens of which it is not sure whether the filters keep them.
 
-
-def _require(holds: bool, name: str, value: object, expected: str) -> None:
-    if not holds:
-        raise UsageError(f"{name} is {value!r}; expected {expected}")
+    Args:
+        logs: of the weights of all tokens, `(V,)`, each off by at most `error`.
+        ids, weights: of those that are kept, see `_TextSampler._weights`.
+        error: as said.
+    """
+    kept = np.zeros(len(logs), bool)
+    kept[slice(None) if ids is None else ids] = weights > 0
+    if kept.all():
+        return 0.0
+    lightest, heaviest = logs[kept].min(), logs[~kept].max()  # of those kept, of the others
+    near = (np.abs(logs - lightest) <= 2 * error) | (np.abs(logs - heaviest) <= 2 * error)
+    return float(np.exp(logs[near]).sum() / weights.sum())

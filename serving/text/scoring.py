@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serving.errors import UsageError
+from serving.numbers import whole
 from serving.text.filters import log_softmax
 from serving.text.memory import Step
 
@@ -75,8 +76,7 @@ def score(step: Step, ids: Sequence[int], *, context: int, stride: int | None = 
         UsageError: fewer than two tokens, or a stride that leaves tokens out.
     """
     stride = max(1, context // 2) if stride is None else stride
-    if stride not in range(1, context + 1):
-        raise UsageError(f"stride is {stride!r}; expected 1 to {context}, the window")
+    stride = whole(stride, "stride", 1, context, also=", the window")
     if len(ids) < 2:
         raise UsageError(f"the text has {len(ids)} tokens; expected at least 2, to predict one")
     ids, log_probs = np.asarray(ids, np.int64), np.empty(len(ids) - 1)

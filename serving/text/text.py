@@ -2,22 +2,22 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from serving.errors import UsageError, nearest
 from serving.noise import SEED_LIMIT, checked_count, checked_seed
+from serving.numbers import whole
 from serving.text.beams import beam_search
 from serving.text.decoding import Decoding
+from serving.text.growing import GrowingMemory
 from serving.text.lookup import LookupStatistics
-from serving.text.memory import Memory, PaddedMemory, Step
+from serving.text.memory import Memory, Step
 from serving.text.sampling import Sampler, SamplingConfig
 from serving.text.scoring import Score, score
 from serving.text.tokenizer import StopStrings, Tokenizer, Utf8Stream
 
-LOOKUP = "prompt_lookup_num_tokens"
 SETTINGS = [setting.name for setting in fields(SamplingConfig)]
 
 
@@ -40,14 +40,17 @@ class Completion(NamedTuple):
 class TextModel:
     """Writes on from prompts and scores texts.
 
-    The same seed writes the same text for a prompt, alone and in a batch. What the last single
-    prompt and its text had in common with the next prompt is not read again.
+    The same seed writes the same text for a prompt, whatever was written before, alone and in a
+    batch, at once and in pieces, with guesses and without. What the last single prompt has in
+    common with the next is not read again.
 
     Args:
         step: the network.
         tokenizer: of the model.
         context: most tokens that the network sees at once.
-        memory: makes the memory of so many texts; a `PaddedMemory` of `step` unless given.
+        memory: makes the memory of so many texts; a `GrowingMemory` of `step` unless given.
+        guesses: whether tokens may be guessed ahead: not where the network rounds to fewer bits
+            than float32, see `serving.text.lookup`.
 
     Attributes:
         new_memory: takes a number of texts, and returns the memory that they are written with.
@@ -61,12 +64,14 @@ class TextModel:
         tokenizer: Tokenizer,
         context: int,
         memory: Callable[[int], Memory] | None = None,
+        guesses: bool = True,
     ):
         self.step, self.tokenizer, self.context = step, tokenizer, context
+        self.guesses = guesses
         self.last_seed: int | list[int] | None = None
         self.last_lookup: LookupStatistics | None = None
-        self.new_memory = memory or (lambda count: PaddedMemory(self.step, count, context))
-        self._last: tuple[Memory, list[int]] | None = None  # of one text, and what it has read
+        self.new_memory = memory or (lambda count: GrowingMemory(self.step, count, context))
+        self._idle: list[Memory] = []  # that of the last single text, unless one is written now
 
     def generate(
         self, prompt: str | Sequence[str], max_new_tokens: int = 200, **options: Any
@@ -79,11 +84,11 @@ class TextModel:
             options: `seed`, one for all prompts or one for each, fresh ones by default; `stop`,
                 strings of which the first to appear ends the text and is left out; `overflow`, what
                 to do about texts longer than the window, `slide` (default) or `refuse`, see
-                `serving.text.decoding`; `prompt_lookup_num_tokens`, how many tokens are guessed
-                ahead from what the text has said before, of one prompt only, see
-                `serving.text.lookup`: faster where a text repeats itself, and the same text; and
-                the settings of `SamplingConfig`, each a value for all prompts or a list with one
-                for each.
+                `serving.text.decoding`; `prompt_lookup_num_tokens`, how many tokens at most are
+                guessed ahead from what the text has said before, of one prompt only, see
+                `serving.text.lookup`: faster where a text repeats itself, and the same text; none
+                where `guesses` is false; and the settings of `SamplingConfig`, each a value for all
+                prompts or a list with one for each.
 
         Returns:
             The new text, without the prompt; a list of them for a list of prompts.
@@ -91,20 +96,14 @@ class TextModel:
         Raises:
             UsageError: an empty prompt, unknown characters, or an option out of range.
         """
-        several = isinstance(prompt, list | tuple)
-        decoding, texts = self._begin(prompt if several else [prompt], max_new_tokens, **options)
-        for _ in self._pieces(decoding, texts):
-            pass
-        return [text.text for text in texts] if several else texts[0].text
+        texts = self._write(prompt, max_new_tokens, options)[1]
+        return [text.text for text in texts] if _is_list(prompt) else texts[0].text
 
     def complete(
         self, prompt: str | Sequence[str], max_new_tokens: int = 200, **options: Any
     ) -> list[Completion]:
         """Write on as `generate` does, and return tokens, log-probabilities and why each ended."""
-        prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
-        decoding, texts = self._begin(prompts, max_new_tokens, log_probs=True, **options)
-        for _ in self._pieces(decoding, texts):
-            pass
+        decoding, texts = self._write(prompt, max_new_tokens, options | {"log_probs": True})
         pairs = zip(texts, decoding.log_probs, strict=True)
         return [text.completion(log_probs) for text, log_probs in pairs]
 
@@ -155,57 +154,72 @@ class TextModel:
             raise UsageError("the prompt is empty; give it at least one character to go on from")
         return ids
 
+    def _write(
+        self, prompt: str | Sequence[str], max_new_tokens: int, options: dict[str, Any]
+    ) -> tuple[Decoding, list["_Text"]]:
+        """Write on from one prompt or several to the end."""
+        prompts = list(prompt) if _is_list(prompt) else [prompt]
+        decoding, texts = self._begin(prompts, max_new_tokens, **options)
+        for _ in self._pieces(decoding, texts):
+            pass
+        return decoding, texts
+
     def _begin(
         self,
         prompts: list[str],
         max_new_tokens: int,
         *,
         seed: int | Sequence[int] | None = None,
-        stop: str | Sequence[str] = (),
+        stop: str | Sequence[str] | None = None,
         overflow: str = "slide",
         log_probs: bool = False,
-        prompt_lookup_num_tokens: int = 0,
+        prompt_lookup_num_tokens: int | None = None,
         **settings: Any,
     ) -> tuple[Decoding, list["_Text"]]:
         count = checked_count(len(prompts), "the number of prompts")
         configs = sampling_configs(settings, count)
         seeds = checked_seeds(seed, count)
         ids = [self._prompt_tokens(prompt) for prompt in prompts]
-        stop = stop if isinstance(stop, list | tuple) else [stop]
-        texts = [_Text(self.tokenizer, stop) for _ in prompts]
-        # Taken for the time of the call: texts that are written at the same time share nothing.
-        last, self._last = (self._last, None) if count == 1 else (None, self._last)
-        memory, known = last or (self.new_memory(count), [])
+        stops = [] if stop is None else list(stop) if _is_list(stop) else [stop]
+        texts = [_Text(self.tokenizer, stops) for _ in prompts]
+        wanted = 0 if prompt_lookup_num_tokens is None else prompt_lookup_num_tokens
+        lookup = whole(wanted, "prompt_lookup_num_tokens", 0)
+        sampler = Sampler(configs, seeds, ids, self.tokenizer.size)
         decoding = Decoding(
-            memory,
+            self._memory(count),
             ids,
-            Sampler(configs, seeds, ids, self.tokenizer.size),
+            sampler,
             max_new_tokens=checked_count(max_new_tokens, "max_new_tokens"),
-            context=self.context,
             overflow=overflow,
-            known=known,
             log_probs=log_probs,
-            lookup=prompt_lookup_num_tokens and checked_count(prompt_lookup_num_tokens, LOOKUP),
+            lookup=lookup * self.guesses if lookup else None,
         )
-        self.last_lookup = decoding.statistics if prompt_lookup_num_tokens else None
+        self.last_lookup = decoding.statistics if lookup else None
         self.last_seed = seeds[0] if count == 1 else seeds
         return decoding, texts
+
+    def _memory(self, count: int) -> Memory:
+        """Return a memory for the time of a call: texts written at the same time share nothing."""
+        if count == 1 and self._idle:
+            with suppress(IndexError):  # another thread was faster
+                return self._idle.pop()
+        return self.new_memory(count)
 
     def _pieces(self, decoding: Decoding, texts: list["_Text"]) -> Iterator[str]:
         """Decode to the end, and yield what is new whenever there is something."""
         try:
             for ids in decoding:
-                for place, row in enumerate(decoding.rows):
+                for token, row in zip(ids, decoding.rows, strict=True):
                     text = texts[row]
-                    piece = text.take(ids[place])
+                    piece = text.take(token)
                     if text.reason:
                         decoding.finish(row)
                     if piece:
                         yield piece
             yield from filter(None, [text.end() for text in texts])
-        finally:  # also when somebody has read enough of a stream
+        finally:  # also when somebody has read enough of a stream, or was interrupted
             if len(texts) == 1:
-                self._last = decoding.memory, decoding.known
+                self._idle[:] = [decoding.memory]
 
 
 class _Text:
@@ -233,7 +247,7 @@ class _Text:
         """Return what was held back."""
         piece = self._stop.push(self._characters.end()) + self._stop.end()
         self._pieces.append(piece)
-        self.reason = self.reason or "length"
+        self.reason = self.reason or ("stop" if self._stop.found else "length")
         return piece
 
     @property
@@ -275,8 +289,13 @@ def checked_seeds(seed: int | Sequence[int] | None, count: int) -> list[int]:
 
 
 def _for_each(value: Any, count: int, name: str) -> Sequence[Any]:
-    if not isinstance(value, list | tuple | np.ndarray):
+    if not _is_list(value):
         return [value] * count
     if len(value) != count:
         raise UsageError(f"{name} has {len(value)} values for {count} prompts; expected as many")
-    return value
+    return list(value)
+
+
+def _is_list(value: object) -> bool:
+    """Tell several values from one: a list, or an array or column with one axis."""
+    return isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1

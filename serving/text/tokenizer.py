@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from serving.errors import GenzooError, UsageError
+from serving.numbers import shown
 from serving.text import trusted
 
 SPECIAL = {"pad": "<|pad|>", "bos": "<|bos|>", "eos": "<|eos|>"}
@@ -103,6 +104,9 @@ class Utf8Stream:
 class StopStrings:
     """Text up to the first of some strings; what may be the beginning of one is held back.
 
+    The first is the one that is complete first, read letter by letter, and the longest of those
+    that end at the same letter. So it does not matter in which pieces the text comes.
+
     Args:
         strings: none of them empty.
 
@@ -123,7 +127,9 @@ class StopStrings:
     def __init__(self, strings: Sequence[str]):
         for string in strings:
             if not isinstance(string, str) or not string:
-                raise UsageError(f"a stop string is {string!r}; expected text of one character up")
+                raise UsageError(
+                    f"a stop string is {shown(string)}; expected text of one character up"
+                )
         self._strings = tuple(strings)
         self._held = ""
         self.found: str | None = None
@@ -135,11 +141,13 @@ class StopStrings:
         if self.found is not None:
             return ""
         text = self._held + piece
-        places = [(text.find(string), string) for string in self._strings if string in text]
-        if places:
-            place, self.found = min(places)
+        begins = [(text.find(string), string) for string in self._strings if string in text]
+        if begins:
+            _, begin, self.found = min(
+                (begin + len(string), begin, string) for begin, string in begins
+            )
             self._held = ""
-            return text[:place]
+            return text[:begin]
         held = max((_overlap(text, string) for string in self._strings), default=0)
         self._held = text[len(text) - held :]
         return text[: len(text) - held]

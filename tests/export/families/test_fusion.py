@@ -15,7 +15,8 @@ from serving.bundle.scan import check_graph
 from serving.families.gpt import GraphStep
 from serving.runtime.session import Session
 from serving.runtime.shared_memory import SharedMemory
-from serving.text.memory import PaddedMemory
+from serving.text.growing import GrowingMemory
+from tests.serving.text.alike import assert_alike, assert_one_is_alike
 from tests.zoo.transformer import tiny_gpt
 
 CONTEXT, VOCABULARY = tiny_gpt.SIZES["context"], tiny_gpt.SIZES["vocabulary_size"]
@@ -58,46 +59,13 @@ def memories(grouped, count):
     """The memory that grows, of the portable graph, and the shared one, of the fused graph."""
     _, spec, portable, graph = grouped
     sessions = [Session(each.SerializeToString(), "model", "cpu", 1) for each in (portable, graph)]
-    padded = PaddedMemory(GraphStep(spec.interface, sessions[0].run), count, CONTEXT)
-    return padded, SharedMemory(sessions[1], spec.interface, count, CONTEXT)
+    growing = GrowingMemory(GraphStep(spec.interface, sessions[0].run), count, CONTEXT)
+    return growing, SharedMemory(sessions[1], spec.interface, count, CONTEXT)
 
 
-def test_texts_of_unequal_length_are_read_and_written_on_in_place(grouped):
-    padded, shared = memories(grouped, 3)
-    random = np.random.RandomState(0)
-
-    def tokens(*lengths):
-        return [random.randint(0, VOCABULARY, length).tolist() for length in lengths]
-
-    def same(texts):
-        np.testing.assert_allclose(shared.read(texts), padded.read(texts), atol=1e-4)
-
-    same(tokens(5, 1, 3))
-    for _ in range(4):
-        same(tokens(1, 1, 1))
-    for memory in (padded, shared):
-        memory.keep(np.array([2, 0]))
-    same(tokens(1, 1))
-    for memory in (padded, shared):
-        memory.forget()
-    same(tokens(2, 4))
-    same(tokens(1, 1))
-
-
-def test_one_text_is_truncated_and_read_on_until_it_is_full(grouped):
-    padded, shared = memories(grouped, 1)
-    text = np.random.RandomState(1).randint(0, VOCABULARY, CONTEXT).tolist()
-    for memory in (padded, shared):
-        memory.read([text[:6]])
-        memory.truncate(3)
-    for piece in (text[3:7], text[7:8], text[8:]):
-        assert not shared.full
-        np.testing.assert_allclose(shared.read([piece]), padded.read([piece]), atol=1e-4)
-    assert shared.full and padded.full
-    shared.truncate(0)
-    np.testing.assert_allclose(
-        shared.read([text[:1]]), memories(grouped, 1)[0].read([text[:1]]), atol=1e-4
-    )
+def test_texts_are_read_and_written_on_in_place(grouped):
+    assert_alike(*memories(grouped, 3), VOCABULARY)
+    assert_one_is_alike(*memories(grouped, 1), VOCABULARY)
 
 
 @pytest.mark.parametrize(("bits", "limit"), [(8, 0.05), (4, 0.6)])

@@ -16,8 +16,9 @@ from serving.families.gpt import GraphStep
 from serving.runtime.fixed import FixedSession, cut, enlarged
 from serving.runtime.session import Session
 from serving.runtime.shared_memory import SharedMemory
-from serving.text.memory import PaddedMemory
+from serving.text.growing import GrowingMemory
 from tests.serving.elsewhere import Elsewhere
+from tests.serving.text.alike import assert_alike, assert_one_is_alike
 from tests.zoo.transformer import tiny_gpt
 
 CONTEXT, VOCABULARY = tiny_gpt.SIZES["context"], tiny_gpt.SIZES["vocabulary_size"]
@@ -82,43 +83,15 @@ def memories(grouped, count, kind=Session):
     padded = Session(one.SerializeToString(), "model", "cpu", 1)
     shared = kind(other.SerializeToString(), "model", "cpu", 1)
     return (
-        PaddedMemory(GraphStep(portable.interface, padded.run), count, CONTEXT),
+        GrowingMemory(GraphStep(portable.interface, padded.run), count, CONTEXT),
         SharedMemory(shared, fixed.interface, count, CONTEXT),
     )
 
 
 @pytest.mark.parametrize("kind", [Session, Elsewhere])
-def test_texts_of_unequal_length_are_read_and_written_on_in_place(grouped, kind):
-    padded, shared = memories(grouped, 3, kind)
-    random = np.random.RandomState(0)
-
-    def same(*lengths):
-        texts = [random.randint(0, VOCABULARY, length).tolist() for length in lengths]
-        np.testing.assert_allclose(shared.read(texts), padded.read(texts), atol=1e-4)
-
-    same(5, 1, 3)
-    for _ in range(3):
-        same(1, 1, 1)
-    for memory in (padded, shared):
-        memory.keep(np.array([2, 0]))
-    same(1, 1)
-    same(2, 2)  # more than one token after others, of several texts
-    for memory in (padded, shared):
-        memory.forget()
-    same(2, 4)
-    same(1, 1)
-
-
-def test_one_text_is_truncated_and_read_on_until_it_is_full(grouped):
-    padded, shared = memories(grouped, 1)
-    text = np.random.RandomState(1).randint(0, VOCABULARY, CONTEXT).tolist()
-    for memory in (padded, shared):
-        memory.read([text[:6]])
-        memory.truncate(3)
-    for piece in (text[3:7], text[7:8], text[8:]):
-        assert not shared.full
-        np.testing.assert_allclose(shared.read([piece]), padded.read([piece]), atol=1e-4)
-    assert shared.full and padded.full
+def test_texts_are_read_and_written_on_in_place(grouped, kind):
+    assert_alike(*memories(grouped, 3, kind), VOCABULARY)
+    assert_one_is_alike(*memories(grouped, 1, kind), VOCABULARY)
 
 
 def test_a_cache_written_in_place_is_the_one_that_is_copied(grouped):

@@ -1,6 +1,7 @@
 """Decoding with a toy network: batches, windows, caches, streams, beams and scores."""
 
 import itertools
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from serving.errors import GenzooError, UsageError
 from serving.text.beams import beam_search
 from serving.text.decoding import Decoding
 from serving.text.filters import log_softmax
-from serving.text.memory import PaddedMemory
+from serving.text.growing import GrowingMemory
 from serving.text.sampling import Sampler, SamplingConfig
 from serving.text.scoring import score
 from serving.text.tokenizer import StopStrings, Tokenizer, Utf8Stream
@@ -132,16 +133,48 @@ def test_finished_texts_leave_the_batch():
     assert model.step.read == 2 * 3 + 9
 
 
-def test_a_prompt_that_goes_on_from_the_last_is_not_read_again():
+def test_what_a_prompt_has_in_common_with_the_last_is_not_read_again():
     model, fresh = language_model(context=60), language_model(context=60)
     text = model.generate("abcd", 10, seed=1, logit_bias=only_characters(model.tokenizer))
     model.step.read = 0
-    more = model.generate("abcd" + text + "ef", 5, seed=2)
-    assert model.step.read < 2 + 1 + 5 and more == fresh.generate("abcd" + text + "ef", 5, seed=2)
+    more = model.generate("abcd" + text + "ef", 1, seed=2)
+    assert model.step.read == 10 + 2  # what was drawn was read in another way
+    assert more == fresh.generate("abcd" + text + "ef", 1, seed=2)
     model.step.read = 0
-    model.generate("abd", 1)  # only the beginning is the same
-    assert model.step.read == 1
+    model.generate("abcd" + text + "ef", 1)
+    model.generate("abc", 1)  # two tokens are read together in any case
+    assert model.step.read == 2 + 2
     assert model.generate("ab", 5, seed=3) == fresh.generate("ab", 5, seed=3)
+
+
+class Stop(BaseException):
+    """As Ctrl-C, or a client that left."""
+
+
+@FEW
+@given(
+    st.text(st.sampled_from(CORPUS), min_size=1, max_size=20),
+    st.text(st.sampled_from(CORPUS), min_size=1, max_size=20),
+    st.integers(0, 12),
+    st.sampled_from([None, 3]),
+)
+def test_an_interruption_at_any_call_leaves_nothing_behind(first, then, calls, most):
+    model, left = language_model(), [calls]
+    step = model.step
+
+    def interrupted(*inputs):
+        left[0] -= 1
+        if left[0] == -1:
+            raise Stop
+        return step(*inputs)
+
+    model.step = interrupted
+    with suppress(Stop):
+        model.generate(first, 20, seed=1, prompt_lookup_num_tokens=most)
+    left[0] = -1  # from now on never
+    for prompt in (first + then, then):
+        expected = language_model().generate(prompt, 20, seed=2)
+        assert model.generate(prompt, 20, seed=2) == expected
 
 
 def test_texts_that_are_written_at_the_same_time_do_not_meet():
@@ -181,7 +214,9 @@ def test_what_is_asked_wrongly():
     assert "max_new_tokens is 0" in complaint(model.generate, "a", 0)
     assert "did you mean 'top_k'" in complaint(model.generate, "a", topk=3)
     assert "seed has 2 values for 1" in complaint(model.generate, "a", seed=[1, 2])
-    assert "overflow is 'crop'" in complaint(model.generate, "a", overflow="crop")
+    assert "overflow is 'crop'; expected 'slide' or 'refuse'" in complaint(
+        model.generate, "a", overflow="crop"
+    )
     refused = complaint(model.generate, "abcdefgh", 10, overflow="refuse")
     assert "8 tokens of prompt and 10 new ones do not fit a window of 16" in refused
     assert len(model.generate("abcdefgh", 9, overflow="refuse", seed=0))
@@ -192,8 +227,8 @@ def test_what_is_asked_wrongly():
 def test_a_window_of_one_token_still_slides():
     step = ToyStep(5)
     sampler = Sampler([SamplingConfig()], [0], [[1]], 5)
-    memory = PaddedMemory(step, 1, context=1)
-    decoding = Decoding(memory, [[1]], sampler, max_new_tokens=4, context=1)
+    memory = GrowingMemory(step, 1, context=1)
+    decoding = Decoding(memory, [[1]], sampler, max_new_tokens=4)
     assert len(list(decoding)) == 4 and step.widest == 1
 
 
@@ -277,22 +312,37 @@ def test_a_stream_of_bytes_never_cuts_a_character(text, random):
     assert "".join(pieces) == text
 
 
-@FEW
+def first_complete(text, strings):
+    """What is left of a text, and the stop string that is complete first; by the definition."""
+    for end in range(1, len(text) + 1):
+        ending = [string for string in strings if text[:end].endswith(string)]
+        if ending:
+            found = max(ending, key=len)
+            return text[: end - len(found)], found
+    return text, None
+
+
+@settings(max_examples=200, deadline=None)
 @given(
-    st.text("abcé", max_size=30), st.lists(st.text("abcé", min_size=1), max_size=3), st.randoms()
+    st.text("abcé", max_size=12),
+    st.lists(st.text("abcé", min_size=1, max_size=4), max_size=3),
+    st.data(),
 )
-def test_stop_strings_cut_the_same_however_the_text_arrives(text, strings, random):
-    stop, shown, rest = StopStrings(strings), "", text
-    while rest:
-        size = random.randint(1, 4)
-        shown += stop.push(rest[:size])
-        rest = rest[size:]
+def test_stop_strings_do_not_depend_on_the_pieces_of_the_text(text, strings, data):
+    borders = data.draw(st.sets(st.integers(0, len(text))))
+    stop, shown, begin = StopStrings(strings), "", 0
+    for end in [*sorted(borders), len(text)]:
+        shown += stop.push(text[begin:end])
+        assert first_complete(text, strings)[0].startswith(shown)  # what was shown stays
+        begin = end
     shown += stop.end()
-    assert text.startswith(shown)
-    assert (stop.found is None) == (not any(string in text for string in strings))
-    assert not any(string in shown for string in strings)
-    if stop.found is None:
-        assert shown == text
+    assert (shown, stop.found) == first_complete(text, strings)
+
+
+def test_of_overlapping_stop_strings_the_first_to_be_complete_counts():
+    for pieces in (["xabcy"], ["xab", "cy"], list("xabcy")):
+        stop = StopStrings(["abc", "b", "ab"])
+        assert "".join(map(stop.push, pieces)) + stop.end() == "x" and stop.found == "ab"
 
 
 @FEW

@@ -32,7 +32,7 @@ def test_guessing_changes_no_token(prompt, count, most, temperature, context, se
     np.testing.assert_allclose(found.log_probs, expected.log_probs, atol=1e-9)
     assert guessing.step.widest <= context
     said = guessing.last_lookup
-    assert said.tokens == len(found.ids) == said.steps + said.accepted
+    assert len(found.ids) == said.tokens <= said.steps + said.accepted
     assert said.accepted <= said.guessed <= most * said.steps
     # And what the memory holds is true: the next text goes on from it.
     longer = prompt + found.text + "a"

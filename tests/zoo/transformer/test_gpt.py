@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from serving.errors import UsageError
 from serving.text.decoding import Decoding
-from serving.text.memory import PaddedMemory
+from serving.text.growing import GrowingMemory
 from serving.text.sampling import Sampler, SamplingConfig
 from tests.zoo.transformer import tiny_gpt
 from zoo.training import devices
@@ -138,8 +138,8 @@ def written(model: GPT, prompts: list[list[int]], count: int) -> list[list[int]]
         return outputs["logits"], outputs["present"]
 
     sampler = Sampler([SamplingConfig()] * len(prompts), range(len(prompts)), prompts, V)
-    memory = PaddedMemory(step, len(prompts), CONTEXT)
-    decoding = Decoding(memory, prompts, sampler, max_new_tokens=count, context=CONTEXT)
+    memory = GrowingMemory(step, len(prompts), CONTEXT)
+    decoding = Decoding(memory, prompts, sampler, max_new_tokens=count)
     texts = [[] for _ in prompts]
     for ids in decoding:
         for row, id in zip(decoding.rows, ids, strict=True):
