@@ -86,7 +86,7 @@ class _Walk:
             found = group[name]
             place = h5py.h5o.get_info(found.id).addr
             if place in self._seen:
-                raise RefusedError(f"{shown(name)} has two names")
+                raise RefusedError(f"{shown(name)} is a link to what has another name")
             self._seen.add(place)
             if kind is h5py.Group:
                 self.group(found, level + 1)
@@ -94,6 +94,9 @@ class _Walk:
                 self._array(found, name)
 
     def _array(self, array: h5py.Dataset, name: str) -> None:
+        if self._shapes_left[array.shape] < 1:
+            shape = shown(str(array.shape))
+            raise RefusedError(f"{shown(name)} is {shape}, and no other variable has that shape")
         made = array.id.get_create_plist()
         filters = {made.get_filter(index)[0] for index in range(made.get_nfilters())}
         if array.is_virtual or made.get_external_count():
@@ -104,7 +107,4 @@ class _Walk:
             raise RefusedError(f"{shown(name)} is packed in a way that is not known")
         if any(part > whole for part, whole in zip(array.chunks or (), array.shape, strict=False)):
             raise RefusedError(f"{shown(name)} is packed in parts that are larger than it")
-        if self._shapes_left[array.shape] < 1:
-            shape = shown(str(list(array.shape)))
-            raise RefusedError(f"{shown(name)} is {shape}, and no other variable has that shape")
         self._shapes_left[array.shape] -= 1

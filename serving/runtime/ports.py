@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from serving.bundle.records import BundleError, Interface, Port
+from serving.bundle.refusal import shown
 from serving.errors import GenzooError
 
 Sizes = Sequence[int | str | None]  # of axes, where each is a number, a name, or unknown
@@ -26,7 +27,7 @@ def check_declared(file: str, found: Iterable[Any], ports: Sequence[Port]) -> No
     for port in ports:
         dtype, axes = signatures.pop(port.name, (None, []))
         if dtype != port.dtype or not _fits(axes, port.axes):
-            raise BundleError(f"{file}: {port.name} is {dtype} {axes}, expected {port.axes}")
+            raise BundleError(f"{file}: {shown(port.name)} is {dtype} {axes}, expected {port.axes}")
     if signatures:
         raise BundleError(f"{file} has {len(signatures)} more inputs or outputs than it should")
 
@@ -61,7 +62,7 @@ def check_results(
         wanted = [sizes.get(axis, axis) if isinstance(axis, str) else axis for axis in port.axes]
         if str(array.dtype) != port.dtype or not _fits(array.shape, wanted):
             raise BundleError(
-                f"{file}: {port.name} is {array.dtype} {list(array.shape)}, "
+                f"{file}: {shown(port.name)} is {array.dtype} {list(array.shape)}, "
                 f"expected {port.dtype} {wanted}"
             )
 
@@ -76,4 +77,4 @@ def check_not_empty(name: str, shape: Sequence[int], axes: Sizes) -> None:
     """
     for size, axis in zip(shape, axes, strict=False):
         if size == 0 and not (isinstance(axis, str) and "past" in axis):
-            raise GenzooError(f"{name} is {list(shape)}; an empty batch has no results")
+            raise GenzooError(f"{shown(name)} is {list(shape)}; an empty batch has no results")
