@@ -163,13 +163,13 @@ def _constant(graph: ir.Graph, name: str, value: np.ndarray) -> ir.Value:
 # --- a sum and the normalisation that reads it ---
 
 
-def _rms(op, x, y, two, axes, epsilon, scale):
+def _rms(op, x, y, axes, epsilon, scale):
     total = op.Add(x, y)
-    mean = op.ReduceMean(op.Pow(total, two), axes, _allow_other_attributes=True)
+    mean = op.ReduceMean(op.Mul(total, total), axes, _allow_other_attributes=True)
     return total, op.Mul(op.Div(total, op.Sqrt(op.Add(mean, epsilon))), scale)
 
 
-def _skip_rms(op, x, y, two, axes, epsilon, scale):
+def _skip_rms(op, x, y, axes, epsilon, scale):
     normalised, _, _, total = op.SkipSimplifiedLayerNormalization(
         x, y, scale, epsilon=_number(epsilon), _domain=DOMAIN, _outputs=4
     )

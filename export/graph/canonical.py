@@ -228,7 +228,7 @@ def _input_name(node: ir.Node, index: int) -> str:
     """Return what an input is called, or its number where it has no name of its own."""
     if node.op_type in _INPUTS:
         names = _INPUTS[node.op_type]
-    elif node.domain == "":
+    elif node.domain == "" and onnx.defs.has(node.op_type):
         names = [each.name.lower() for each in onnx.defs.get_schema(node.op_type).inputs]
     else:
         names = ()

@@ -10,6 +10,7 @@ from onnxscript import ir
 from onnxscript.optimizer import optimize
 from onnxscript.rewriter import rewrite
 from onnxscript.rewriter.rules.common import matmul_add_to_gemm_rule
+from onnxscript.version_converter import convert_version
 
 from export.errors import ExportError
 from export.graph.canonical import canonical, put_in_order
@@ -22,7 +23,9 @@ from export.proof.graphs import GraphSpec
 from export.quiet import quiet
 from serving.errors import first_line
 
-OPSET = 18
+OPSET = 19
+_CONVERTED = 18  # the latest that tf2onnx writes
+IR_VERSION = 9  # of the file format, with that opset
 # What tf2onnx's other optimizers do is done below, and they do it in the order of sets: names, and
 # sometimes operators, would differ from process to process.
 _OPTIMIZERS = tf2onnx.optimizer._get_optimizers()
@@ -30,7 +33,7 @@ for _name in _OPTIMIZERS.keys() - {"optimize_transpose", "fold_constants", "remo
     del _OPTIMIZERS[_name]
 
 
-def convert(spec: GraphSpec, opset: int = OPSET) -> onnx.ModelProto:
+def convert(spec: GraphSpec) -> onnx.ModelProto:
     """Convert one graph of a Keras model.
 
     Inputs, outputs and dynamic axes carry the names of the specification, in its order. The result
@@ -45,7 +48,7 @@ def convert(spec: GraphSpec, opset: int = OPSET) -> onnx.ModelProto:
             model, _ = tf2onnx.convert.from_function(
                 function,
                 input_signature=function.input_signature,
-                opset=opset,
+                opset=_CONVERTED,
                 custom_op_handlers={"Erfc": (_erfc, [])},
             )
         except Exception as error:  # tf2onnx raises whatever its parts raise
@@ -63,6 +66,8 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     graph = ir.serde.deserialize_model(model)
     put_in_order(graph)  # what follows then depends on nothing else
+    convert_version(graph, OPSET)
+    graph.ir_version = IR_VERSION
     merge_equal(graph)
     graph = tidy_layers(graph)
     infer_shapes(graph)

@@ -1,4 +1,4 @@
-"""Layers of a Transformer, which tf2onnx leaves in pieces, as the operators that they are.
+"""Layers, which tf2onnx leaves in pieces, as the operators that they are.
 
 Nodes keep the path of the Keras layer that they come from (`block_1/attention/merge/Tensordot`), so
 a layer is found by its path and not by its arithmetic. What holds of every such layer is used here
@@ -11,6 +11,9 @@ from onnxscript import ir
 from onnxscript.rewriter import rewrite
 from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
 
+from export.graph.surgery import added, constant, replace
+
+INDICES = (ir.DataType.INT32, ir.DataType.INT64)
 END = 10**9  # from here on tf2onnx means the end
 
 
@@ -23,6 +26,8 @@ def tidy_layers(model: ir.Model) -> ir.Model:
             _tidy_reshape(node, model.graph)
         elif node.op_type == "Gather":
             _tidy_embedding(node)
+        elif node.op_type == "OneHot":
+            _tidy_one_hot(node, model.graph)
         elif node.op_type == "Slice" and _takes_all(node):
             node.outputs[0].replace_all_uses_with(node.inputs[0])
     return rewrite(model, NORMALISATIONS)
@@ -68,14 +73,7 @@ def _tidy_reshape(node: ir.Node, graph: ir.Graph) -> None:
     if not pieces or pieces[0] != -1 or pieces.count(None) != 1:
         return
     shape = [0, *(-1 if piece is None else piece for piece in pieces[1:])]
-    constant = ir.Value(
-        name=f"{node.name}/constant_shape",
-        const_value=ir.tensor(np.array(shape, np.int64), name=f"{node.name}/constant_shape"),
-        shape=ir.Shape([len(shape)]),
-        type=ir.TensorType(ir.DataType.INT64),
-    )
-    graph.register_initializer(constant)
-    node.replace_input_with(1, constant)
+    node.replace_input_with(1, constant(np.array(shape), f"{node.name}/shape", graph))
 
 
 def _pieces(value: ir.Value) -> list[int | None]:
@@ -99,6 +97,18 @@ def _tidy_embedding(node: ir.Node) -> None:
     sources = _sources(ids)
     if len(sources) == 1:
         node.replace_input_with(1, sources.pop())
+
+
+def _tidy_one_hot(node: ir.Node, graph: ir.Graph) -> None:
+    """Look up rows of the identity, which runtimes without `OneHot` do as well."""
+    ids, depth, values = node.inputs
+    known = depth.const_value is not None and values.const_value is not None
+    if not known or values.const_value.numpy().tolist() != [0, 1] or ids.dtype not in INDICES:
+        return
+    if node.attributes.get_int("axis", -1) in (-1, len(ids.shape)):
+        kind = values.const_value.numpy().dtype
+        rows = constant(np.eye(depth.const_value.numpy().item(), dtype=kind), "rows", graph)
+        replace(node.outputs[0], added("Gather", [rows, ids], node))
 
 
 def _sources(value: ir.Value) -> set[ir.Value]:
@@ -135,9 +145,12 @@ def _rms(op, x, axes, epsilon, scale):
 
 
 def _rms_tidy(op, x, axes, epsilon, scale):
-    """The form that ONNX Runtime runs as one operator; the standard has one from opset 23 on."""
-    two = op.Constant(value=ir.tensor(np.array(2, np.float32)))
-    mean = op.ReduceMean(op.Pow(x, two), axes, keepdims=1)
+    """The form with a division, in which the scale comes last; the standard has one operator from
+    opset 23 on.
+
+    Some ONNX Runtimes refuse `Pow` here in half precision.
+    """
+    mean = op.ReduceMean(op.Mul(x, x), axes, keepdims=1)
     return op.Mul(op.Div(x, op.Sqrt(op.Add(mean, epsilon))), scale)
 
 

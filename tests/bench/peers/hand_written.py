@@ -13,6 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.families.fusion import DOMAIN
 from export.families.gpt_graphs import cache_names
+from export.graph.converter import OPSET
+from serving.bundle.axes import BATCH, PAST, SEQUENCE, TOTAL
 from zoo.transformer import GPT
 from zoo.transformer.block import EPSILON
 
@@ -112,7 +114,7 @@ class _Writer:
     def _model(self, config: Any) -> onnx.ModelProto:
         numbers = partial(helper.make_tensor_value_info, elem_type=TensorProto.INT64)
         floats = partial(helper.make_tensor_value_info, elem_type=TensorProto.FLOAT)
-        shape = ["batch", config.key_value_heads, "past", config.head_size]
+        shape = [BATCH, config.key_value_heads, PAST, config.head_size]
         past, present = (
             [
                 floats(name, shape=shape)
@@ -122,12 +124,12 @@ class _Writer:
             for kind in ("past_key_values", "present")
         )
         ids, places = (
-            numbers(name, shape=["batch", "sequence"]) for name in ("input_ids", "position_ids")
+            numbers(name, shape=[BATCH, SEQUENCE]) for name in ("input_ids", "position_ids")
         )
-        mask = numbers("attention_mask", shape=["batch", "total"])
-        logits = floats("logits", shape=["batch", "sequence", config.vocabulary_size])
+        mask = numbers("attention_mask", shape=[BATCH, TOTAL])
+        logits = floats("logits", shape=[BATCH, SEQUENCE, config.vocabulary_size])
         body = helper.make_graph(
             self.nodes, "model", [ids, mask, places, *past], [logits, *present], self.weights
         )
-        opsets = [helper.make_opsetid("", 18), helper.make_opsetid(DOMAIN, 1)]
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
         return helper.make_model(body, opset_imports=opsets, ir_version=10)

@@ -123,7 +123,7 @@ def _write_gguf(model: GPT, bits: int, file: Path) -> None:
 def _write_manifest(case: Case, model: GPT, spec: GraphSpec, variants: list[str]) -> None:
     def described(variant: str) -> Variant:
         flavour = variant.split("-")[0].replace("fp32", "portable")
-        window = {"past": case.shape.context, "total": case.shape.context}
+        window = {PAST: case.shape.context, TOTAL: case.shape.context}
         return Variant(
             graphs={spec.role: case.graph(variant).name},
             flavour=flavour,

@@ -7,7 +7,7 @@ import pytest
 from export import ExportError
 from export.families.fusion import fuse
 from export.families.gpt_graphs import fused, graphs
-from export.graph.converter import convert
+from export.graph.converter import OPSET, convert
 from export.graph.precision import quantize_weights
 from export.proof.linter import lint
 from export.proof.parity import prove, runner
@@ -37,7 +37,7 @@ def made(kind, scale=1.0):
 def test_every_kind_is_as_keras(kind):
     model, spec, portable, graph = made(kind)
     lint(graph, spec)
-    check_graph(graph.SerializeToString(), "model", spec.interface, 18)
+    check_graph(graph.SerializeToString(), "model", spec.interface, OPSET)
     assert prove(runner(graph), spec) < 1e-4
     kinds = [node.op_type for node in graph.graph.node]
     assert kinds.count("GroupQueryAttention") == model.config.layers

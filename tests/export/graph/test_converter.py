@@ -10,7 +10,7 @@ from keras import ops
 import export
 from export import ExportError
 from export.families.vae_graphs import graphs
-from export.graph.converter import convert
+from export.graph.converter import OPSET, convert
 from export.proof.graphs import GraphSpec
 from export.proof.linter import lint
 from export.proof.parity import prove, prove_sensitive, runner
@@ -30,7 +30,7 @@ def test_names_axes_and_order_are_the_declared_ones(dense):
     assert [output.name for output in model.graph.output] == ["image", "a_first"]
     axes = model.graph.input[0].type.tensor_type.shape.dim
     assert (axes[0].dim_param, axes[1].dim_value) == ("batch_size", SIZE)
-    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
     assert (model.graph.name, model.producer_name) == ("decoder", "genzoo")
     assert not model.graph.doc_string and not model.doc_string
 

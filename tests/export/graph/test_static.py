@@ -7,7 +7,7 @@ import pytest
 
 from export import ExportError
 from export.families.gpt_graphs import feeds, graphs, static
-from export.graph.converter import convert
+from export.graph.converter import OPSET, convert
 from export.graph.precision import IN_PLACE, reduce_precision
 from export.proof.linter import lint
 from export.proof.parity import LIMIT, prove, prove_sensitive, runner
@@ -36,14 +36,14 @@ def made(kind):
 def test_every_kind_is_as_keras_and_as_the_portable_graph(kind):
     _, portable, fixed, one, other = made(kind)
     lint(other, fixed)
-    check_graph(other.SerializeToString(), "model", fixed.interface, 18)
+    check_graph(other.SerializeToString(), "model", fixed.interface, OPSET)
     run = runner(other)
     assert prove(run, fixed) < LIMIT / 10
     prove_sensitive(run, fixed)
     for seed, (count, past) in enumerate([(1, 0), (4, 0), (3, 5), (1, CONTEXT - 3)]):
         inputs = feeds_of(portable, count, past, seed)
-        given = enlarged(inputs, portable.interface, fixed.sizes)
-        found = cut(run(given), inputs, portable.interface, fixed.sizes)
+        given = enlarged(inputs, portable.interface, fixed.fixed)
+        found = cut(run(given), inputs, portable.interface, fixed.fixed)
         for name, wanted in runner(one)(inputs).items():
             np.testing.assert_allclose(found[name], wanted, atol=1e-5, err_msg=name)
     assert len(other.graph.node) <= len(one.graph.node)
@@ -98,7 +98,7 @@ def test_a_cache_written_in_place_is_the_one_that_is_copied(grouped):
     """The same numbers to the last bit, whether past and present are one buffer or two."""
     _, portable, fixed, _, graph = grouped
     session = Session(graph.SerializeToString(), "model", "cpu", 1)
-    inputs = enlarged(feeds_of(portable, 2, 4, seed=3), portable.interface, fixed.sizes)
+    inputs = enlarged(feeds_of(portable, 2, 4, seed=3), portable.interface, fixed.fixed)
     names = [port.name for port in fixed.outputs]
     expected = dict(zip(names, session.run(names, inputs), strict=True))
     outputs = {"logits": np.empty_like(expected["logits"])} | {
@@ -116,7 +116,7 @@ def test_a_session_of_fixed_sizes_runs_as_the_portable_graph(grouped):
         "model",
         "cpu",
         interface=portable.interface,
-        sizes=fixed.sizes,
+        sizes=fixed.fixed,
     )
     inputs = feeds_of(portable, 2, 4, seed=3)
     expected = runner(one)(inputs)
@@ -132,7 +132,7 @@ def test_a_session_of_fixed_sizes_runs_as_the_portable_graph(grouped):
 def test_fewer_bits_are_near_and_the_cache_is_written_in_place(grouped, precision, limit):
     model, portable, fixed, _, graph = grouped
     read = [feeds(model, tiny_gpt.ids(8, 10, seed), past) for seed in (0, 1) for past in (0, 5)]
-    real = [enlarged(inputs, portable.interface, fixed.sizes) for inputs in read]
+    real = [enlarged(inputs, portable.interface, fixed.fixed) for inputs in read]
     reduced = reduce_precision(graph, precision, lambda: real)
     lint(reduced, fixed)
     assert prove(runner(reduced), fixed, limit=limit) > 0
