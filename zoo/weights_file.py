@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import keras
 
-from serving.bundle.refusal import RefusedError, shown
+from serving.bundle.refusal import RefusedError, plain, shown
 from serving.errors import GenzooError, first_line
 
 MOST_OBJECTS, MOST_LEVELS = 20_000, 32  # groups and arrays; groups within groups
@@ -61,7 +61,7 @@ def check_weights(data: bytes | str | Path, model: keras.Model) -> None:
     except RefusedError as refusal:
         raise GenzooError(f"the weights are refused: {refusal}") from None
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        reason = shown(first_line(error), 200)
+        reason = plain(first_line(error), 200)
         raise GenzooError(f"the weights cannot be read: {reason}") from None
 
 

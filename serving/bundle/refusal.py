@@ -15,3 +15,13 @@ def shown(text: str, longest: int = LONGEST) -> str:
         "'\\x1b[31mxxx'..."
     """
     return repr(text[:longest]) + "..." * (len(text) > longest)
+
+
+def plain(text: str, longest: int = LONGEST) -> str:
+    r"""Return text without the quotes of `shown`.
+
+    Example:
+        >>> plain("float32 ['batch', 2]")
+        "float32 ['batch', 2]"
+    """
+    return repr(text[:longest])[1:-1] + "..." * (len(text) > longest)

@@ -11,7 +11,7 @@ from typing import Any
 from serving.bundle.operators import DOMAIN, OPERATORS, OPSETS, STANDARD, Operator
 from serving.bundle.protobuf import Message, read_model
 from serving.bundle.records import BundleError, Interface, Port
-from serving.bundle.refusal import RefusedError, shown
+from serving.bundle.refusal import RefusedError, plain, shown
 from serving.bundle.shapes import Array, known
 from serving.bundle.sizes import KINDS, Graph, Node, check_sizes
 
@@ -169,14 +169,15 @@ def _check_ports(role: str, values: list[Message], ports: list[Port]) -> None:
     found = {value.get("name", ""): _signature(value) for value in values}
     expected = {port.name: f"{port.dtype} {port.axes}" for port in ports}
     if len(found) != len(values) or found.keys() != expected.keys():
-        names = [value.get("name", "") for value in values]
-        listed, wanted = shown(", ".join(names)), shown(", ".join(expected))
-        raise RefusedError(f"its {role}s are {listed}; the manifest says {wanted}")
+        names = plain(", ".join(value.get("name", "") for value in values))
+        raise RefusedError(
+            f"its {role}s are {names}; the manifest says {plain(', '.join(expected))}"
+        )
     for name, signature in found.items():
         if signature != expected[name]:
             raise RefusedError(
-                f"{role} {shown(name)} is {shown(signature)}; "
-                f"the manifest says {shown(expected[name])}"
+                f"{role} {plain(name)} is {plain(signature)}; "
+                f"the manifest says {plain(expected[name])}"
             )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from serving.bundle.files import read_listed
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError, Interface, Port
-from serving.bundle.refusal import RefusedError, shown
+from serving.bundle.refusal import RefusedError, plain, shown
 from serving.errors import first_line
 
 VECTORS = "test_vectors.npz"
@@ -66,7 +66,7 @@ def read_vectors(directory: Path, manifest: Manifest, role: str) -> Vectors:
     except RefusedError as refusal:
         raise BundleError(f"{VECTORS} {refusal}") from None
     except _UNREADABLE as error:
-        raise BundleError(f"{VECTORS} cannot be read: {shown(first_line(error))}") from error
+        raise BundleError(f"{VECTORS} cannot be read: {plain(first_line(error), 200)}") from error
 
 
 def _check_directory(data: bytes) -> None:

@@ -12,7 +12,7 @@ import tokenizers
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from serving.bundle.manifest import Record
-from serving.bundle.refusal import shown
+from serving.bundle.refusal import plain
 from serving.errors import GenzooError
 
 MOST_TOKENS, MOST_MERGES = 2**19, 2**20
@@ -40,13 +40,13 @@ def read(data: bytes) -> tokenizers.Tokenizer:
     Example:
         >>> read(b"{}")
         Traceback (most recent call last):
-        serving.errors.GenzooError: the tokenizer cannot be read: 'version': Field required
+        serving.errors.GenzooError: the tokenizer cannot be read: version: Field required
     """
     try:
         checked = File.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        where = shown(".".join(map(str, first["loc"])))
+        where = plain(".".join(map(str, first["loc"])))
         reason = first["msg"].splitlines()[0][:200]
         raise GenzooError(f"the tokenizer cannot be read: {where}: {reason}") from None
     try:
@@ -55,7 +55,7 @@ def read(data: bytes) -> tokenizers.Tokenizer:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of the library is no Exception
-        reason = shown(str(error), 200)
+        reason = plain(str(error), 200)
         raise GenzooError(f"the tokenizer cannot be read: {reason}") from None
     return tokenizer
 

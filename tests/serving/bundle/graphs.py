@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from serving.bundle.manifest import Interface, Port
+from serving.bundle.records import Interface, Port
 from serving.bundle.scan import check_graph
 
 DOMAIN = "com.microsoft"

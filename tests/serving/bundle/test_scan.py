@@ -163,7 +163,9 @@ def test_ports_must_be_the_manifests(change):
 
 def test_an_additional_output_is_refused():
     fewer = INTERFACE.model_copy(update={"outputs": INTERFACE.outputs[:1]})
-    assert "its outputs are 'image, parameters'" in refusal(GOOD, interface=fewer)
+    assert "its outputs are image, parameters; the manifest says image" in refusal(
+        GOOD, interface=fewer
+    )
 
 
 def test_a_field_given_twice_is_refused():

@@ -171,8 +171,8 @@ def test_a_tokenizer_that_was_altered(own, spoil, complaint):
         (lambda data: data[:-9], "the tokenizer cannot be read"),
         (lambda data: data.replace(b"eos", b"end"), "no <|eos|>"),
         (
-            lambda data: data.replace(b'      "h": ', b'      "i": 99, "h": '),
-            "not numbered from 0, each once",
+            lambda data: data.replace(b'      "h": ', b'      "i": %d, "h": ' % SIZE),
+            "tokens and the model",
         ),
         (lambda data: b"", "the tokenizer cannot be read"),
     ],
