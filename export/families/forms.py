@@ -34,7 +34,8 @@ class Form:
         devices: that it suits.
         kind: what the runtime knows the graphs by.
         exact: whether they are in float32, and must be as near to Keras as the first are.
-        allowed: takes float32's quality, and returns how much worse this may be.
+        allowed: of what is not exact; takes float32's quality, and returns how much worse this may
+            be.
         runtimes: the oldest release that takes it, by runtime.
     """
 

@@ -7,6 +7,7 @@ from keras import ops
 from export import ExportError
 from export.bundling.variants import chosen_forms, write_variants
 from export.families.exporter import Exporter
+from export.families.forms import Form
 from export.families.vae_graphs import graphs
 from export.graph.converter import convert
 from export.graph.precision import reduce_precision
@@ -104,6 +105,12 @@ def test_no_variant_good_enough_is_an_error(tmp_path, dense):
     with pytest.raises(ExportError, match="int8: not good enough to be written"):
         toys.write(["int8"], tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_exact_differs_by_rounding(tmp_path, dense):
+    toys = Toys(toy(lambda z: {"image": dense(z)}), [100.0, 100.0001])
+    again = Form("again", lambda made: made, ("cpu",), exact=True)
+    assert write_variants(toys, [again], tmp_path)["again"].quality.change > 0
 
 
 @pytest.mark.parametrize(("better", "value"), [("lower", 90.0), ("higher", 110.0)])

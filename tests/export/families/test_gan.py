@@ -84,7 +84,7 @@ def test_the_snippet_on_the_card_runs_without_this_project(bundle):
     ("call", "message"),
     [
         (lambda gan: gan.generate(2), "this model is conditional"),
-        (lambda gan: gan.generate(2, labels=10), "label 10 is out of range"),
+        (lambda gan: gan.generate(2, labels=10), "labels is 10; expected a whole number from 0"),
         (lambda gan: gan.generate(2, labels=1, truncation=1.5), "truncation is 1.5; expected"),
         (lambda gan: gan.generate(2, labels=1, truncation=float("nan")), "truncation is nan"),
         (lambda gan: gan.generate(2, labels=1, truncation="x"), "truncation is 'x'; expected"),
@@ -93,8 +93,11 @@ def test_the_snippet_on_the_card_runs_without_this_project(bundle):
         (lambda gan: gan.interpolate(np.zeros((2, 3)), np.ones((1, 3))), "2 start latents but 1"),
         (lambda gan: gan.interpolate(np.zeros((1, 3)), np.ones((1, 3)), 1), "steps is 1"),
         (lambda gan: gan.interpolate_classes(0, 1, steps=1), "steps is 1"),
-        (lambda gan: gan.interpolate_classes(0, 10), "label 10 is out of range"),
-        (lambda gan: gan.interpolate_classes(0, 1.5), "expected whole numbers from 0 to 9"),
+        (
+            lambda gan: gan.interpolate_classes(0, 10),
+            "end is 10; expected a whole number from 0 to 9",
+        ),
+        (lambda gan: gan.interpolate_classes(0, 1.5), "end is 1.5; expected a whole number"),
         (lambda gan: gan.interpolate_classes(0, 1, n=0), "expected"),
     ],
 )

@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-from export.families.family import family_of
 
 import export
 import serving
@@ -15,6 +14,7 @@ import zoo
 from export import ExportError
 from export.comparison import compare
 from export.evaluation import evaluate
+from export.families.exporter import exporter_of
 from export.families.gpt import graph_step
 from export.families.gpt_graphs import graphs
 from export.proof import saved_model
@@ -72,7 +72,7 @@ def test_the_bundle_is_whole(bundle, workdir):
     assert names == graph_files | text_files | others
     assert all(check.passed for check in verify(bundle))
     manifest = read_manifest(bundle)
-    assert manifest.family == "transformer" and manifest.processing.context == CONTEXT
+    assert manifest.family == "transformer" and manifest.processing["context"] == CONTEXT
     assert set(manifest.files) == names - {"bundle.json", "saved_model"}
     assert all(variant.quality.value > 0 for variant in manifest.variants.values())
     assert (bundle / "tokenizer.json").read_bytes() == (workdir / "tokenizer.json").read_bytes()
@@ -102,16 +102,16 @@ def test_the_same_seed_gives_the_same_text_everywhere(bundle, workdir):
 
 
 def test_logits_that_are_no_numbers_prove_nothing(workdir):
-    family = family_of(open_run(workdir))
-    (spec,) = family.graphs
-    family.prove({"model": spec.run})
+    exporter = exporter_of(open_run(workdir))
+    (spec,) = exporter.graphs
+    exporter.prove({"model": spec.run})
 
     def broken(inputs):
         outputs = spec.run(inputs)
         return outputs | {"logits": outputs["logits"] * np.nan}
 
     with pytest.raises(ExportError, match="tokens one by one differ from all at once by nan"):
-        family.prove({"model": broken})
+        exporter.prove({"model": broken})
 
 
 @pytest.mark.parametrize("variant", ["static", "fused"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export import ExportError
-from export.families.gpt import GPTFamily, graph_step
+from export.families.gpt import GPTExporter, graph_step
 from export.families.gpt_graphs import feeds, graphs, static
 from export.graph.converter import convert
 from export.graph.precision import reduce_precision
@@ -73,15 +73,15 @@ def test_padding_on_the_left_changes_nothing(long):
 def test_a_cache_that_is_not_read_is_found(long):
     model, spec, graph = long
     run = runner(graph)
-    family = object.__new__(GPTFamily)
-    family.graphs, family.config = [spec], model.config
-    family.prove({"model": run})
+    exporter = object.__new__(GPTExporter)
+    exporter.graphs, exporter.config = [spec], model.config
+    exporter.prove({"model": run})
 
     def forgetful(inputs):
         return run({name: 0 * value if "past" in name else value for name, value in inputs.items()})
 
     with pytest.raises(ExportError, match="200 tokens one by one differ from all at once by"):
-        family.prove({"model": forgetful})
+        exporter.prove({"model": forgetful})
 
 
 def test_a_saved_model_has_the_same_names(tmp_path):
