@@ -35,6 +35,8 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    if _HOMES[name].startswith("zoo."):
+        import_module("zoo.startup").require_tensorflow()
     return getattr(import_module(_HOMES[name]), name)
 
 

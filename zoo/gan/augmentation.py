@@ -80,7 +80,7 @@ def _shifted_identities(size: int, random: KerasTensor) -> KerasTensor:
     reach = int(size / 8 + 0.5)
     offset = ops.floor(random * (2 * reach + 1)) - reach  # (B,) whole numbers
     source = ops.arange(size, dtype=offset.dtype)[None, :] + offset[:, None]  # (B, size)
-    return ops.one_hot(ops.cast(source, "int32"), size)  # (B, size, size)
+    return ops.one_hot(ops.cast(source, "int32"), size, dtype="float32")  # (B, size, size)
 
 
 def _cutout(image: KerasTensor, random: KerasTensor) -> KerasTensor:

@@ -63,7 +63,7 @@ class DCGANTrunk(layers.Layer):
         x = image
         for halve in self.halvings:
             x = ops.leaky_relu(halve(x), SLOPE)
-        return layers.Flatten()(x)
+        return layers.Flatten("channels_last")(x)
 
 
 def _doubling(width: int, **kwargs) -> layers.Layer:

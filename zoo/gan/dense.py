@@ -47,7 +47,7 @@ class DenseTrunk(layers.Layer):
         ]
 
     def call(self, image: KerasTensor) -> KerasTensor:
-        x = layers.Flatten()(image)  # (B, H * W * C)
+        x = layers.Flatten("channels_last")(image)  # (B, H * W * C)
         for narrow in self.narrow:
             x = ops.leaky_relu(narrow(x), SLOPE)
         return x

@@ -125,7 +125,8 @@ class GAN(Sampler):
     def _random(self, draw: Any, image: KerasTensor, *shape: int) -> KerasTensor:
         """Draw `(B, *shape)`, the same for an image whichever replica holds it."""
         return replicas.own_rows(
-            lambda count: draw((count, *shape), seed=self.noise_seed), ops.shape(image)[0]
+            lambda count: draw((count, *shape), dtype="float32", seed=self.noise_seed),
+            ops.shape(image)[0],
         )
 
     def _augment(self, *images: KerasTensor) -> tuple[KerasTensor, ...]:

@@ -43,7 +43,7 @@ class Sampler(BuiltModel):
         if (labels is None) != (not self.config.classes):
             expected = "needs labels" if self.config.classes else "takes no labels"
             raise UsageError(f"this model {expected} (classes = {self.config.classes})")
-        return None if labels is None else ops.one_hot(labels, self.config.classes)
+        return None if labels is None else ops.one_hot(labels, self.config.classes, dtype="float32")
 
     def latents(self, count: int, seed: int = 0, truncation: float = 1.0) -> np.ndarray:
         """Draw latents, float32 `(count, D)`; see `generate`."""

@@ -54,7 +54,7 @@ class Classifier(BuiltModel):
         x = 2 * image - 1
         for block in self.blocks:
             x = block(x)
-        return ops.relu(self.feature_layer(layers.Flatten()(x)))
+        return ops.relu(self.feature_layer(layers.Flatten("channels_last")(x)))
 
     def call(
         self, inputs: KerasTensor | dict[str, KerasTensor], training: bool = False
@@ -70,7 +70,7 @@ class Classifier(BuiltModel):
         """Turn, zoom and move images, the same for an image whichever replica holds it."""
         config = self.config
         random = replicas.own_rows(
-            lambda count: keras.random.uniform((count, 4), -1, 1, seed=self.noise_seed),
+            lambda count: keras.random.uniform((count, 4), -1, 1, "float32", self.noise_seed),
             ops.shape(image)[0],
         )  # (B, 4)
         maps = affine_maps(

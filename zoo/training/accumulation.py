@@ -6,7 +6,7 @@ that schedules, averages of the weights and the step count know nothing of the p
 """
 
 import operator
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +19,7 @@ from zoo.training import replicas
 from zoo.training.built import BuiltModel
 
 
-class Accumulating(BuiltModel, ABC):
+class Accumulating(BuiltModel):
     """A model with one optimizer, whose loss is a weighted mean over the examples of a batch.
 
     Attributes:

@@ -1,17 +1,32 @@
 """The base of every model of the zoo."""
 
+from abc import ABCMeta
 from typing import Any
 
 import keras
 
+from zoo.startup import conventions
 
-class BuiltModel(keras.Model):
+
+class _Conventional(ABCMeta):
+    """The class of classes whose objects are made under the conventions."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        with conventions():
+            return super().__call__(*args, **kwargs)
+
+
+class BuiltModel(keras.Model, metaclass=_Conventional):
     """A model that has all its variables as soon as it is made."""
 
     @property
     def optimizers(self) -> list[keras.optimizers.Optimizer]:
         """The optimizers of a compiled model."""
         return [self.optimizer]
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        with conventions():
+            return super().fit(*args, **kwargs)
 
     def recalibrate(self) -> None:
         """Measure statistics anew that depend on weights just replaced; here there are none."""

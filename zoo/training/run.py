@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from serving.errors import UsageError
 from zoo.recipe import Recipe
+from zoo.startup import conventions
 from zoo.task import Task
 from zoo.training import devices as device_requests
 from zoo.training.accumulation import divide_steps
@@ -20,6 +21,7 @@ from zoo.training.callbacks.progress import FiniteLoss, Interruption, Progress, 
 from zoo.training.callbacks.samples import Samples
 from zoo.training.callbacks.shipping import Shipping
 from zoo.training.callbacks.state import State
+from zoo.training.graphs import forgotten_graphs
 from zoo.training.provenance import provenance
 from zoo.training.restoring import keep_parts
 from zoo.training.workdir import WorkDir
@@ -86,11 +88,8 @@ def train(
     _check_shares(task, strategy.num_replicas_in_sync, recipe.train.accumulate)
     directory = WorkDir(workdir)
     directory.check(recipe, resume=resume)
-    keras.config.set_dtype_policy(recipe.train.precision)
-    try:
+    with conventions(recipe.train.precision), forgotten_graphs():
         return _Run(recipe, directory, task, strategy).execute()
-    finally:
-        keras.config.set_dtype_policy("float32")
 
 
 class _Run:

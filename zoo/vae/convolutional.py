@@ -52,7 +52,7 @@ class ConvolutionalEncoder(layers.Layer):
             x = residual(x)
             if level < len(self.halvings) - 1:
                 x = self.activate(x)
-        x = layers.Flatten()(self.activate(x))
+        x = layers.Flatten("channels_last")(self.activate(x))
         if condition is not None:
             x = ops.concatenate([x, ops.cast(condition, x.dtype)], axis=-1)
         return self.posterior(self.hidden(x))  # (B, 2 D)

@@ -17,7 +17,7 @@ class DenseEncoder(layers.Layer):
         self.posterior = layers.Dense(2 * config.latent_dim, dtype="float32", name="posterior")
 
     def call(self, image: KerasTensor, condition: KerasTensor | None = None) -> KerasTensor:
-        features = layers.Flatten()(image)  # (B, H * W * C)
+        features = layers.Flatten("channels_last")(image)  # (B, H * W * C)
         if condition is not None:
             features = ops.concatenate([features, condition], axis=-1)
         return self.posterior(self.hidden(features))  # (B, 2 D)

@@ -114,7 +114,7 @@ class VAE(BuiltModel):
         if (labels is None) != (self.label_prior is None):
             expected = "needs labels" if self.label_prior else "takes no labels"
             raise UsageError(f"this model {expected} (classes = {self.config.classes})")
-        return None if labels is None else ops.one_hot(labels, self.config.classes)
+        return None if labels is None else ops.one_hot(labels, self.config.classes, dtype="float32")
 
     def call(
         self, inputs: KerasTensor | dict[str, KerasTensor], training: bool = False
@@ -136,7 +136,10 @@ class VAE(BuiltModel):
         """Draw `(B, K, D)` noise, the same for an image whichever replica holds it."""
         shape = (self.config.samples, self.config.latent_dim)
         return replicas.own_rows(
-            lambda count: keras.random.normal((count, *shape), seed=self.noise_seed), rows
+            lambda count: keras.random.normal(
+                (count, *shape), dtype="float32", seed=self.noise_seed
+            ),
+            rows,
         )
 
     # --- training ---

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from serving.bundle.axes import BATCH, PAST, SEQUENCE, TOTAL
 
 from export.families.fusion import DOMAIN
 from export.families.gpt_graphs import cache_names
 from export.graph.converter import OPSET
-from serving.bundle.axes import BATCH, PAST, SEQUENCE, TOTAL
 from zoo.transformer import GPT
 from zoo.transformer.block import EPSILON
 

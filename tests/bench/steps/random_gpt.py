@@ -17,7 +17,7 @@ from export.graph import converter
 from export.graph.precision import quantize_weights, reduce_precision
 from export.proof.graphs import GraphSpec
 from serving.bundle.files import sha256
-from serving.bundle.manifest import FileEntry, Manifest, Provenance, TextProcessing, Variant
+from serving.bundle.manifest import FileEntry, Manifest, Part, Provenance, Variant
 from serving.bundle.records import MANIFEST_NAME
 from tests.bench.peers import hand_written
 from tests.bench.texts import HAND_WRITTEN, LETTERS, SPECIAL, VARIANTS, Case, Shape, token_names
@@ -121,36 +121,39 @@ def _write_gguf(model: GPT, bits: int, file: Path) -> None:
 
 
 def _write_manifest(case: Case, model: GPT, spec: GraphSpec, variants: list[str]) -> None:
+    context = case.shape.context
+    window = dict.fromkeys(("past_sequence_length", "total_sequence_length"), context)
+
     def described(variant: str) -> Variant:
-        flavour = variant.split("-")[0].replace("fp32", "portable")
-        window = {PAST: case.shape.context, TOTAL: case.shape.context}
+        form = variant.split("-")[0].replace("fp32", "portable")
         return Variant(
             graphs={spec.role: case.graph(variant).name},
-            flavour=flavour,
-            axes=window if flavour == "static" else None,
+            form=form,
+            axes=window if form == "static" else None,
             opset=converter.OPSET,
             parity=0.0,
         )
 
     unknown = dict.fromkeys(("git_commit", "dataset", "dataset_license", "hardware"), "none")
+    provenance = Provenance(recipe={}, seed=0, packages={}, train_seconds=0.0, **unknown)
     manifest = Manifest(
         name="random-gpt",
         family="transformer",
+        content="text",
         task="text generation",
         summary="Random weights",
-        parameters=model.count_params(),
+        parts={
+            "model": Part(parameters=model.count_params(), license="none", provenance=provenance)
+        },
+        assets={"tokenizer": tokenizers.FILE},
         variants={variant: described(variant) for variant in variants},
         interface={spec.role: spec.interface},
-        processing=TextProcessing(
-            vocabulary_size=case.shape.vocabulary, context=case.shape.context
-        ),
+        processing={"vocabulary_size": case.shape.vocabulary, "context": context},
         metrics=[],
         files={
             file.name: FileEntry(sha256=sha256(file), bytes=file.stat().st_size)
             for file in sorted(case.folder.iterdir())
         },
-        provenance=Provenance(recipe={}, seed=0, packages={}, train_seconds=0.0, **unknown),
-        license="none",
     )
     (case.folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
 

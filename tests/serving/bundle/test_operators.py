@@ -5,10 +5,11 @@ import onnx
 import pytest
 from onnx import defs, helper
 
-from serving.bundle.manifest import BundleError, read_manifest
+from serving.bundle.manifest import read_manifest
 from serving.bundle.moves import slices
 from serving.bundle.operators import OPERATORS, OPSETS, STANDARD
 from serving.bundle.protobuf import DTYPES
+from serving.bundle.records import BundleError
 from serving.bundle.shapes import RULES, Array, Call
 from serving.hub import MODELS
 from serving.loader import checked_graphs

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.bundle import sizes
-from serving.bundle.manifest import BundleError
 from serving.bundle.protobuf import MOST_FIELDS
+from serving.bundle.records import BundleError
 from tests.serving import tiny_text_bundle
 from tests.serving.bundle.graphs import check, from_x, fused, node, port
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from serving.bundle import vectors
-from serving.bundle.manifest import BundleError, read_manifest
+from serving.bundle.manifest import read_manifest
+from serving.bundle.records import BundleError
 from serving.bundle.vectors import VECTORS, read_vectors
 from serving.verify import verify
 from tests.serving import tiny_bundle

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serving.bundle.manifest import BundleError
+from serving.bundle.records import BundleError
 from serving.errors import GenzooError
 from serving.runtime.session import Session
 from tests.serving.bundle.graphs import from_x, fused, node, port

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from serving.bundle.manifest import BundleError, read_manifest
+import serving
+from serving.bundle.records import BundleError
 from serving.errors import GenzooError
 from serving.text import trusted
-from serving.text.reading import read_tokenizer
 from tests.serving import tiny_bundle, tiny_text_bundle
 from zoo.data import tokenizers
 
@@ -211,4 +211,4 @@ def test_a_bundle_with_a_hostile_tokenizer(tmp_path):
     (bundle / "tokenizer.json").write_text(json.dumps(document))
     tiny_bundle.reseal(bundle)
     with pytest.raises(BundleError, match="fetch or export the bundle again"):
-        read_tokenizer(bundle, read_manifest(bundle))
+        serving.load(bundle, device="cpu")
