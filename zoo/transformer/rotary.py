@@ -31,8 +31,8 @@ class Rotary:
     def __call__(self, positions: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
         """Return cosine and sine, `(B, 1, T, D / 2)` each, of positions `(B, T)`."""
         return (
-            ops.take(self.cosine, positions, axis=0)[:, None],
-            ops.take(self.sine, positions, axis=0)[:, None],
+            ops.expand_dims(ops.take(self.cosine, positions, axis=0), 1),
+            ops.expand_dims(ops.take(self.sine, positions, axis=0), 1),
         )
 
 
