@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnxruntime
@@ -26,7 +27,7 @@ _MOST_CUDA_GRAPHS = 64
 _NO_CUDA_GRAPH = -1
 _WARNING, _ERROR = 2, 3  # of ONNX Runtime's log; it begins with the first
 _LARGE = 2**23  # bytes of weights; a processor remembers where so many are in pages of 4 KiB
-Array = np.ndarray | onnxruntime.OrtValue
+Array: TypeAlias = Any  # of NumPy, or an OrtValue of ONNX Runtime, which has no types
 
 onnxruntime.disable_telemetry_events()  # of Windows, which does not ask the environment
 
@@ -73,7 +74,7 @@ class Session:
         self._name, self._unproved = name, interface
         self.copies = device == "cuda"  # what is given to it and returned by it
         self._replays = replays and device == "cuda"
-        self._cuda_graphs: dict[tuple, int] = {}  # by addresses and shapes
+        self._cuda_graphs: dict[tuple[Any, ...], int] = {}  # by addresses and shapes
         self.threads = threads or default_threads()
         if device == "cuda":
             _require_cuda()
@@ -120,7 +121,7 @@ class Session:
             if 0 in array.shape:
                 check_not_empty(name, array.shape, self._axes.get(name, ()))
         try:
-            results = self._session.run(outputs, feeds, self._run_options())
+            results: list[np.ndarray] = self._session.run(outputs, feeds, self._run_options())
         except Exception as error:  # as above
             raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
         if self._unproved is not None:
