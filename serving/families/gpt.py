@@ -1,6 +1,6 @@
 """A Transformer at run time: writes on from prompts, streams, searches and scores text."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -44,22 +44,20 @@ class TextProcessing(Record):
     )
 
 
-Prompt = Annotated[
-    str | list[str],
-    Parameter(
-        "what to write on from; a new line if none",
-        content="text",
-        options=("--prompt",),
-        each=True,
-        example="The ",
-    ),
-]
+PROMPT = Parameter(
+    "what to write on from; a new line if none",
+    content="text",
+    options=("--prompt",),
+    each=True,
+    example="The ",
+)
+Prompt = Annotated[str | Sequence[str], PROMPT]
 NewTokens = Annotated[int, Parameter("tokens at most", minimum=1)]
 TextCount = Annotated[
     int, Parameter("texts, of this seed and those after it", minimum=1, options=("-n", "--count"))
 ]
 Seeds = Annotated[int | None, replace(SEED, each=True)]
-Stop = Annotated[str | list[str], Parameter("ends the text, and is left out", each=True)]
+Stop = Annotated[str | Sequence[str], Parameter("ends the text, and is left out", each=True)]
 Penalty = Parameter("power of the length that scores are divided by", minimum=0, maximum=10)
 Stride = Parameter(
     "tokens by which the window moves on", minimum=1, maximum=lambda model: model.context
@@ -168,7 +166,7 @@ class GPT(Model, TextModel):
         return TextModel.stream(self, **self._checked(prompt, max_new_tokens, options))
 
     def complete(
-        self, prompt: str | list[str] = "", max_new_tokens: int = 200, **options: Any
+        self, prompt: str | Sequence[str] = "", max_new_tokens: int = 200, **options: Any
     ) -> list[Completion]:
         """Write on as `generate` does, and return tokens, log-probabilities and why each ended."""
         return TextModel.complete(self, **self._checked(prompt, max_new_tokens, options))
@@ -176,7 +174,7 @@ class GPT(Model, TextModel):
     @call(gives="text")
     def search(
         self,
-        prompt: Prompt,
+        prompt: Annotated[str, replace(PROMPT, each=False)],
         beams: Annotated[int, Parameter("continuations followed at once", minimum=1)] = 4,
         max_new_tokens: NewTokens = 200,
         length_penalty: Annotated[float, Penalty] = 1.0,
@@ -212,7 +210,7 @@ class GPT(Model, TextModel):
         half = max(1, self.context // 2)
         prompts = [self.tokenizer.beginning] * batch
         texts = np.random.default_rng(0).integers(0, self.vocabulary_size, (batch, half)).tolist()
-        unending = {"logit_bias": {self.tokenizer.eos: -1e4}, "seed": 0}
+        unending: dict[str, Any] = {"logit_bias": {self.tokenizer.eos: -1e4}, "seed": 0}
         memory = self.new_memory(batch)
         memory.begin(texts)
 

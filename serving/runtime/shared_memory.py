@@ -31,9 +31,9 @@ class SharedMemory(Memory):
         ports = [port for port in interface.inputs if port.name.startswith("past_key_values.")]
         self._past = [port.name for port in ports]
         self._present = [port.name for port in interface.outputs if port.name != "logits"]
-        self._vocabulary = interface.outputs[0].axes[-1]
+        self._vocabulary = int(interface.outputs[0].axes[-1])
         self._width = interface.inputs[1].axes[1]  # of the mask, a number where it is fixed
-        shapes = [(count, port.axes[1], context, port.axes[3]) for port in ports]
+        shapes = [(count, int(port.axes[1]), context, int(port.axes[3])) for port in ports]
         # What lies beyond a row's length is never read; zeros, as it must not be NaN.
         self._tie([np.zeros(shape, np.float32) for shape in shapes], [0] * count)
 
@@ -106,12 +106,13 @@ class SharedMemory(Memory):
         positions = np.minimum(held[:, None] + np.arange(new.max()), self.context - 1)
         width = self._width if isinstance(self._width, int) else lengths.max()
         mask = (np.arange(width) < lengths[:, None]).astype(np.int64)
-        logits = np.empty((*ids.shape, self._vocabulary), np.float32)
+        logits: np.ndarray = np.empty((*ids.shape, self._vocabulary), np.float32)
         self._bound(ids, mask, positions, logits, row).run()
         for row, text, length in zip(rows, texts, lengths, strict=True):
             self._mask[row, :length] = 1
             self.texts[row].extend(text)
-        return logits[0] if every else logits[np.arange(len(texts)), new - 1]
+        last: np.ndarray = logits[np.arange(len(texts)), new - 1]
+        return logits[0] if every else last
 
     def _keep(self, rows: Sequence[int]) -> None:
         lengths = [len(self.texts[row]) for row in rows]

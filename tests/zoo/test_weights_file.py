@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import zoo
+from serving.catalogue import MODELS
 from serving.errors import GenzooError
-from serving.hub import MODELS
 from tests.serving import tiny_bundle
 from zoo.weights_file import check_weights, load_weights
 

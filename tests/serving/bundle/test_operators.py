@@ -11,7 +11,7 @@ from serving.bundle.operators import OPERATORS, OPSETS, STANDARD
 from serving.bundle.protobuf import DTYPES
 from serving.bundle.records import BundleError
 from serving.bundle.shapes import RULES, Array, Call
-from serving.hub import MODELS
+from serving.catalogue import MODELS
 from serving.loader import checked_graphs
 from tests.serving.bundle.graphs import DOMAIN, changed, check, from_x, fused, graph, node, port
 

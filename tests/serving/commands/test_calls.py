@@ -9,10 +9,9 @@ from PIL import Image
 
 import serving
 from serving import registry
-from serving.catalogue import models
+from serving.catalogue import MODELS, models
 from serving.commands.calls import _model_word
 from serving.content import pictures
-from serving.hub import MODELS
 from serving.loader import runtime_of
 from tests.serving import tiny_bundle, tiny_text_bundle
 from tests.serving.tiny_bundle import LATENT, SHAPE

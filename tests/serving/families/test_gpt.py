@@ -226,7 +226,7 @@ def test_a_graph_of_other_sizes_than_the_manifest_names(own, width):
         (
             "static",
             {"past_sequence_length": 8, "total_sequence_length": 8},
-            "the manifest says \"int64 ['batch_size', 8]\"",
+            "the manifest says int64 ['batch_size', 8]",
         ),
         ("portable", {"nothing": 8}, "fixes {'nothing': 8}, expected the cache to grow"),
         ("static", {"past_sequence_length": 0}, "greater than 0"),
