@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -102,3 +103,17 @@ def _status_of(path: Path, new: Path) -> Iterator[None]:
     with suppress(OSError, AttributeError):  # it is somebody else's; there are no owners
         os.chown(new, older.st_uid, older.st_gid)
     new.chmod(stat.S_IMODE(older.st_mode))
+
+
+def sweep(directory: str | Path) -> None:
+    """Remove what `replacing` leaves in a directory when its process is killed.
+
+    Example:
+        >>> _ = Path(".0123abcd-answer.txt").write_text("4")
+        >>> sweep(".")
+        >>> Path(".0123abcd-answer.txt").exists()
+        False
+    """
+    for path in Path(directory).iterdir():
+        if re.fullmatch(r"\.[0-9a-f]{8}-.+", path.name) and path.is_file():
+            path.unlink(missing_ok=True)

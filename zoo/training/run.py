@@ -113,26 +113,26 @@ class _Run:
         self.state = State(directory, self.shipping, task.source)
         self.state.restore(self.model)
         self.interruption = Interruption(self.state)
+        # Now: by the end of a long run another revision may lie there.
+        places = {key: str(path) for key, path in recipe.places().items()}
+        self.made_by = provenance() | {"places": places}
+        self.seconds_before = directory.read_record().get("train_seconds", 0.0)
+        self.started = time.monotonic()
 
     def execute(self) -> Result:
         """Train to the end, or until a signal."""
         self.directory.claim(self.recipe)
         keep_parts(self.recipe, self.directory)
+        self.directory.forget_epochs(self.steps // self.task.steps_per_epoch)
         self.task.keep(self.directory.path)
-        started, begun = time.monotonic(), self.steps
-        # Now: by the end of a long run another revision may lie there.
-        made_by = provenance() | {
-            "places": {key: str(path) for key, path in self.recipe.places().items()}
-        }
-        before = self.directory.read_record().get("train_seconds", 0.0)
         progress = Progress(self.steps, self.total)
         try:
             with self.interruption.listening(), suppress(Stopped):
                 self._fit(progress)
         finally:
             progress.close()
-            if self.steps > begun:
-                self._write_record(before + time.monotonic() - started, made_by)
+            if self.steps and self.steps != self.directory.read_record().get("steps"):
+                self._write_record()
         received = self.interruption.received
         finished = self.steps == self.total
         signal = None if finished or not received else int(received)
@@ -152,6 +152,8 @@ class _Run:
             Samples(self.task, self.shipping.shipped, self.directory),
             keras.callbacks.CSVLogger(self.directory.history, append=self.steps > 0),
             keras.callbacks.TensorBoard(self.directory.logs, write_graph=False),
+            # Before the state, so that whatever is finished has a record.
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: self._write_record()),
             self.state,
             progress,
             self.interruption,
@@ -173,7 +175,8 @@ class _Run:
                 verbose=0,
             )
 
-    def _write_record(self, seconds: float, made_by: dict[str, Any]) -> None:
+    def _write_record(self) -> None:
+        seconds = self.seconds_before + time.monotonic() - self.started
         self.directory.write_record(
             {
                 "steps": self.steps,
@@ -183,7 +186,7 @@ class _Run:
                 "parameters": int(self.model.count_params()),
                 "seed": self.recipe.train.seed,
                 **self.task.source.record(),
-                **made_by,
+                **self.made_by,
             }
         )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.errors import UsageError
-from serving.files import replacing
+from serving.files import replacing, sweep
 from zoo.recipe import Recipe
 
 
@@ -60,10 +60,27 @@ class WorkDir:
             )
 
     def claim(self, recipe: Recipe) -> None:
-        """Make the directory that of a run of `recipe`."""
-        self.samples.mkdir(parents=True, exist_ok=True)
+        """Make the directory that of a run of `recipe`, without what a killed process has left."""
         with replacing(self.recipe) as temporary:
             temporary.write_text(recipe.to_toml(), encoding="utf-8")
+        self.samples.mkdir(exist_ok=True)
+        for folder in (self.path, self.samples):
+            sweep(folder)
+
+    def forget_epochs(self, first: int) -> None:
+        """Take out of the history the epochs from `first` on, which are not in the saved state.
+
+        A run that is killed may have written them, or a part of a line, before it could save it.
+        """
+        if not self.history.is_file():
+            return
+        with self.history.open(newline="", encoding="utf-8") as file:
+            header, *rows = file.read().splitlines(keepends=True) or [""]
+        whole = [row for row in rows if row.endswith("\n") and row.count(",") == header.count(",")]
+        done = [row for row in whole if int(row.split(",")[0]) < first]
+        if done != rows:
+            with replacing(self.history) as temporary:
+                temporary.write_text("".join([header, *done]), encoding="utf-8", newline="")
 
     def read_recipe(self) -> Recipe:
         """Return the recipe of the run, with the paths of what it names as they were then.

@@ -177,6 +177,19 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(tmp_path):
         run(tmp_path / "run", train__learning_rate=1e30, train__optimizer="sgd")
 
 
+def test_a_directory_may_have_any_name(whole, tmp_path):
+    """TensorFlow reads brackets and backslashes as patterns in some places, and not in others."""
+    workdir = tmp_path / "a[b]" / r"c\d *?{e}"
+    run(workdir, train__epochs=1)
+    run(workdir, resume=True, train__epochs=1)
+    expected = {path.name for path in whole.rglob("*") if not path.name.startswith(("epoch", "ev"))}
+    found = {path.name for path in workdir.rglob("*") if not path.name.startswith(("epoch", "ev"))}
+    assert found == expected
+    assert len(list((workdir / "logs").rglob("events*"))) == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"a[b]"}
+    zoo.from_workdir(workdir)
+
+
 def test_a_directory_of_another_recipe_is_refused(whole):
     with pytest.raises(UsageError, match=r"train\.batch_size was 32 and is now 16"):
         run(whole, resume=True, train__batch_size=16)

@@ -1,5 +1,7 @@
 """Samples after each epoch."""
 
+from functools import cached_property
+
 import keras
 import tensorflow as tf
 
@@ -17,7 +19,10 @@ class Samples(keras.callbacks.Callback):
     def __init__(self, task: Task, shipped: keras.Model, workdir: WorkDir):
         super().__init__()
         self.task, self.shipped, self.workdir = task, shipped, workdir
-        self._writer = tf.summary.create_file_writer(str(workdir.logs / "samples"))
+
+    @cached_property
+    def _writer(self) -> tf.summary.SummaryWriter:
+        return tf.summary.create_file_writer(str(self.workdir.logs / "samples"))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         drawn = self.task.samples(self.shipped)

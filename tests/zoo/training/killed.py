@@ -1,0 +1,45 @@
+"""A run that kills itself: `python -m tests.zoo.training.killed MOMENT WORKDIR`."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tests.zoo.training.test_training import TINY
+from zoo.training import train
+from zoo.training.state import State
+
+# What is replaced, where it is, how many calls of it are left alone, and whether the next one is
+# made before the process dies.
+MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
+    "the best weights are half written": (keras.Model, "save_weights", 3, True),
+    "an epoch is told but not saved": (State, "on_epoch_end", 1, False),
+    "the state is half written": (np, "savez", 1, True),
+    "all is saved": (State, "on_epoch_end", 2, True),
+}
+
+
+def fatal(function: Callable[..., Any], spared: int, after: bool) -> Callable[..., Any]:
+    """Let a function work a few times, then kill the process before or after it."""
+    calls = 0
+
+    def call(*args, **kwargs):
+        nonlocal calls
+        calls += 1
+        if calls <= spared or after:
+            function(*args, **kwargs)
+        if calls > spared:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return call
+
+
+if __name__ == "__main__":
+    home, name, spared, after = MOMENTS[sys.argv[1]]
+    setattr(home, name, fatal(getattr(home, name), spared, after))
+    train("vae-digits", Path(sys.argv[2]), overrides=TINY, devices="cpu")
