@@ -13,11 +13,21 @@ PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
 
 
 def provenance() -> dict[str, Any]:
-    """Return `hardware`, `packages` and `git_commit` (None outside a checkout of this project)."""
+    """Return `hardware`, `packages`, `git_commit` and `git_clean`.
+
+    The last two are None outside a checkout of this project. A checkout is clean if no file of the
+    commit was changed; new files do not count.
+
+    Example:
+        >>> sorted(provenance())
+        ['git_clean', 'git_commit', 'hardware', 'packages']
+    """
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno")
     return {
         "hardware": hardware(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "git_commit": _git_commit(),
+        "git_commit": commit,
+        "git_clean": None if changes is None else not changes,
     }
 
 
@@ -43,12 +53,13 @@ def _version(name: str) -> str:
         return tf.__version__ if name == "tensorflow" else "unknown"
 
 
-def _git_commit() -> str | None:
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+def _git(*arguments: str) -> str | None:
+    """Return what git says of the checkout that this file belongs to; None if it does not."""
+    git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        tracked = ["git", "-C", str(here), "ls-files", "--error-unmatch", Path(__file__).name]
+        tracked = [*git, "ls-files", "--error-unmatch", Path(__file__).name]
         subprocess.run(tracked, check=True, capture_output=True)
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        found = subprocess.run([*git, *arguments], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError):
         return None
+    return found.stdout.strip()

@@ -16,6 +16,7 @@ from PIL import Image
 import zoo
 from serving.errors import UsageError
 from zoo.training import TrainingError, train
+from zoo.training.image_task import ImageTask
 
 TINY = {
     "model.channels": [4],
@@ -154,6 +155,14 @@ def test_a_model_that_cannot_divide_its_batches_says_so(tmp_path):
     with pytest.raises(UsageError, match=r"train\.accumulate is 2, but a VAE takes each batch"):
         run(tmp_path / "run", train__accumulate=2)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_task_needs_cannot_be_forgotten():
+    class Forgetful(ImageTask):
+        pass
+
+    with pytest.raises(TypeError, match="abstract method evaluate"):
+        Forgetful(zoo.Recipe.load("vae-digits"))
 
 
 def test_a_batch_too_small_for_the_devices_is_refused(tmp_path):

@@ -12,8 +12,6 @@ from serving.text.decoding import Decoding
 from serving.text.growing import GrowingMemory
 from serving.text.sampling import Sampler, SamplingConfig
 from tests.zoo.transformer import tiny_gpt
-from zoo.training import devices
-from zoo.training.optimizers import SGD
 from zoo.transformer import GPT, GPTConfig, dropout
 from zoo.transformer.attention import attend
 from zoo.transformer.gpt import token_nats
@@ -307,45 +305,6 @@ def test_bfloat16_comes_close_and_returns_float32(kind):
     assert logits.dtype == "float32"
     spread = np.std(exact(ids))
     assert np.abs(np.asarray(logits - exact(ids))).mean() < 0.05 * spread
-
-
-def weights_after_one_step(where: str, count: int, parts: int = 1, **changes) -> list[np.ndarray]:
-    with devices.strategy(where).scope():
-        model = tiny_gpt.model("grouped", **changes)
-        before = [variable.numpy() for variable in model.trainable_variables]
-        model.compile(SGD(0.05))
-        model.accumulate = parts
-        model.optimizer.build(model.trainable_variables)
-    inputs, targets = tiny_gpt.batch(count)
-    weights = np.random.RandomState(1).randint(0, 2, targets.shape).astype("float32")
-    data = tf.data.Dataset.from_tensor_slices((inputs, targets, weights)).batch(count)
-    loss = model.fit(data, verbose=0, shuffle=False).history["loss"]
-    assert int(model.optimizer.iterations.numpy()) == 1
-    after = [variable.numpy() for variable in model.trainable_variables]
-    assert all(np.any(a != b) for a, b in zip(after, before, strict=True)), "a weight did not move"
-    return [*after, *loss, model.dropout_seed.state.numpy()]
-
-
-@pytest.mark.parametrize(("count", "rate"), [(5, 0.3), (1, 0.0)])
-def test_one_sgd_step_on_two_devices_equals_one_on_one(count, rate):
-    one, two = (
-        weights_after_one_step(where, count, dropout=rate, attention_dropout=rate, layers=1)
-        for where in ("cpu", "cpu:2")
-    )
-    for ours, theirs in zip(two, one, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("where", "count", "parts", "rate"),
-    [("cpu", 6, 2, 0.3), ("cpu:2", 8, 4, 0.0), ("cpu:2", 7, 2, 0.3), ("cpu:2", 3, 4, 0.3)],
-)
-def test_a_step_in_parts_equals_one_on_one_device(where, count, parts, rate):
-    kind = {"dropout": rate, "attention_dropout": rate, "layers": 1}
-    whole = weights_after_one_step("cpu", count, **kind)
-    in_parts = weights_after_one_step(where, count, parts, **kind)
-    for ours, theirs in zip(in_parts, whole, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
