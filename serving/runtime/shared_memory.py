@@ -19,7 +19,7 @@ class SharedMemory(Memory):
     an interrupted read included, is written over before it is read.
 
     Args:
-        session: a graph of flavour `fused` or `static`.
+        session: a graph of form `fused` or `static`.
         interface: its inputs and outputs.
         count: texts B.
         context: most tokens that the model sees at once.

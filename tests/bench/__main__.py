@@ -9,6 +9,7 @@ import argparse
 from functools import partial
 
 from serving.catalogue import models
+from serving.registry import family
 from tests.bench import report
 from tests.bench.images import LARGER, Case, measure, write
 from tests.bench.peers.image_peers import PEERS
@@ -31,7 +32,8 @@ def main(words: list[str] | None = None) -> None:
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
-    known = [name for name, entry in models().items() if entry.family != "transformer"] + [LARGER]
+    of_images = [name for name, entry in models().items() if family(entry.family).gives == "image"]
+    known = [*of_images, LARGER]
     parser = report.options(__doc__, threads=(1, 2), rounds=15)
     parser.add_argument("--model", nargs="+", choices=known, default=known, help="all by default")
     parser.add_argument("--seconds", type=float, default=0.2, help="that one turn takes")

@@ -64,8 +64,8 @@ class Case:
     def feeds(self, batch: int) -> Feeds:
         """Return latents, and labels where the model takes them."""
         sizes = self.manifest.processing
-        z = np.random.RandomState(0).standard_normal((batch, sizes.latent_dim))
-        labels = {"labels": np.arange(batch) % sizes.classes} if sizes.classes else {}
+        z = np.random.RandomState(0).standard_normal((batch, sizes["latent_dim"]))
+        labels = {"labels": np.arange(batch) % sizes["classes"]} if sizes["classes"] else {}
         return {"z": z.astype(np.float32)} | labels
 
 

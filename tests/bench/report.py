@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from export.bundling.staging import replacing_directory
+from serving.errors import GenzooError
 from tests.bench.machine import described, settle
 from tests.bench.peers.peer import DEVICES, Peer
 from tests.bench.peers.runtimes import EXPORT
@@ -94,13 +95,19 @@ def prepare(folder: Path, fill: Callable[..., None], *arguments: Any) -> None:
     Args:
         folder: appears whole or not at all.
         fill: takes a folder, which will be moved, and the arguments; importable.
+
+    Raises:
+        SystemExit: it cannot be filled, for want of a library, data or a possible model.
     """
     if folder.is_dir():
         return
     if find_spec("tensorflow") is None or find_spec("tf2onnx") is None:
         raise SystemExit(f"what makes the files that peers read is not installed: {EXPORT}")
-    with replacing_directory(folder) as place:
-        elsewhere(fill, place, *arguments)
+    try:
+        with replacing_directory(folder) as place:
+            elsewhere(fill, place, *arguments)
+    except GenzooError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 @contextmanager

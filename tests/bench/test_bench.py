@@ -1,15 +1,19 @@
 """Both comparisons run with whoever is installed, all agree, and who is absent is named."""
 
 import json
+import runpy
+import sys
 from dataclasses import replace
 from importlib.util import find_spec
 from operator import eq
 
 import pytest
 
+from serving.errors import UsageError
 from tests.bench import __main__ as images
-from tests.bench import machine, report, text
+from tests.bench import ablation, machine, report, text
 from tests.bench.peers.peer import Peer, compete, unlike
+from zoo.recipe import Recipe
 
 TINY = ["--layers=1", "--width=32", "--heads=2", "--vocabulary=128", "--context=16", "--tokens=8"]
 QUICK = ["--rounds", "1", "--threads", "1", "--no-compiled"]
@@ -67,6 +71,19 @@ def test_wrong_options_are_refused_in_a_line(options, error, capsys):
     assert error in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("name", ["", ".text", ".training", ".ablation", ".report"])
+def test_every_comparison_says_what_it_is(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [f"tests.bench{name}", "--help"])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module(f"tests.bench{name or '.__main__'}", run_name="__main__")
+    assert stopped.value.code == 0 and f"python -m tests.bench{name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("choice", ablation.CHOICES)
+def test_every_choice_that_is_undone_is_a_recipe(choice):
+    Recipe.load(ablation.RECIPE, ablation.CHOICES[choice])
+
+
 def test_what_peers_read_is_written_once_and_whole(tmp_path):
     folder = tmp_path / "files" / "model"
     with pytest.raises(RuntimeError, match="stopped"):
@@ -75,6 +92,12 @@ def test_what_peers_read_is_written_once_and_whole(tmp_path):
     report.prepare(folder, _written)
     report.prepare(folder, _stopped)  # which is not called
     assert [file.name for file in folder.iterdir()] == ["whole.txt"]
+
+
+def test_data_that_are_missing_are_one_line(tmp_path):
+    with pytest.raises(SystemExit, match=r"^error: there is no MNIST; fetch it$"):
+        report.prepare(tmp_path / "model", _without_data)
+    assert not list(tmp_path.iterdir())
 
 
 def test_who_fails_or_disagrees_is_absent(tmp_path):
@@ -122,6 +145,10 @@ def _broken(case):
 
 def _written(folder):
     (folder / "whole.txt").touch()
+
+
+def _without_data(folder):
+    raise UsageError("there is no MNIST; fetch it")
 
 
 def _stopped(folder):

@@ -15,7 +15,6 @@ from dataclasses import astuple, fields, replace
 from functools import partial
 from pathlib import Path
 
-from serving.errors import GenzooError
 from tests.bench import report
 from tests.bench.peers.text_peers import PEERS
 from tests.bench.texts import LETTERS, SPECIAL, VARIANTS, Case, Shape, measure
@@ -31,10 +30,7 @@ def main(words: list[str] | None = None) -> None:
         folder = place / "-".join(map(str, sizes))
         case_of = partial(Case, shape, arguments.bits, folder / "bundle", arguments.device)
         cases = [case_of(count, arguments.tokens) for count in arguments.threads]
-        try:
-            report.prepare(folder, _write, cases[0])
-        except GenzooError as error:
-            raise SystemExit(f"error: {error}") from None
+        report.prepare(folder, _write, cases[0])
         for case in cases:
             rows += measure(case, peers, arguments.rounds)
     report.show(rows)

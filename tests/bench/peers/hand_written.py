@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from serving.bundle.axes import BATCH, PAST, SEQUENCE, TOTAL
 
 from export.families.fusion import DOMAIN
-from export.families.gpt_graphs import cache_names
+from export.families.gpt_graphs import PAST, SEQUENCE, TOTAL, cache_names
 from export.graph.converter import OPSET
 from zoo.transformer import GPT
 from zoo.transformer.block import EPSILON
@@ -114,7 +113,7 @@ class _Writer:
     def _model(self, config: Any) -> onnx.ModelProto:
         numbers = partial(helper.make_tensor_value_info, elem_type=TensorProto.INT64)
         floats = partial(helper.make_tensor_value_info, elem_type=TensorProto.FLOAT)
-        shape = [BATCH, config.key_value_heads, PAST, config.head_size]
+        shape = ["batch_size", config.key_value_heads, PAST, config.head_size]
         past, present = (
             [
                 floats(name, shape=shape)
@@ -124,10 +123,10 @@ class _Writer:
             for kind in ("past_key_values", "present")
         )
         ids, places = (
-            numbers(name, shape=[BATCH, SEQUENCE]) for name in ("input_ids", "position_ids")
+            numbers(name, shape=["batch_size", SEQUENCE]) for name in ("input_ids", "position_ids")
         )
-        mask = numbers("attention_mask", shape=[BATCH, TOTAL])
-        logits = floats("logits", shape=[BATCH, SEQUENCE, config.vocabulary_size])
+        mask = numbers("attention_mask", shape=["batch_size", TOTAL])
+        logits = floats("logits", shape=["batch_size", SEQUENCE, config.vocabulary_size])
         body = helper.make_graph(
             self.nodes, "model", [ids, mask, places, *past], [logits, *present], self.weights
         )

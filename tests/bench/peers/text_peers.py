@@ -255,13 +255,13 @@ def _same_graph(case: Case) -> str:
 
 
 def _ours(
-    flavour: str,
+    form: str,
     variant: str,
     unfit: Callable[[Case], str],
     devices: tuple[str, ...] = ("cpu",),
     agrees: Callable = eq,
 ) -> Peer:
-    load, file, name = partial(_genzoo, variant), partial(_file, variant), f"genzoo, {flavour}"
+    load, file, name = partial(_genzoo, variant), partial(_file, variant), f"genzoo, {form}"
     return Peer(name, "onnxruntime", runtimes.PLAIN, load, file, agrees, unfit, devices=devices)
 
 
@@ -270,9 +270,9 @@ def _bare(name: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
     return Peer(name, "onnxruntime", runtimes.PLAIN, load, file, unlike, unfit)
 
 
-def _of_genai(flavour: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
+def _of_genai(form: str, variant: str, unfit: Callable[[Case], str]) -> Peer:
     load, file = partial(_genai, variant, not variant), partial(_file, variant)
-    name, devices = f"onnxruntime-genai, {flavour} graph", DEVICES if variant else ("cpu",)
+    name, devices = f"onnxruntime-genai, {form} graph", DEVICES if variant else ("cpu",)
     return Peer(name, "onnxruntime_genai", runtimes.DEV, load, file, eq, unfit, devices=devices)
 
 

@@ -11,14 +11,15 @@ import keras
 import onnx
 
 from export.families.fusion import fuse
-from export.families.gpt import genai_config
+from export.families.gpt import FUSED, genai_config
 from export.families.gpt_graphs import graphs, static
 from export.graph import converter
 from export.graph.precision import quantize_weights, reduce_precision
 from export.proof.graphs import GraphSpec
-from serving.bundle.files import sha256
-from serving.bundle.manifest import FileEntry, Manifest, Part, Provenance, Variant
+from serving.bundle.files import pin_of
+from serving.bundle.manifest import Manifest, Part, Provenance, Variant
 from serving.bundle.records import MANIFEST_NAME
+from serving.families.gpt import PORTABLE, STATIC, TextProcessing
 from tests.bench.peers import hand_written
 from tests.bench.texts import HAND_WRITTEN, LETTERS, SPECIAL, VARIANTS, Case, Shape, token_names
 from zoo.data import tokenizers
@@ -81,7 +82,7 @@ def _model(shape: Shape) -> GPT:
 
 
 def _graphs(spec: GraphSpec, model: GPT, bits: int) -> Graphs:
-    """Return the graphs by variant: in float32 of every flavour, in fewer bits the fused one."""
+    """Return the graphs by variant: in float32 those of every form, in fewer bits the fused one."""
     portable = converter.convert(spec)
     fused = fuse(portable, model.config)
     if bits in (4, 8):
@@ -121,39 +122,34 @@ def _write_gguf(model: GPT, bits: int, file: Path) -> None:
 
 
 def _write_manifest(case: Case, model: GPT, spec: GraphSpec, variants: list[str]) -> None:
-    context = case.shape.context
-    window = dict.fromkeys(("past_sequence_length", "total_sequence_length"), context)
-
     def described(variant: str) -> Variant:
-        form = variant.split("-")[0].replace("fp32", "portable")
+        form = variant.split("-")[0]
         return Variant(
             graphs={spec.role: case.graph(variant).name},
-            form=form,
-            axes=window if form == "static" else None,
+            form=form if form in (STATIC, FUSED) else PORTABLE,
+            axes=dict(static(spec, model).fixed) if form == STATIC else None,
             opset=converter.OPSET,
             parity=0.0,
         )
 
-    unknown = dict.fromkeys(("git_commit", "dataset", "dataset_license", "hardware"), "none")
-    provenance = Provenance(recipe={}, seed=0, packages={}, train_seconds=0.0, **unknown)
+    unknown = dict.fromkeys(("dataset", "dataset_license", "hardware"), "none")
+    source = Provenance(recipe={}, seed=0, packages={}, train_seconds=0.0, **unknown)
     manifest = Manifest(
         name="random-gpt",
         family="transformer",
         content="text",
         task="text generation",
         summary="Random weights",
-        parts={
-            "model": Part(parameters=model.count_params(), license="none", provenance=provenance)
-        },
+        parts={"model": Part(parameters=model.count_params(), provenance=source, license="none")},
         assets={"tokenizer": tokenizers.FILE},
         variants={variant: described(variant) for variant in variants},
         interface={spec.role: spec.interface},
-        processing={"vocabulary_size": case.shape.vocabulary, "context": context},
+        processing=TextProcessing(
+            vocabulary_size=case.shape.vocabulary, context=case.shape.context
+        ).model_dump(),
         metrics=[],
-        files={
-            file.name: FileEntry(sha256=sha256(file), bytes=file.stat().st_size)
-            for file in sorted(case.folder.iterdir())
-        },
+        files={file.name: pin_of(file) for file in sorted(case.folder.iterdir())},
+        license="none",
     )
     (case.folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
 
