@@ -43,7 +43,7 @@ def slots_of(positions: KerasTensor, heads: int) -> KerasTensor:
     # Rows are counted, as their number must not be asked for.
     rows = ops.cumsum(ops.cast(positions[:, :1] >= 0, kind), axis=0) - 1  # (B, 1)
     return (
-        rows[:, :, None, None] * by_row  # (B, 1, 1, 3)
+        ops.expand_dims(rows, (2, 3)) * by_row  # (B, 1, 1, 3)
         + np.arange(heads, dtype=kind)[:, None, None] * by_head  # (heads, 1, 3)
-        + positions[:, None, :, None] * by_position  # (B, 1, T, 3)
+        + ops.expand_dims(positions, (1, 3)) * by_position  # (B, 1, T, 3)
     )

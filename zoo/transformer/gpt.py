@@ -206,7 +206,7 @@ def token_nats(targets: KerasTensor, logits: KerasTensor) -> KerasTensor:
 def _positions(ids: KerasTensor, seen: Any, mask: KerasTensor | None) -> KerasTensor:
     """Return the place of each token in its row, padding not counted: `(B, T)` or `(1, T)`."""
     if mask is None:
-        return (seen + ops.arange(ops.shape(ids)[1], dtype="int32"))[None]
+        return ops.expand_dims(seen + ops.arange(ops.shape(ids)[1], dtype="int32"), 0)
     counted = ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1  # (B, S + T)
     return ops.maximum(counted[:, seen:], 0)
 
@@ -215,17 +215,17 @@ def _attention_bias(ids: KerasTensor, seen: Any, mask: KerasTensor | None) -> Ke
     """Return what to add to attention's scores, 0 or MASKED: `(B, 1, T, S + T)`, or 1 for B."""
     length = ops.shape(ids)[1]
     indices = ops.arange(seen + length, dtype="int32")
-    visible = indices[None, :] <= indices[seen:, None]  # (T, S + T): nothing ahead
-    if mask is None:
-        visible = visible[None]
-    else:
-        visible = ops.logical_and(visible[None], ops.cast(mask, "bool")[:, None, :])
-    return ops.where(visible, 0.0, MASKED)[:, None]
+    # Not indexed by None, which TensorFlow Lite does not take.
+    visible = indices <= ops.expand_dims(indices[seen:], 1)  # (T, S + T): nothing ahead
+    visible = ops.expand_dims(visible, 0)
+    if mask is not None:
+        visible = ops.logical_and(visible, ops.expand_dims(ops.cast(mask, "bool"), 1))
+    return ops.expand_dims(ops.where(visible, 0.0, MASKED), 1)
 
 
 def _attention_bias_in_place(positions: KerasTensor, mask: KerasTensor) -> KerasTensor:
     """Return what to add to attention's scores where the cache has room for S: `(B, 1, T, S)`."""
     slots = ops.arange(mask.shape[1], dtype=positions.dtype)
-    visible = slots[None, None, :] <= positions[:, :, None]  # (B, T, S): nothing ahead
-    visible = ops.logical_and(visible, ops.cast(mask, "bool")[:, None, :])
-    return ops.where(visible, 0.0, MASKED)[:, None]
+    visible = slots <= ops.expand_dims(positions, 2)  # (B, T, S): nothing ahead
+    visible = ops.logical_and(visible, ops.expand_dims(ops.cast(mask, "bool"), 1))
+    return ops.expand_dims(ops.where(visible, 0.0, MASKED), 1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from export import ExportError
 from export.families.gpt import GPTExporter, graph_step
@@ -90,6 +91,21 @@ def test_a_saved_model_has_the_same_names(tmp_path):
     signatures = saved_model.load(tmp_path / "saved")
     assert set(signatures) == {"serving_default", "decode"}
     assert prove(signatures["serving_default"], spec) < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore")  # it will move to a package of its own
+@pytest.mark.parametrize("kind", KINDS)
+def test_tensorflow_lite_takes_a_saved_model(tmp_path, kind):
+    [spec] = graphs(tiny_gpt.model(kind))
+    saved_model.write([spec], tmp_path / "saved")
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"))
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    run = interpreter.get_signature_runner("serving_default")
+    for count in (1, 3):
+        inputs = spec.sample(count, 0)
+        found = run(**inputs)
+        for name, value in spec.run(inputs).items():
+            np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize(("variant", "limit"), [("fp16", 2e-2), ("int8", 0.5)])

@@ -4,6 +4,7 @@ import copy
 import json
 
 import pytest
+from serving.text.reading import read_tokenizer
 
 import serving
 from serving.bundle.records import BundleError
