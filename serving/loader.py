@@ -68,7 +68,11 @@ def load(
     manifest = open_manifest(source)
     runtime = runtime_of(manifest)
     start = partial(open_session, threads=threads, spinning=spinning)
-    return runtime(_on_first_device(source, manifest, _devices(device), variant, start))
+    model = runtime(_on_first_device(source, manifest, _devices(device), variant, start))
+    where = source.directory.resolve() if source.entry is None else name_or_dir
+    same = {"device": model.device, "variant": model.variant}
+    model.origin = (str(where), same | {"threads": threads, "spinning": spinning})
+    return model
 
 
 def runtime_of(manifest: Manifest) -> type[Model]:

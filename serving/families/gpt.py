@@ -67,13 +67,17 @@ Stride = Parameter(
 class GPT(Model, TextModel):
     """A language model loaded by `serving.load`.
 
-    The same seed writes the same text as in Keras, alone and in a batch of prompts of any lengths.
-    Wrong arguments of any method raise `UsageError`.
+    The same seed writes the same text as in Keras in float32; and of a variant the same to the last
+    bit, whatever was asked before, alone and in a batch of prompts of any lengths, in pieces and
+    with guesses, where it is `repeatable`. Wrong arguments of any method raise `UsageError`.
 
     Attributes:
         tokenizer, context: the model's, and how many tokens it sees at once.
         vocabulary_size: number of tokens that it knows.
         last_seed: the seed of the last call, or a list of them, to get the same text again.
+        repeatable: whether a seed gives the same text whatever else is asked: on the CPU, in every
+            variant but `fp16`, which is for GPUs.
+        guesses: whether tokens can be guessed ahead: in the variants that compute in float32.
 
     Example:
         >>> import serving
@@ -99,6 +103,8 @@ class GPT(Model, TextModel):
         tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.vocabulary_size)
         float32 = loaded.variant in ("fp32", form)
         TextModel.__init__(self, step, tokenizer, context, memory, guesses=float32)
+        # Elsewhere how many rows there are decides how each is added up.
+        self.repeatable = session.device == "cpu" and loaded.variant != "fp16"
 
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:

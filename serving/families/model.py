@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError, Interface, Record
 from serving.calls import Call, calls_of
+from serving.reloading import Reloadable
 from serving.runtime.loaded import Loaded
 
 Axes = dict[str, list[str | int]]
@@ -21,7 +22,7 @@ class Timed(NamedTuple):
     items: int
 
 
-class Model(ABC):
+class Model(Reloadable, ABC):
     """A model loaded by `serving.load`; the base of every family's runtime.
 
     A family declares the methods that make something with `serving.calls.call`.

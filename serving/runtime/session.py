@@ -103,6 +103,9 @@ class Session:
                 "pip install 'genzoo[cuda]', or use device='cpu'"
             )
 
+    def __reduce__(self) -> tuple[object, ...]:
+        raise GenzooError("a session cannot be pickled; pickle the model, which loads it again")
+
     def run(self, outputs: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Run the graph once.
 
@@ -159,12 +162,12 @@ class Session:
         """Return what to run with: the CUDA graph of these inputs and outputs, or none at all."""
         if not self._replays:
             return None
-        place = tuple((value.data_ptr(), *value.shape()) for value in repeated)
+        address = tuple((value.data_ptr(), *value.shape()) for value in repeated)
         known = self._cuda_graphs
-        if place and len(known) < _MOST_CUDA_GRAPHS:
-            known.setdefault(place, len(known) + 1)
+        if address and len(known) < _MOST_CUDA_GRAPHS:
+            known.setdefault(address, len(known) + 1)
         options = onnxruntime.RunOptions()
-        options.add_run_config_entry("gpu_graph_id", str(known.get(place, _NO_CUDA_GRAPH)))
+        options.add_run_config_entry("gpu_graph_id", str(known.get(address, _NO_CUDA_GRAPH)))
         return options
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from serving.errors import UsageError
 from serving.numbers import shown
 from serving.text.filters import log_softmax
-from serving.text.lookup import LOGIT_ERROR, LookupStatistics, NGrams
+from serving.text.lookup import LOGIT_ERROR, PATIENCE, LookupStatistics, NGrams
 from serving.text.memory import Memory
 from serving.text.sampling import Sampler
 
@@ -115,8 +115,9 @@ class Decoding:
         """Draw as many tokens of the one text at each step as were guessed right, and one more."""
         memory, said, grams = self.memory, self.statistics, NGrams()
         [text], left = self._prompts, self._max_new_tokens
-        logits, guess = memory.begin([text]), []
-        alone = None  # tokens that were held when the first guess was read; None before that
+        logits = memory.begin([text])
+        guess: list[int] = []
+        alone: int | None = None  # tokens that were held when the first guess was read
         while True:
             said.steps, said.guessed = said.steps + 1, said.guessed + len(guess)
             held = len(memory.texts[0]) - len(guess)  # tokens that are true
@@ -133,6 +134,8 @@ class Decoding:
                     break
                 held, said.accepted = held + 1, said.accepted + 1
             memory.truncate(held)
+            if said.steps > said.tokens + PATIENCE:
+                most = 0
             guess = grams.guess(text, max(0, min(most, left - 1, memory.context - held - 1)))
             if guess:
                 alone = held if alone is None else alone

@@ -49,22 +49,22 @@ def _at_least_k(logits: np.ndarray, k: int) -> np.ndarray:
     return np.flatnonzero(logits >= maxima[columns - k])
 
 
-def _first(places: np.ndarray, values: np.ndarray, least: float, k: int) -> np.ndarray:
-    """Return, of the places of all values that are not less than the k-th largest, the first k."""
-    above = values[places] > least
+def _first(indices: np.ndarray, values: np.ndarray, least: float, k: int) -> np.ndarray:
+    """Return, of the indices of all values that are not less than the k-th largest, the first k."""
+    above = values[indices] > least
     room = k - np.count_nonzero(above)
-    return np.compress(above | (np.cumsum(~above) <= room), places)
+    return np.compress(above | (np.cumsum(~above) <= room), indices)
 
 
 def nucleus(weights: np.ndarray, p: float) -> np.ndarray:
-    """Return the places of the fewest heaviest tokens that together have a share of the weight.
+    """Return the indices of the fewest heaviest tokens that together have a share of the weight.
 
     Args:
         weights: `(V,)`, none of them negative.
         p: the share, more than 0, at most 1.
 
     Returns:
-        Places in rising order; of equals, the first.
+        Indices in rising order; of equals, the first.
 
     Example:
         >>> nucleus(np.array([5.0, 3.0, 2.0]), 0.6)
@@ -85,12 +85,12 @@ def nucleus(weights: np.ndarray, p: float) -> np.ndarray:
     ordered = np.sort(some)[::-1]
     last = min(int(np.add.accumulate(ordered).searchsorted(wanted)), len(some) - 1)
     least, count = ordered[last], taken + last + 1
-    (places,) = (weights >= least).nonzero()
-    return places if len(places) == count else _first(places, weights, least, count)
+    (indices,) = (weights >= least).nonzero()
+    return indices if len(indices) == count else _first(indices, weights, least, count)
 
 
 def pick(weights: np.ndarray, share: float) -> int:
-    """Return the first place where the weights so far are more than a share of all of them.
+    """Return the first index where the weights so far are more than a share of all of them.
 
     Weights are added up one by one, in float64.
 
@@ -103,15 +103,15 @@ def pick(weights: np.ndarray, share: float) -> int:
         [0, 2]
     """
     if len(weights) >= MANY:
-        place = _pick_by_blocks(weights, share)
-        if place is not None:
-            return place
+        index = _pick_by_blocks(weights, share)
+        if index is not None:
+            return index
     few = len(weights) <= FEW
     reached = list(accumulate(weights.tolist())) if few else np.add.accumulate(weights)
     total = float(reached[-1])
-    place = bisect_right(reached, share * total)
+    index = bisect_right(reached, share * total)
     # Rounding must not point beyond the last token that can be drawn.
-    return place if place < len(weights) else bisect_left(reached, total)
+    return index if index < len(weights) else bisect_left(reached, total)
 
 
 def _pick_by_blocks(weights: np.ndarray, share: float) -> int | None:
@@ -125,14 +125,14 @@ def _pick_by_blocks(weights: np.ndarray, share: float) -> int | None:
     block = int(ends.searchsorted(wanted, "right"))
     before = ends.item(block - 1) if block else 0.0
     reached = before + np.add.accumulate(weights[block * BLOCK : (block + 1) * BLOCK])
-    place = int(reached.searchsorted(wanted, "right"))
-    if place == len(reached):
+    index = int(reached.searchsorted(wanted, "right"))
+    if index == len(reached):
         return None
-    before = reached.item(place - 1) if place else before
+    before = reached.item(index - 1) if index else before
     # Each of so many additions is wrong by half an epsilon at most, in either way to add up.
     doubt = 2 * len(weights) * np.finfo(np.float64).eps * total
-    certain = before + doubt < wanted < reached.item(place) - doubt
-    return block * BLOCK + place if certain else None
+    certain = before + doubt < wanted < reached.item(index) - doubt
+    return block * BLOCK + index if certain else None
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -64,12 +64,12 @@ class GrowingMemory(Memory):
         return np.asarray(logits)
 
     def _keep(self, rows: Sequence[int]) -> None:
-        index = {row: place for place, row in enumerate(rows)}
+        renamed = {row: index for index, row in enumerate(rows)}
         past = {}
         for group, own in self._past.items():
-            going = [place for place, row in enumerate(group) if row in index]
+            going = [index for index, row in enumerate(group) if row in renamed]
             if going:
-                past[tuple(index[group[place]] for place in going)] = take_rows(own, going)
+                past[tuple(renamed[group[index]] for index in going)] = take_rows(own, going)
         self._past = past
 
     def _truncate(self, rows: Sequence[int], length: int) -> None:

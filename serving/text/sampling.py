@@ -252,11 +252,38 @@ class _TextSampler:
         if not error < 0.01:  # NaN and infinity as well
             return False
         ids, weights = self._weights(logits, highest)
-        doubt = error + _at_the_border((logits - highest) / self._temperature, ids, weights, error)
+        doubt = error + self._doubt((logits - highest) / self._temperature, ids, weights, error)
         share = next(self._numbers)
         self._numbers = chain((share,), self._stream)
         low, high = share - 5 * doubt, share + 5 * doubt
         return low >= 0 and high < 1 and pick(weights, low) == pick(weights, high)
+
+    def _doubt(
+        self, logs: np.ndarray, ids: np.ndarray | None, weights: np.ndarray, error: float
+    ) -> float:
+        """Return the share of those tokens of which it is not sure whether the filters keep them.
+
+        Args:
+            logs: of the weights of all tokens, `(V,)`, each off by at most `error`.
+            ids, weights: of those that are kept, see `_weights`.
+            error: as said.
+        """
+        kept, near = np.zeros((2, len(logs)), bool)
+        kept[slice(None) if ids is None else ids] = weights > 0
+        if not kept.all():
+            lightest, heaviest = logs[kept].min(), logs[~kept].max()  # of those kept, of the others
+            if lightest - heaviest <= 2 * error:
+                near = (logs >= heaviest - 2 * error) & (logs <= lightest + 2 * error)
+        if self._min_p:
+            near |= np.abs(logs - math.log(self._min_p)) <= 2 * error
+        doubt = float(np.exp(logs[near]).sum() / weights.sum())
+        if self._top_p < 1:
+            among = logs if self._top_k is None else logs[likeliest(logs, self._top_k)]
+            shares = np.sort(np.exp(among.astype(np.float64)))[::-1]
+            shares /= shares.sum()
+            before = np.add.accumulate(shares) - shares
+            doubt += float(shares[np.abs(before - self._top_p) <= 2 * (error + doubt)].sum())
+        return doubt
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return what the next token is drawn with, `(V,)`."""
@@ -308,22 +335,3 @@ class _TextSampler:
         if self._min_p:
             weights *= weights >= self._min_p
         return ids, weights
-
-
-def _at_the_border(
-    logs: np.ndarray, ids: np.ndarray | None, weights: np.ndarray, error: float
-) -> float:
-    """Return the share of the tokens of which it is not sure whether the filters keep them.
-
-    Args:
-        logs: of the weights of all tokens, `(V,)`, each off by at most `error`.
-        ids, weights: of those that are kept, see `_TextSampler._weights`.
-        error: as said.
-    """
-    kept = np.zeros(len(logs), bool)
-    kept[slice(None) if ids is None else ids] = weights > 0
-    if kept.all():
-        return 0.0
-    lightest, heaviest = logs[kept].min(), logs[~kept].max()  # of those kept, of the others
-    near = (np.abs(logs - lightest) <= 2 * error) | (np.abs(logs - heaviest) <= 2 * error)
-    return float(np.exp(logs[near]).sum() / weights.sum())

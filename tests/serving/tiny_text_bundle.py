@@ -31,7 +31,7 @@ def graph():
     step, node = LANGUAGE.step, helper.make_node
     weights = {
         "embedding": step.embedding.astype(np.float32),
-        "places": step.places.astype(np.float32),
+        "positions": step.positions.astype(np.float32),
         "head": step.head.T.astype(np.float32),
         "hidden": np.float32(-1e9),
         "one": np.float32(1),
@@ -43,7 +43,7 @@ def graph():
     key, value = OUTPUTS[1:]
     nodes = [
         node("Gather", ["embedding", "input_ids"], ["embedded"]),
-        node("Gather", ["places", "position_ids"], ["placed"]),
+        node("Gather", ["positions", "position_ids"], ["placed"]),
         node("Add", ["embedded", "placed"], ["flat"]),
         node("Unsqueeze", ["flat", "first"], ["x"]),
         node("Tanh", ["x"], ["squashed"]),

@@ -60,8 +60,8 @@ class Asker:
 
     def __init__(self, model: GPT, seed: int):
         self.model, self.random = model, np.random.RandomState(seed)
-        written = model.generate(model.tokenizer.beginning, 3 * model.context, seed=seed)
-        self.corpus = model.tokenizer.encode(written) * 2
+        [written] = model.complete(model.tokenizer.beginning, 3 * model.context, seed=seed)
+        self.corpus = [*written.ids, *written.ids]
         self.prompt = self.corpus[:9]
 
     def fresh(self) -> TextModel:
@@ -74,7 +74,10 @@ class Asker:
         random, whole = self.random, self.model.context
         common = self.prompt[: random.choice([0, len(self.prompt), random.randint(whole)])]
         begin, length = random.randint(whole), random.choice([1, 2, 9, random.randint(1, whole)])
-        self.prompt = [*common, *self.corpus[begin : begin + length]][: whole + 3]
+        piece = self.corpus[begin : begin + length]
+        if random.randint(4) == 0:
+            piece = piece[:5] * 5  # of which much can be guessed
+        self.prompt = [*common, *piece][: whole + 3]
         text = self.model.tokenizer.decode(self.prompt).replace("\ufffd", "")
         return text or self.model.tokenizer.beginning
 

@@ -8,34 +8,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.errors import GenzooError, UsageError
 from serving.text.beams import beam_search
 from serving.text.decoding import Decoding
 from serving.text.filters import log_softmax
 from serving.text.growing import GrowingMemory
 from serving.text.sampling import Sampler, SamplingConfig
 from serving.text.scoring import score
-from serving.text.tokenizer import StopStrings, Tokenizer, Utf8Stream
+from tests.serving.text.complaint import complaint
 from tests.serving.text.toy_language import (
     CORPUS,
     ToyStep,
     language_model,
     only_characters,
-    tokenizer,
 )
-from zoo.data.tokenizers import bpe_tokenizer
 
 FEW = settings(max_examples=40, deadline=None)
 prompts = st.lists(
     st.text(st.sampled_from(CORPUS), min_size=1, max_size=20), min_size=1, max_size=4
 )
-
-
-def complaint(call, *args, **kwargs):
-    with pytest.raises(GenzooError) as caught:
-        call(*args, **kwargs)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def recomputed(model, prompt, count):
@@ -103,8 +93,8 @@ def test_a_stop_string_ends_a_text_and_is_left_out():
     options = {"seed": 3, "logit_bias": only_characters(model.tokenizer)}
     whole = model.generate("ab", 60, **options)
     stop = whole[10:13]
-    [cut] = model.complete("ab", 60, stop=stop, **options)
-    assert cut.text == whole[: whole.index(stop)] and cut.reason == "stop"
+    [stopped] = model.complete("ab", 60, stop=stop, **options)
+    assert stopped.text == whole[: whole.index(stop)] and stopped.reason == "stop"
     [never] = model.complete("ab", 60, stop="not in there", **options)
     assert never.text == whole and never.reason == "length"
     assert "a stop string is ''" in complaint(model.generate, "ab", stop=["a", ""])
@@ -224,6 +214,50 @@ def test_what_is_asked_wrongly():
     assert "temperature is -1" in complaint(model.generate, ["a", "b"], temperature=[1, -1])
 
 
+def test_arguments_come_as_json_and_numpy_have_them():
+    model = language_model(context=40)
+    options = {"seed": 7, "stop": ["gh"], "prompt_lookup_num_tokens": 4, "max_new_tokens": 9}
+    dressed = {
+        "seed": np.array(7),
+        "stop": np.array(["gh"]),
+        "prompt_lookup_num_tokens": 4.0,
+        "max_new_tokens": np.float64(9),
+    }
+    assert model.generate("abc", **dressed) == model.generate("abc", **options)
+    prompts, seeds = ["abc", "ab"], [1, 2]
+    column = {"seed": np.array(seeds), "temperature": np.array([0, 1]), "top_k": np.array([5.0, 6])}
+    expected = model.generate(prompts, 9, seed=seeds, temperature=[0, 1], top_k=[5, 6])
+    assert model.generate(np.array(prompts), 9, stop=None, **column) == expected
+    assert model.search("abc", beams=2.0, max_new_tokens=3, length_penalty=np.int64(1)) == (
+        model.search("abc", beams=2, max_new_tokens=3)
+    )
+    text = "abc abc"
+    np.testing.assert_array_equal(
+        model.score(text, stride=5.0).log_probs, model.score(text, stride=5).log_probs
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "options", "said"),
+    [
+        ("generate", {"seed": [1.5]}, "seed is 1.5; expected a whole number from 0 to"),
+        ("generate", {"seed": np.array([1, 2])}, "seed has 2 values for 1 prompts"),
+        ("generate", {"seed": np.zeros((1, 1))}, "seed is array"),
+        ("generate", {"max_new_tokens": "9"}, "max_new_tokens is '9'"),
+        ("generate", {"max_new_tokens": None}, "max_new_tokens is None"),
+        ("generate", {"prompt_lookup_num_tokens": "9"}, "prompt_lookup_num_tokens is '9'"),
+        ("generate", {"overflow": None}, "overflow is None"),
+        ("generate", {"stop": [None]}, "a stop string is None"),
+        ("search", {"length_penalty": None}, "length_penalty is None; expected 0 to 10"),
+        ("search", {"length_penalty": 11}, "length_penalty is 11"),
+        ("search", {"beams": 2.5}, "beams is 2.5; expected a whole number from 1"),
+        ("score", {"stride": "3"}, "stride is '3'; expected a whole number from 1 to 16"),
+    ],
+)
+def test_wrong_arguments_are_one_line(call, options, said):
+    assert said in complaint(getattr(language_model(), call), "abc", **options)
+
+
 def test_a_window_of_one_token_still_slides():
     step = ToyStep(5)
     sampler = Sampler([SamplingConfig()], [0], [[1]], 5)
@@ -295,84 +329,3 @@ def test_scores_of_texts():
     assert "has 1 tokens; expected at least 2" in complaint(model.score, "a")
     assert "the text has characters" in complaint(model.score, "xyz")
     assert "stride is 17" in complaint(model.score, "abc", stride=17)
-
-
-# --- tokens and text ---
-
-
-@FEW
-@given(st.text(st.characters(exclude_categories=["Cs"])), st.randoms())
-def test_a_stream_of_bytes_never_cuts_a_character(text, random):
-    data, stream, pieces = text.encode(), Utf8Stream(), []
-    while data:
-        size = random.randint(1, 3)
-        pieces.append(stream.push(data[:size]))
-        data = data[size:]
-    pieces.append(stream.end())
-    assert "".join(pieces) == text
-
-
-def first_complete(text, strings):
-    """What is left of a text, and the stop string that is complete first; by the definition."""
-    for end in range(1, len(text) + 1):
-        ending = [string for string in strings if text[:end].endswith(string)]
-        if ending:
-            found = max(ending, key=len)
-            return text[: end - len(found)], found
-    return text, None
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    st.text("abcé", max_size=12),
-    st.lists(st.text("abcé", min_size=1, max_size=4), max_size=3),
-    st.data(),
-)
-def test_stop_strings_do_not_depend_on_the_pieces_of_the_text(text, strings, data):
-    borders = data.draw(st.sets(st.integers(0, len(text))))
-    stop, shown, begin = StopStrings(strings), "", 0
-    for end in [*sorted(borders), len(text)]:
-        shown += stop.push(text[begin:end])
-        assert first_complete(text, strings)[0].startswith(shown)  # what was shown stays
-        begin = end
-    shown += stop.end()
-    assert (shown, stop.found) == first_complete(text, strings)
-
-
-def test_of_overlapping_stop_strings_the_first_to_be_complete_counts():
-    for pieces in (["xabcy"], ["xab", "cy"], list("xabcy")):
-        stop = StopStrings(["abc", "b", "ab"])
-        assert "".join(map(stop.push, pieces)) + stop.end() == "x" and stop.found == "ab"
-
-
-@FEW
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_bytes_of_tokens_are_the_text(text):
-    known = Tokenizer(bpe_tokenizer(["abc abc abd"], 262).to_str().encode())
-    ids = known.encode(text)
-    assert b"".join(map(known.bytes_of, ids)) == text.encode() and known.decode(ids) == text
-
-
-def test_special_tokens_are_no_text():
-    known = tokenizer()
-    assert (known.pad, known.bos, known.eos) == (0, 1, 2)
-    assert known.decode([known.bos, *known.encode("abé中"), known.eos]) == "abé中"
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"{}", "cannot be read"),
-        (b"\xff", "cannot be read"),
-        (tokenizer()._tokenizer.to_str().replace("<|eos|>", "<|end|>").encode(), "no <|eos|>"),
-        (tokenizer()._tokenizer.to_str().replace('"h"', '"▁h"').encode(), "not byte-level"),
-    ],
-)
-def test_a_file_that_is_no_tokenizer_of_the_zoo(data, message):
-    assert message in complaint(Tokenizer, data)
-
-
-def test_unicode_that_is_no_text():
-    assert "expected a string" in complaint(tokenizer().encode, b"abc")
-    with pytest.raises(UsageError, match="half of a surrogate"):
-        tokenizer().encode("a\udc00")

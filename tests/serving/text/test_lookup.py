@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from serving.errors import UsageError
 from serving.text.lookup import NGrams
+from serving.text.sampling import Sampler, SamplingConfig
+from tests.serving.text.test_sampling import VOCABULARY, sampler, some_configs
 from tests.serving.text.toy_language import language_model, only_characters
 
 FEW = settings(max_examples=60, deadline=None)
@@ -90,3 +92,36 @@ def test_a_guess_is_what_followed_the_last_time(text, most):
             if size <= len(begun) and begun[place - size : place] == begun[-size:]
         ]
         assert guess == (begun[places[0] :] * most)[:most] if places else not guess
+
+
+# --- when a guess changes nothing ---
+
+
+@FEW
+@given(
+    st.sampled_from([VOCABULARY, 300]),
+    some_configs,
+    st.sampled_from([1e-6, 1e-4, 1e-3]),
+    st.integers(0, 2**32 - 1),
+)
+def test_who_is_sure_draws_the_same_from_logits_that_are_a_little_other(size, config, error, seed):
+    random = np.random.RandomState(seed)
+    logits = (4 * random.normal(size=size)).astype(np.float32)
+    logits[random.randint(size)] = logits[random.randint(size)] + random.choice([0, 1e-5, 9])
+    made = Sampler([config], [seed], [[0]], size)
+    sure = made.sure(logits, error)
+    assert sure == made.sure(logits, error)  # nothing was drawn
+    drawn = made.draw(logits[None])
+    assert drawn == Sampler([config], [seed], [[0]], size).draw(logits[None])
+    for _ in range(20 * sure):
+        off = error * np.abs(logits).max() * random.choice([-1, 1, 0.5], size)
+        again = Sampler([config], [seed], [[0]], size).draw((logits + off)[None].astype(np.float32))
+        assert again == drawn
+
+
+def test_of_what_is_far_from_a_border_one_is_sure():
+    logits = np.array([0.0, 9.0, 1.0, 0, 0, 0, 0, 0, 0], np.float32)
+    for config in (SamplingConfig(temperature=0), SamplingConfig(top_k=3, top_p=0.9)):
+        assert sampler(config).sure(logits, 1e-5)
+    near = np.array([0.0, 9.0, 9.00001, 0, 0, 0, 0, 0, 0], np.float32)
+    assert not sampler(SamplingConfig(temperature=0)).sure(near, 1e-5)

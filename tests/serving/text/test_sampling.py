@@ -280,12 +280,39 @@ def test_logits_that_are_no_numbers_are_one_line(config, wrong, size):
         ),
         ({"top_k": 0}, "top_k is 0"),
         ({"top_k": 2.5}, "top_k is 2.5"),
+        ({"top_k": "5"}, "top_k is '5'; expected a whole number from 1, or None"),
+        ({"top_k": np.array([5])}, r"top_k is array\(\[5\]\)"),
+        ({"top_p": None}, "top_p is None"),
+        ({"min_p": np.zeros((3, 3))}, "min_p is array"),
+        ({"logit_bias": None}, "logit_bias is None; expected numbers by token id"),
+        ({"logit_bias": {2.5: 1}}, "token of logit_bias is 2.5; expected a whole number from 0"),
+        ({"logit_bias": {"two": 1}}, "token of logit_bias is 'two'"),
+        ({"logit_bias": {-1: 1}}, "token of logit_bias is -1"),
+        ({"logit_bias": {"5": "much"}}, "logit_bias of token '5' is 'much'; expected -10000"),
     ],
 )
 def test_settings_out_of_range_are_named(values, message):
     with pytest.raises(UsageError, match=message) as caught:
         sampler(SamplingConfig(**values))
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_come_as_json_pandas_and_numpy_have_them():
+    plain = SamplingConfig(top_k=5, top_p=1.0, logit_bias={5: 1.0, 3: -2.0, 2: 0.5, 7: 0.0})
+    dressed = SamplingConfig(
+        temperature=np.float32(1),
+        top_k=5.0,
+        top_p=np.int64(1),
+        min_p=np.array(0),
+        repetition_penalty=1,
+        logit_bias={"5": 1, 3.0: np.float64(-2), np.int32(2): np.array(0.5), np.array(7).item(): 0},
+    )
+    assert dressed == plain and type(dressed.top_k) is int and type(dressed.top_p) is float
+    assert {type(key) for key in dressed.logit_bias} == {int}
+    logits = np.random.RandomState(0).normal(size=(1, VOCABULARY))
+    assert [sampler(each, seeds=[np.float64(7)]).draw(logits) for each in (plain, dressed)] == [
+        sampler(plain).draw(logits)
+    ] * 2
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, "7"])

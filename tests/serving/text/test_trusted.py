@@ -4,7 +4,6 @@ import copy
 import json
 
 import pytest
-from serving.text.reading import read_tokenizer
 
 import serving
 from serving.bundle.records import BundleError

@@ -17,7 +17,7 @@ class ToyStep:
     def __init__(self, vocabulary: int, seed: int = 0):
         random = np.random.RandomState(seed)
         self.embedding, self.head = random.normal(size=(2, vocabulary, WIDTH))
-        self.places = random.normal(size=(64, WIDTH))
+        self.positions = random.normal(size=(64, WIDTH))
         self.read = 0
         self.widest = 0
 
@@ -29,7 +29,7 @@ class ToyStep:
         past: Past | None,
     ) -> tuple[np.ndarray, Past]:
         assert input_ids.dtype == attention_mask.dtype == position_ids.dtype == np.int64
-        x = (self.embedding[input_ids] + self.places[position_ids])[:, None]  # (B, 1, T, D)
+        x = (self.embedding[input_ids] + self.positions[position_ids])[:, None]  # (B, 1, T, D)
         key = x if past is None else np.concatenate([past[0][0], x], axis=2)
         value = np.tanh(x) if past is None else np.concatenate([past[0][1], np.tanh(x)], axis=2)
         total, new = key.shape[2], x.shape[2]

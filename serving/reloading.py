@@ -1,0 +1,34 @@
+"""Models that can be sent to another process, which loads them again."""
+
+from typing import Any
+
+from serving.errors import GenzooError
+
+
+class Reloadable:
+    """A model that is pickled as how it was loaded, since what ONNX Runtime holds cannot be.
+
+    Attributes:
+        origin: the name or directory and the options that load the same again, set by
+            `serving.load`.
+
+    Example:
+        >>> import pickle, serving
+        >>> vae = serving.load("vae-mnist", device="cpu")
+        >>> again = pickle.loads(pickle.dumps(vae))
+        >>> bool((again.generate(1, seed=7) == vae.generate(1, seed=7)).all())
+        True
+    """
+
+    origin: tuple[str, dict[str, Any]] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.origin is None:
+            raise GenzooError("only a model that serving.load has returned can be pickled")
+        return _load, self.origin
+
+
+def _load(name_or_dir: str, options: dict[str, Any]) -> object:
+    from serving.loader import load
+
+    return load(name_or_dir, **options)
