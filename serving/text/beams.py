@@ -24,7 +24,7 @@ class Hypothesis(NamedTuple):
 
     def score(self, length_penalty: float) -> float:
         """Return what it is ranked by: log-probability over a power of the length."""
-        return sum(self.log_probs) / len(self.ids) ** length_penalty
+        return sum(self.log_probs) / float(len(self.ids) ** length_penalty)
 
 
 def beam_search(

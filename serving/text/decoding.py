@@ -155,7 +155,8 @@ class Decoding:
         self.statistics.steps += len(unread)
         for token in unread:
             logits = self.memory.step([token])
-        return logits[0]
+        last: np.ndarray = logits[0]
+        return last
 
 
 def check_prompt(prompt: Sequence[int], max_new_tokens: int, context: int) -> None:

@@ -29,7 +29,7 @@ def likeliest(logits: np.ndarray, k: int) -> np.ndarray:
     if len(logits) >= 4 * GLANCE * k:
         some = _at_least_k(logits, k)
         if len(some) < len(logits):
-            return some[likeliest(logits[some], k)]
+            return np.take(some, likeliest(logits[some], k))
     ordered = logits.copy()
     ordered.partition(len(logits) - k)
     least = ordered[len(logits) - k]

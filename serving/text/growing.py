@@ -30,7 +30,7 @@ class GrowingMemory(Memory):
         self._past: dict[tuple[int, ...], Past] = {}  # by rows, all of one length
 
     def read_each(self, tokens: Sequence[int]) -> np.ndarray:
-        logits = self._run((0,), [tokens])[0]
+        logits: np.ndarray = self._run((0,), [tokens])[0]
         self.texts[0].extend(tokens)
         return logits
 
@@ -76,7 +76,10 @@ class GrowingMemory(Memory):
         super()._truncate(rows, length)
         if length:
             self._past = {
-                group: [tuple(np.asarray(each)[:, :, :length] for each in pair) for pair in past]
+                group: [
+                    (np.asarray(keys)[:, :, :length], np.asarray(values)[:, :, :length])
+                    for keys, values in past
+                ]
                 for group, past in self._past.items()
             }
         else:

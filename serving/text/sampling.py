@@ -301,15 +301,17 @@ class _TextSampler:
         """Return logits after bias and penalties."""
         if self._bias is not None:
             logits = logits + self._bias
-        return logits if self._counts is None else self._with_penalties(logits.astype(np.float64))
+        if self._counts is None:
+            return logits
+        return self._with_penalties(logits.astype(np.float64), self._counts)
 
-    def _with_penalties(self, logits: np.ndarray) -> np.ndarray:
+    def _with_penalties(self, logits: np.ndarray, counts: np.ndarray) -> np.ndarray:
         config = self._config
         penalty = config.repetition_penalty
         penalised = np.where(logits > 0, logits / penalty, logits * penalty)
         logits = np.where(self._met, penalised, logits)
-        logits = logits - config.frequency_penalty * self._counts
-        return logits - config.presence_penalty * (self._counts > 0)
+        logits = logits - config.frequency_penalty * counts
+        return np.asarray(logits - config.presence_penalty * (counts > 0))
 
     def _weights(self, logits: np.ndarray, highest: float) -> tuple[np.ndarray | None, np.ndarray]:
         """Return what tokens are drawn with, up to a factor; the heaviest weighs 1.

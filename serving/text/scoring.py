@@ -79,14 +79,16 @@ def score(step: Step, ids: Sequence[int], *, context: int, stride: int | None = 
     stride = whole(stride, "stride", 1, context, also=", the window")
     if len(ids) < 2:
         raise UsageError(f"the text has {len(ids)} tokens; expected at least 2, to predict one")
-    ids, log_probs = np.asarray(ids, np.int64), np.empty(len(ids) - 1)
+    tokens, log_probs = np.asarray(ids, np.int64), np.empty(len(ids) - 1)
     begin = done = 0  # targets that are done
     while done < len(log_probs):
         end = min(begin + context, len(log_probs))
-        window = ids[None, begin:end]  # (1, T)
+        window = tokens[None, begin:end]  # (1, T)
         positions = np.arange(end - begin)[None]
         logits, _ = step(window, np.ones_like(window), positions, None)
         new = log_softmax(np.asarray(logits)[0, done - begin :])  # (new, V)
-        log_probs[done:end] = np.take_along_axis(new, ids[done + 1 : end + 1, None], axis=1)[:, 0]
+        log_probs[done:end] = np.take_along_axis(new, tokens[done + 1 : end + 1, None], axis=1)[
+            :, 0
+        ]
         begin, done = begin + stride, end
     return Score(log_probs)

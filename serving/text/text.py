@@ -158,7 +158,7 @@ class TextModel:
         self, prompt: str | Sequence[str], max_new_tokens: int, options: dict[str, Any]
     ) -> tuple[Decoding, list["_Text"]]:
         """Write on from one prompt or several to the end."""
-        prompts = list(prompt) if _is_list(prompt) else [prompt]
+        prompts: list[Any] = list(prompt) if _is_list(prompt) else [prompt]
         decoding, texts = self._begin(prompts, max_new_tokens, **options)
         for _ in self._pieces(decoding, texts):
             pass
@@ -180,7 +180,7 @@ class TextModel:
         configs = sampling_configs(settings, count)
         seeds = checked_seeds(seed, count)
         ids = [self._prompt_tokens(prompt) for prompt in prompts]
-        stops = [] if stop is None else list(stop) if _is_list(stop) else [stop]
+        stops: list[Any] = [] if stop is None else list(stop) if _is_list(stop) else [stop]
         texts = [_Text(self.tokenizer, stops) for _ in prompts]
         wanted = 0 if prompt_lookup_num_tokens is None else prompt_lookup_num_tokens
         lookup = whole(wanted, "prompt_lookup_num_tokens", 0)
@@ -257,7 +257,7 @@ class _Text:
 
     def completion(self, log_probs: Sequence[float]) -> Completion:
         """Return the finished text, given the log-probability of each token."""
-        return Completion(self.text, tuple(self._ids), tuple(log_probs), self.reason)
+        return Completion(self.text, tuple(self._ids), tuple(log_probs), self.reason or "length")
 
 
 def sampling_configs(settings: dict[str, Any], count: int) -> list[SamplingConfig]:

@@ -64,7 +64,7 @@ class Tokenizer:
         return self._tokenizer.encode(text).ids
 
     def _knows(self, character: str) -> bool:
-        return character.encode() in self._characters
+        return self._characters is None or character.encode() in self._characters
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of tokens; bytes that are no UTF-8 come out as U+FFFD."""

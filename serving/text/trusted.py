@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import tokenizers
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from serving.bundle.manifest import Record
+from serving.bundle.records import Record
 from serving.bundle.refusal import plain
 from serving.errors import GenzooError
 

@@ -45,8 +45,8 @@ class Muon(_Exact, keras.optimizers.Muon):
     Scaled as by Liu et al. (2025, arXiv:2502.16982), so that one learning rate suits both.
 
     A layer that applies several matrices as one, side by side, says how wide each is in
-    `kernel.parts`, and each is stepped by itself. Of `gpt-shakespeare-nano` after 1000 steps, nats
-    per character of the first 60,000 test tokens, with seeds 0 and 1:
+    `kernel.parts`, and each is stepped by itself, in the same time. Of `gpt-shakespeare-nano` after
+    1000 steps, nats per character of the first 60,000 test tokens, with seeds 0 and 1:
 
     | stepped as one matrix | seed 0 | seed 1 |
     |---|---|---|
