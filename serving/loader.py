@@ -34,7 +34,7 @@ def load(
 
     What is not here of a catalogue's model is downloaded. Before ONNX Runtime is called, every file
     that will be used has been found to be a regular file of the size and sha256 that the manifest
-    lists, each graph has passed `serving.bundle.scan.check_graph`, and each asset is what its
+    lists, each graph has passed `serving.graphs.scan.check_graph`, and each asset is what its
     family takes it for. The manifest of a catalogue's model is the one the catalogue pins.
 
     Args:

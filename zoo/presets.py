@@ -62,9 +62,11 @@ def recipe_of(name_or_dir: str | Path) -> Recipe:
 
 
 def asset_of(name_or_dir: str | Path, file: str) -> bytes:
-    """Return the content of a file of a bundle; raises as `from_preset` does."""
+    """Return the content of a file of a bundle; raises as `from_preset` does, or if it has none."""
     source = find(name_or_dir)
     manifest = open_manifest(source)
+    if file not in manifest.files:
+        raise UsageError(f"{manifest.name} has no {file}; expected a model of another family")
     return read_listed(complete(source, [file]).directory, manifest.files, file)
 
 

@@ -32,7 +32,7 @@ class GraphSpec:
         trials: `()` -> what an export is compared with Keras on, each with the words that an error
             says it in; samples of several batch sizes and seeds unless given.
         domains: of operators that the graph may hold beside the standard's; those that
-            `serving.bundle.scan` allows.
+            `serving.graphs.scan` allows.
         checks: what else must hold of the graph: each takes it and the words for an error, and
             raises `ExportError`.
         fixed: sizes of the portable graph's axes that this one fixes.

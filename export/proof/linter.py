@@ -13,8 +13,8 @@ from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
 from export.errors import ExportError
 from export.proof.graphs import GraphSpec
 from serving.bundle.records import Port
-from serving.bundle.scan import OPERATORS
 from serving.errors import first_line
+from serving.graphs.scan import OPERATORS
 
 # TensorFlow operators that reach ONNX files, what in Keras makes them, and what to write instead.
 TRAPS = {

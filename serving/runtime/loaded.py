@@ -6,7 +6,7 @@ from typing import NamedTuple
 from serving.bundle.files import read_listed
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
-from serving.bundle.scan import check_graph
+from serving.graphs.scan import check_graph
 from serving.runtime.fixed import FixedSession
 from serving.runtime.sealed import Sealed, sealed
 from serving.runtime.session import Session

@@ -5,6 +5,7 @@ import re
 import pytest
 
 import zoo
+from serving import registry
 from serving.errors import UsageError
 from zoo import recipe as recipes
 
@@ -13,7 +14,7 @@ from zoo import recipe as recipes
 def test_every_recipe_is_valid_and_says_how_to_run_it(name):
     recipe = zoo.Recipe.load(name)
     assert recipe.name == name
-    head = (recipes.RECIPES / f"{name}.toml").read_text().split("\n\n")[0]
+    head = registry.recipes()[name].read_text().split("\n\n")[0]
     assert all(line.startswith("#") for line in head.splitlines())
     assert f"genzoo train {name} " in head
 

@@ -11,8 +11,8 @@ from export.graph.converter import OPSET, convert
 from export.graph.precision import quantize_weights
 from export.proof.linter import lint
 from export.proof.parity import prove, runner
-from serving.bundle.scan import check_graph
 from serving.families.gpt import GraphStep
+from serving.graphs.scan import check_graph
 from serving.runtime.session import Session
 from serving.runtime.shared_memory import SharedMemory
 from serving.text.growing import GrowingMemory

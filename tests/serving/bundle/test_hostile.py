@@ -21,7 +21,7 @@ from serving.hub.tree import open_tree
 from serving.runtime import session
 from serving.verify import verify
 from tests.serving import tiny_bundle, tiny_text_bundle
-from tests.serving.bundle.test_scan import HIDING_PLACES
+from tests.serving.graphs.test_scan import HIDING_PLACES
 
 BOMB = b"[" * 2_000_000
 NUMBER = b'{"schema_version": ' + b"9" * 100_000 + b"}"

@@ -6,7 +6,7 @@ import pytest
 from serving.bundle.records import BundleError
 from serving.errors import GenzooError
 from serving.runtime.session import Session
-from tests.serving.bundle.graphs import from_x, fused, node, port
+from tests.serving.graphs.graphs import from_x, fused, node, port
 
 CACHE = np.zeros((2, 2, 0, 16), np.float32)
 IDS = np.zeros((2, 3), np.int64)

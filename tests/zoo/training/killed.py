@@ -9,10 +9,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from zoo.training.state import State
 
 from tests.zoo.training.test_training import TINY
 from zoo.training import train
+from zoo.training.callbacks.state import State
 
 # What is replaced, where it is, how many calls of it are left alone, and whether the next one is
 # made before the process dies.

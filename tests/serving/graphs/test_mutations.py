@@ -12,7 +12,7 @@ COUNT = 400
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_mutated_graphs_are_refused_or_run(seed):
-    command = [sys.executable, "-m", "tests.serving.bundle.mutations", str(seed), str(COUNT)]
+    command = [sys.executable, "-m", "tests.serving.graphs.mutations", str(seed), str(COUNT)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     ran, refused = map(int, done.stdout.split())

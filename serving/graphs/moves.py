@@ -2,7 +2,7 @@
 
 import math
 
-from serving.bundle.shapes import (
+from serving.graphs.shapes import (
     Array,
     Call,
     Shape,

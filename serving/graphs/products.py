@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from serving.bundle.shapes import (
+from serving.graphs.shapes import (
     FLOAT,
     INT8,
     INT32,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from serving.bundle.records import BundleError, Interface, Port
-from serving.bundle.scan import check_graph
+from serving.graphs.scan import check_graph
 from tests.serving import tiny_bundle
 
 INTERFACE = Interface(

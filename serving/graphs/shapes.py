@@ -3,7 +3,7 @@
 A rule takes what is known of a node's inputs, and its attributes, and returns what is known of its
 results. Numbers that say a size (the shape of a `Reshape`, the ends of a `Slice`) must be constants
 or follow from the sizes of inputs, and inputs that do not fit together are refused. What moves
-numbers is in `serving.bundle.moves`, what multiplies them in `serving.bundle.products`.
+numbers is in `serving.graphs.moves`, what multiplies them in `serving.graphs.products`.
 
 Reference:
     https://onnx.ai/onnx/operators
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from serving.bundle.protobuf import DTYPES, Message, elements
 from serving.bundle.refusal import RefusedError
+from serving.graphs.protobuf import DTYPES, Message, elements
 
 FLOAT, UINT8, INT8, INT32, INT64, BOOL = 1, 2, 3, 6, 7, 9
 WHOLE = (UINT8, INT8, INT32, INT64)
@@ -83,7 +83,7 @@ AnyRule = TypeVar("AnyRule", bound=Rule)
 
 
 def rule(function: AnyRule) -> AnyRule:
-    """Make a function the rule of its name; see `serving.bundle.operators`."""
+    """Make a function the rule of its name; see `serving.graphs.operators`."""
     RULES[function.__name__.removeprefix("_")] = function
     return function
 

@@ -2,19 +2,19 @@
 
 No operator is here that holds other graphs, draws numbers, takes text, or has a result as large as
 the values of its input say; so what a graph costs follows from the sizes of what goes in
-(`serving.bundle.sizes`). A new one is a line here, and a function where no rule fits it.
+(`serving.graphs.sizes`). A new one is a line here, and a function where no rule fits it.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from serving.bundle.protobuf import DTYPES
+from serving.graphs.protobuf import DTYPES
 
 OPSETS = range(18, 22)  # versions of the standard's operators that the table is true of
 DOMAIN = "com.microsoft"  # of ONNX Runtime's own
 
-# Name, numbers of inputs and outputs, the rule of `serving.bundle.shapes` or `products` that gives
+# Name, numbers of inputs and outputs, the rule of `serving.graphs.shapes` or `products` that gives
 # the shape of the results, and attributes; what each may be is said here or below.
 _STANDARD = """
 Abs                   1    1    same

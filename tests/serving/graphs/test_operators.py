@@ -6,14 +6,14 @@ import pytest
 from onnx import defs, helper
 
 from serving.bundle.manifest import read_manifest
-from serving.bundle.moves import slices
-from serving.bundle.operators import OPERATORS, OPSETS, STANDARD
-from serving.bundle.protobuf import DTYPES
 from serving.bundle.records import BundleError
-from serving.bundle.shapes import RULES, Array, Call
 from serving.catalogue import MODELS
+from serving.graphs.moves import slices
+from serving.graphs.operators import OPERATORS, OPSETS, STANDARD
+from serving.graphs.protobuf import DTYPES
+from serving.graphs.shapes import RULES, Array, Call
 from serving.loader import checked_graphs
-from tests.serving.bundle.graphs import DOMAIN, changed, check, from_x, fused, graph, node, port
+from tests.serving.graphs.graphs import DOMAIN, changed, check, from_x, fused, graph, node, port
 
 
 def refusal(model, interface, window=None):

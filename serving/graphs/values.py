@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from serving.bundle.moves import parts, slices
-from serving.bundle.protobuf import DTYPES, elements
-from serving.bundle.shapes import MOST_KNOWN, WHOLE, Array, Call
+from serving.graphs.moves import parts, slices
+from serving.graphs.protobuf import DTYPES, elements
+from serving.graphs.shapes import MOST_KNOWN, WHOLE, Array, Call
 
 Values = Sequence[np.ndarray]
 

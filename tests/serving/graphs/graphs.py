@@ -5,7 +5,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from serving.bundle.records import Interface, Port
-from serving.bundle.scan import check_graph
+from serving.graphs.scan import check_graph
 
 DOMAIN = "com.microsoft"
 KINDS = {"float32": 1, "uint8": 2, "int32": 6, "int64": 7}

@@ -10,13 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from serving.bundle import moves, products  # noqa: F401  (they add their rules)
-from serving.bundle.operators import Operator
-from serving.bundle.protobuf import DTYPES, LARGEST_SIZE, MOST_AXES
 from serving.bundle.records import Interface, Port
 from serving.bundle.refusal import RefusedError, shown
-from serving.bundle.shapes import RULES, Array, Call, Rule
-from serving.bundle.values import with_value
+from serving.graphs import moves, products  # noqa: F401  (they add their rules)
+from serving.graphs.operators import Operator
+from serving.graphs.protobuf import DTYPES, LARGEST_SIZE, MOST_AXES
+from serving.graphs.shapes import RULES, Array, Call, Rule
+from serving.graphs.values import with_value
 
 LIMIT = 2 * 2**30  # bytes of one tensor, and of all that are held at once but inputs and outputs
 ROOM = 64  # of images as much may be held as so many times what goes in and out, if that is more

@@ -1,4 +1,4 @@
-"""Mutates graphs, and loads and runs each: `python -m tests.serving.bundle.mutations SEED COUNT`.
+"""Mutates graphs, and loads and runs each: `python -m tests.serving.graphs.mutations SEED COUNT`.
 
 A process of its own, since what it looks for ends processes. It prints how many were refused, and
 how many ran; whatever else happens is a fault.
@@ -15,12 +15,12 @@ import onnx
 from onnx import helper, numpy_helper
 
 import serving
-from serving.bundle.operators import DOMAIN, OPERATORS, STANDARD
-from serving.bundle.scan import check_graph
 from serving.errors import GenzooError
+from serving.graphs.operators import DOMAIN, OPERATORS, STANDARD
+from serving.graphs.scan import check_graph
 from serving.runtime.session import Session
 from tests.serving import tiny_bundle, tiny_text_bundle
-from tests.serving.bundle.graphs import from_x, fused, node
+from tests.serving.graphs.graphs import from_x, fused, node
 
 NUMBERS = [
     0,

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.bundle import sizes
-from serving.bundle.protobuf import MOST_FIELDS
 from serving.bundle.records import BundleError
+from serving.graphs import sizes
+from serving.graphs.protobuf import MOST_FIELDS
 from tests.serving import tiny_text_bundle
-from tests.serving.bundle.graphs import check, from_x, fused, node, port
+from tests.serving.graphs.graphs import check, from_x, fused, node, port
 
 HUGE = 2**40
 

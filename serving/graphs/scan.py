@@ -1,19 +1,19 @@
 """The structural check of an ONNX file, made before ONNX Runtime sees a byte of it.
 
 A graph of the zoo is plain data: weights in the file itself, operators of a short list, inputs and
-outputs as the manifest says. What it may be written with is in `serving.bundle.protobuf`, what it
-may compute in `serving.bundle.operators`, and what that may cost in `serving.bundle.sizes`.
+outputs as the manifest says. What it may be written with is in `serving.graphs.protobuf`, what it
+may compute in `serving.graphs.operators`, and what that may cost in `serving.graphs.sizes`.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from serving.bundle.operators import DOMAIN, OPERATORS, OPSETS, STANDARD, Operator
-from serving.bundle.protobuf import Message, read_model
 from serving.bundle.records import BundleError, Interface, Port
 from serving.bundle.refusal import RefusedError, plain, shown
-from serving.bundle.shapes import Array, known
-from serving.bundle.sizes import KINDS, Graph, Node, check_sizes
+from serving.graphs.operators import DOMAIN, OPERATORS, OPSETS, STANDARD, Operator
+from serving.graphs.protobuf import Message, read_model
+from serving.graphs.shapes import Array, known
+from serving.graphs.sizes import KINDS, Graph, Node, check_sizes
 
 IR_VERSIONS = range(7, 14)  # of the format; before, constants were inputs too
 IMPORTS = {"": OPSETS, DOMAIN: range(1, 2)}  # domains of operators and their versions

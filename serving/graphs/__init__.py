@@ -1,0 +1,1 @@
+"""What a graph says, read without running it, and what it may say."""
