@@ -71,7 +71,7 @@ def load(
     model = runtime(_on_first_device(source, manifest, _devices(device), variant, start))
     where = source.directory.resolve() if source.entry is None else name_or_dir
     same = {"device": model.device, "variant": model.variant}
-    model.origin = (str(where), same | {"threads": threads, "spinning": spinning})
+    model.origin = partial(load, str(where), threads=threads, spinning=spinning, **same)
     return model
 
 

@@ -1,5 +1,6 @@
 """Models that can be sent to another process, which loads them again."""
 
+from collections.abc import Callable
 from typing import Any
 
 from serving.errors import GenzooError
@@ -9,8 +10,7 @@ class Reloadable:
     """A model that is pickled as how it was loaded, since what ONNX Runtime holds cannot be.
 
     Attributes:
-        origin: the name or directory and the options that load the same again, set by
-            `serving.load`.
+        origin: loads the same again; set by `serving.load`.
 
     Example:
         >>> import pickle, serving
@@ -20,15 +20,9 @@ class Reloadable:
         True
     """
 
-    origin: tuple[str, dict[str, Any]] | None = None
+    origin: Callable[[], object] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.origin is None:
             raise GenzooError("only a model that serving.load has returned can be pickled")
-        return _load, self.origin
-
-
-def _load(name_or_dir: str, options: dict[str, Any]) -> object:
-    from serving.loader import load
-
-    return load(name_or_dir, **options)
+        return self.origin, ()

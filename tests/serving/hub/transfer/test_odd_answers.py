@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from serving.errors import GenzooError
 from serving.hub import deadline, http
-from tests.serving.hub.raw_server import saying, talking
 from tests.serving.hub.tiny_model import DATA, fetch, refusal
+from tests.serving.hub.transfer.raw_server import saying, talking
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

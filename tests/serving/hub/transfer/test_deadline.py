@@ -7,8 +7,8 @@ import pytest
 
 from serving.hub import deadline, http
 from tests.serving.hub.faulty_server import answer, head, status
-from tests.serving.hub.raw_server import dripping, talking
 from tests.serving.hub.tiny_model import DATA, fetch, refusal
+from tests.serving.hub.transfer.raw_server import dripping, talking
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -31,14 +31,16 @@ def test_another_process_writes_the_same_text(text, monkeypatch):
 def test_a_copy_draws_the_same_images_with_the_same_options(tiny):
     model = serving.load(tiny, device="cpu", variant="fp16", threads=1)
     again = copy.deepcopy(model)
-    assert again is not model and again.origin == model.origin
+    assert again is not model and again.origin.keywords == model.origin.keywords
     assert (again.variant, again.device, again.threads) == ("fp16", "cpu", 1)
     np.testing.assert_array_equal(again.generate(2, seed=7), model.generate(2, seed=7))
 
 
 def test_a_model_of_the_catalogue_is_known_by_its_name(catalogued):
     model = serving.load("tiny", device="cpu")
-    assert model.origin[0] == "tiny" and pickle.loads(pickle.dumps(model)).manifest.name == "tiny"
+    assert (
+        model.origin.args[0] == "tiny" and pickle.loads(pickle.dumps(model)).manifest.name == "tiny"
+    )
 
 
 def test_what_cannot_be_loaded_again_says_so_in_one_line(text):
