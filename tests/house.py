@@ -111,18 +111,27 @@ def long_files() -> list[str]:
     return found
 
 
+def faults(found: Arrows) -> list[str]:
+    """Return what breaks the law."""
+    rooms = circle(found)
+    return [
+        *(f"up: {arrow}" for arrow in upward(found)),
+        *([f"circle: {' -> '.join(rooms)}"] if rooms else []),
+        *crowded(),
+        *long_files(),
+    ]
+
+
 def main() -> int:
     """Print the arrows and what breaks the law; return how many things do."""
     found = arrows()
     for here, targets in sorted(found.items()):
         print(f"{here} -> {', '.join(sorted(targets))}")
-    faults = [*(f"up: {arrow}" for arrow in upward(found)), *crowded(), *long_files()]
-    if rooms := circle(found):
-        faults.append(f"circle: {' -> '.join(rooms)}")
-    print(f"{sum(map(len, found.values()))} arrows between rooms, {len(faults)} against the law")
-    for fault in faults:
+    wrong = faults(found)
+    print(f"{sum(map(len, found.values()))} arrows between rooms, {len(wrong)} against the law")
+    for fault in wrong:
         print(f"  {fault}")
-    return len(faults)
+    return len(wrong)
 
 
 if __name__ == "__main__":

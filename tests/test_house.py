@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from serving import registry
 from tests import house
 from tests.house import ROOT, WINGS
 
@@ -15,8 +16,31 @@ FORBIDDEN = "ORT_DISABLE_TELEMETRY"
 NEVER_SERVED = {"tensorflow", "keras", "onnx", "tf2onnx", "tensorflow_datasets"}
 
 
-def test_no_arrow_goes_up():
-    assert house.upward(house.arrows()) == []
+def test_nothing_is_against_the_law():
+    """No arrow goes up or round, no folder is crowded, no file long: `python -m tests.house`."""
+    assert house.faults(house.arrows()) == []
+
+
+def test_families_are_named_in_the_registry_and_by_themselves():
+    names = {family for family in registry.families() if registry.family(family).runtime}
+    known = {"serving/registry.py", *(f"zoo/{name}/config.py" for name in names)}
+    known |= {f"export/families/{name}.py" for name in (*names, "gpt")}
+    for path in (path for wing in WINGS for path in (ROOT / wing).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        words = {each.value for each in ast.walk(tree) if isinstance(each, ast.Constant)
+                 and isinstance(each.value, str)}  # fmt: skip
+        assert not words & names or path.relative_to(ROOT).as_posix() in known, path
+
+
+def test_nobody_but_content_asks_what_samples_are():
+    """What differs between kinds of content is a method of theirs, and no `isinstance`."""
+    for path in (path for wing in WINGS for path in (ROOT / wing).rglob("*.py")):
+        if path.is_relative_to(ROOT / "serving" / "content"):
+            continue
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "isinstance":
+                asked = ast.unparse(call).lower()
+                assert "processing" not in asked and "samples" not in asked, path
 
 
 def test_serving_needs_no_tensorflow():

@@ -53,7 +53,9 @@ def publish(
         UsageError: no such source, key or variant, or one model twice.
 
     Example:
-        >>> release = publish(["vae-mnist-dense"], "release")
+        >>> import zoo
+        >>> _ = zoo.train("vae-digits", "run", quick=True)
+        >>> release = publish(["run"], "release")
         >>> (release / "index.html").is_file()
         True
     """

@@ -24,7 +24,7 @@ def build(models: str | Path) -> Index:
         GenzooError: a folder is not a bundle of its name, or a file is not what it lists.
 
     Example:
-        >>> from serving.catalogue import models
+        >>> from serving.catalogue import MODELS, models
         >>> build(MODELS).models == models()
         True
     """
@@ -44,6 +44,7 @@ def rewrite(path: str | Path, models: str | Path) -> Index:
         GenzooError: a folder is not a bundle; the older index stays.
 
     Example:
+        >>> from serving.catalogue import MODELS
         >>> "vae-mnist" in rewrite("index.json", MODELS).models
         True
     """

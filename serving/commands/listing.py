@@ -32,8 +32,8 @@ def choose(
         UsageError: there is no such family or device.
 
     Example:
-        >>> sorted(choose(family="vae", device="cpu"))
-        ['cvae-mnist', 'vae-mnist', 'vae-mnist-dense']
+        >>> sorted(choose(task="text", size=2))
+        ['gpt-shakespeare-nano']
     """
     models = catalogue.models() if models is None else models
     families = {*registry.families(), *(entry.family for entry in models.values())}

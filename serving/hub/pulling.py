@@ -28,7 +28,7 @@ def pull(name: str, variant: str | None = None) -> tuple[Path, str]:
         GenzooError: a file is wrong where it cannot be replaced, or the cache cannot be written.
 
     Example:
-        >>> pull("vae-mnist")[1]
+        >>> pull("vae-mnist", "fp32")[1]
         'part of this installation'
     """
     source = hub.find(name)

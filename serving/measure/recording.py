@@ -44,8 +44,9 @@ def record(name_or_dir: str | Path, seconds: float = 1.0) -> Manifest:
         GenzooError: the bundle is not whole, or a variant does not run; nothing is written.
 
     Example:
-        >>> import shutil
-        >>> bundle = shutil.copytree(hub.find("vae-mnist-dense").directory, "bundle")
+        >>> import export, zoo
+        >>> _ = zoo.train("vae-digits", "run", quick=True)
+        >>> bundle = export.export("run", "bundle", formats=["onnx"], variants=["fp32"])
         >>> manifest = record(bundle, seconds=0.01)
         >>> manifest.variants["fp32"].cost.speed.unit
         'images/s'

@@ -147,6 +147,7 @@ def test_a_composite_of_two_trained_parts(shell):
     for name, part in manifest["parts"].items():
         assert part["weights"] == f"{name}.weights.h5" in manifest["files"]
         assert part["provenance"]["dataset"].startswith("digits") and part["license"]
+        assert part["provenance"]["packages"]["codebook"]
     again = json.loads((folder / "again/bundle.json").read_text())
     assert again["files"] == manifest["files"]
     assert "Training of `codes`" in (folder / "p/README.md").read_text()

@@ -7,16 +7,18 @@ from typing import Any
 
 import tensorflow as tf
 
+from serving import registry
 from serving.measure.hardware import processor
 
 PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
 
 
-def provenance() -> dict[str, Any]:
+def provenance(family: str | None = None) -> dict[str, Any]:
     """Return `hardware`, `packages`, `git_commit` and `git_clean`.
 
-    The last two are None outside a checkout of this project. A checkout is clean if no file of the
-    commit was changed; new files do not count.
+    The package that brings the family is among the packages. Commit and cleanness are None outside
+    a checkout of this project. A checkout is clean if no file of the commit was changed; new files
+    do not count.
 
     Example:
         >>> sorted(provenance())
@@ -25,10 +27,15 @@ def provenance() -> dict[str, Any]:
     commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno")
     return {
         "hardware": hardware(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES} | _package_of(family),
         "git_commit": commit,
         "git_clean": None if changes is None else not changes,
     }
+
+
+def _package_of(family: str | None) -> dict[str, str]:
+    package = registry.package_of(family) if family else None
+    return dict([package]) if package else {}
 
 
 def hardware() -> str:

@@ -115,7 +115,7 @@ class _Run:
         self.interruption = Interruption(self.state)
         # Now: by the end of a long run another revision may lie there.
         places = {key: str(path) for key, path in recipe.places().items()}
-        self.made_by = provenance() | {"places": places}
+        self.made_by = provenance(recipe.model.family) | {"places": places}
         self.seconds_before = directory.read_record().get("train_seconds", 0.0)
         self.started = time.monotonic()
 

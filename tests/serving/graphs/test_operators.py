@@ -25,7 +25,13 @@ def refusal(model, interface, window=None):
 @pytest.mark.parametrize("name", sorted(path.name for path in MODELS.iterdir() if path.is_dir()))
 def test_every_published_graph_passes(name):
     manifest = read_manifest(MODELS / name)
-    assert all(checked_graphs(MODELS / name, manifest, variant) for variant in manifest.variants)
+    window = manifest.processing.get("context")
+    here = [
+        variant
+        for variant, described in manifest.variants.items()
+        if all((MODELS / name / file).exists() for file in described.graphs.values())
+    ]
+    assert here and all(checked_graphs(MODELS / name, manifest, each, window) for each in here)
 
 
 def test_the_table_is_of_the_standard():

@@ -212,7 +212,7 @@ def test_files_of_a_signed_tree_are_still_checked(genzoo, release):
         (["pull", "tiny", "--index", "{root}", "--variant", "f"], "there is no variant 'f'"),
         (["pull", "tiny", "--index", "ftp://x"], "the mirror 'ftp://x' cannot be used"),
         (["pull", "tiny", "--index", "{root}", "--key", "x.pem"], "x.pem is not a public key"),
-        (["list", "--family", "gans"], "'gans' is none of vae"),
+        (["list", "--family", "gans"], "did you mean 'gan'?"),
         (["list", "--device", "gpu"], "'gpu' is none of cpu, cuda, web"),
     ],
 )
