@@ -1,9 +1,10 @@
-// Runs every graph of a bundle on its test vectors, and compares what it gives with what Keras gave.
+// Runs every graph of a bundle that is here on its test vectors, and compares what it gives with what
+// Keras gave.
 //
 //   python unpack_vectors.py BUNDLE vectors
 //   node check.mjs BUNDLE vectors
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ort from "onnxruntime-node";
 
@@ -27,6 +28,10 @@ function read({ file, type, shape }) {
 for (const [name, variant] of Object.entries(manifest.variants)) {
   const allowed = Math.max(TOLERANCE, 2 * variant.parity);
   for (const [role, file] of Object.entries(variant.graphs)) {
+    if (!existsSync(join(bundle, file))) {
+      console.log(`${name} ${file} is not here`);
+      continue;
+    }
     const { inputs, outputs } = known[role];
     const session = await ort.InferenceSession.create(join(bundle, file));
     const feeds = Object.fromEntries(Object.entries(inputs).map(([port, array]) => [port, read(array)]));
