@@ -35,7 +35,8 @@ def require_tensorflow() -> None:
     try:
         import keras
     except (ImportError, ValueError) as error:
-        if getattr(error, "name", None) in ("keras", "tensorflow"):
+        missing = str(getattr(error, "name", "")).partition(".")[0]
+        if missing in ("keras", "tensorflow"):
             raise
         raise GenzooError(f"Keras does not load ({first_line(error)}); {_ADVICE}") from None
     if (backend := keras.config.backend()) != "tensorflow":

@@ -68,6 +68,6 @@ def test_other_data_under_the_same_name_are_refused(project):
 
 def test_a_bundle_names_data_as_the_recipe_did_and_no_folder_of_this_machine(project):
     bundle = export.export(project / "text", project / "out", formats=["onnx"])
-    provenance = json.loads((bundle / "bundle.json").read_text())["provenance"]
+    provenance = json.loads((bundle / "bundle.json").read_text())["parts"]["model"]["provenance"]
     assert provenance["recipe"]["data"]["name"] == "book.txt"
     assert str(project) not in (bundle / "bundle.json").read_text()

@@ -46,7 +46,7 @@ def test_every_kind_is_as_keras_and_as_the_portable_graph(kind):
         found = cut(run(given), inputs, portable.interface, fixed.fixed)
         for name, wanted in runner(one)(inputs).items():
             np.testing.assert_allclose(found[name], wanted, atol=1e-5, err_msg=name)
-    assert len(other.graph.node) <= len(one.graph.node)
+    assert len(other.graph.node) <= len(one.graph.node) + 2  # axes of the rotary tables
 
 
 def feeds_of(spec, count, past, seed):
