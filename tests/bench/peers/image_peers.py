@@ -113,7 +113,9 @@ def _within(most: float, ours: np.ndarray, theirs: np.ndarray) -> bool:
 
 
 def _no_such(variant: str, case: Case) -> str:
-    return "" if variant in case.manifest.variants else f"the bundle has no {variant} variant"
+    if variant not in case.manifest.variants:
+        return f"the bundle has no {variant} variant"
+    return "" if case.graph(variant).exists() else f"{case.graph(variant).name} is not here"
 
 
 def _weights(case: Case) -> Path:
