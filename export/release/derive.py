@@ -1,7 +1,9 @@
 """Makes every variant of published models again, from what a checkout keeps of them.
 
 `python -m export.release.derive --to DIR [NAME ...]` exports each model from its weights and holds
-every file to the sha256 that the index pins. What comes of it is a mirror: `GENZOO_MIRROR=DIR`.
+every graph to the sha256 that the index pins. What was drawn and measured once (samples, vectors,
+costs) is kept as it is: Keras adds up in another order on another machine. What comes of it is a
+mirror: `GENZOO_MIRROR=DIR`.
 """
 
 import argparse
@@ -15,14 +17,12 @@ from tempfile import TemporaryDirectory
 from export.bundling.exporter import export
 from export.errors import ExportError
 from serving.bundle.files import pin_of
-from serving.bundle.records import MANIFEST_NAME
+from serving.bundle.manifest import read_manifest
 from serving.catalogue import Entry, models
 from serving.errors import GenzooError, UsageError, nearest
 from serving.hub import complete, find
 from serving.terminal import show
 from zoo.startup import load_tensorflow
-
-CARD = "README.md"  # tells what models cost, which was measured once, and is kept as it is
 
 
 def derive(names: Sequence[str], to: str | Path) -> Iterator[tuple[str, int]]:
@@ -47,8 +47,10 @@ def derive(names: Sequence[str], to: str | Path) -> Iterator[tuple[str, int]]:
 def _derive(name: str, entry: Entry, out: Path) -> int:
     with TemporaryDirectory(prefix="genzoo-") as place:
         made = export(name, Path(place) / name, formats=["onnx"], variants=list(entry.variants))
-        kept = complete(find(name), [MANIFEST_NAME, CARD]).directory
-        for file in (MANIFEST_NAME, CARD):
+        graphs = _graphs(made)
+        records = sorted(entry.files.keys() - graphs)
+        kept = complete(find(name), records).directory
+        for file in records:
             shutil.copyfile(kept / file, made / file)
         wrong = [
             file
@@ -63,6 +65,12 @@ def _derive(name: str, entry: Entry, out: Path) -> int:
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(made, out)
     return len(entry.files)
+
+
+def _graphs(bundle: Path) -> set[str]:
+    """Return the files of all variants."""
+    variants = read_manifest(bundle).variants.values()
+    return {file for variant in variants for file in variant.graphs.values()}
 
 
 def main() -> int:

@@ -35,7 +35,10 @@ class BundleError(GenzooError):
 class Record(BaseModel):
     """Base of every record: no unknown keys, no silent conversions, no changes."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    # Built when first used: most are only parts of others, which are built as one.
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 class Pin(Record):

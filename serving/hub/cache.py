@@ -95,7 +95,8 @@ def folder(name: str, entry: Entry) -> Path:
 
 def contains(directory: Path) -> bool:
     """Say whether a folder is one of the cache's."""
-    return is_known() and Path(directory).absolute().parent.parent == home() / "models"
+    parent = Path(directory).absolute().parent.parent
+    return parent.name == "models" and is_known() and parent == home() / "models"
 
 
 def missing(

@@ -11,7 +11,6 @@ import posixpath
 import re
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import url2pathname
 
 from serving import catalogue
 from serving.errors import GenzooError, UsageError
@@ -121,8 +120,11 @@ def folder(place: str) -> Path:
     Raises:
         UsageError: it is in a home folder that nobody knows.
     """
-    url = urlsplit(place) if "://" in place else None
-    return Path(url2pathname(url.path)) if url else expanded(place)
+    if "://" not in place:
+        return expanded(place)
+    from urllib.request import url2pathname  # with it come HTTP and TLS
+
+    return Path(url2pathname(urlsplit(place).path))
 
 
 def offline() -> bool:

@@ -33,7 +33,7 @@ def likeliest(logits: np.ndarray, k: int) -> np.ndarray:
     ordered = logits.copy()
     ordered.partition(len(logits) - k)
     least = ordered[len(logits) - k]
-    ids = np.flatnonzero(logits >= least)
+    ids = (logits >= least).nonzero()[0]
     return ids if len(ids) == k else _first(ids, logits, least, k)
 
 
@@ -46,7 +46,8 @@ def _at_least_k(logits: np.ndarray, k: int) -> np.ndarray:
     whole = logits[: len(logits) // columns * columns].reshape(-1, columns)  # (rows, columns)
     maxima = np.maximum.reduce(whole, axis=0)
     maxima.partition(columns - k)
-    return np.flatnonzero(logits >= maxima[columns - k])
+    ids: np.ndarray = (logits >= maxima[columns - k]).nonzero()[0]
+    return ids
 
 
 def _first(indices: np.ndarray, values: np.ndarray, least: float, k: int) -> np.ndarray:
