@@ -79,6 +79,11 @@ class TrainConfig(Config):
                 f"batch_size {self.batch_size} does not divide into accumulate {self.accumulate} "
                 "equal parts; make batch_size a multiple of accumulate"
             )
+        if self.weight_decay and self.optimizer not in ("adamw", "muon"):
+            raise ValueError(
+                f"weight_decay is of adamw and muon, and {self.optimizer} would ignore it; name "
+                "one of those as the optimizer, or leave weight_decay out"
+            )
         return self
 
 

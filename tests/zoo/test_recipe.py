@@ -40,6 +40,10 @@ def test_overrides_win_over_quick_and_over_the_recipe():
         ({"train.epochs": True}, "train.epochs"),
         ({"train.ema": 1.0}, "train.ema"),
         ({"train.accumulate": 3}, "batch_size 64 does not divide into accumulate 3 equal parts"),
+        (
+            {"train.weight_decay": 0.1},
+            "weight_decay is of adamw and muon, and adam would ignore it",
+        ),
         ({"trian.epochs": 1}, "unknown key 'trian'; did you mean 'train'?"),
         ({"train.epochs.x": 1}, "'epochs' is a value, not a table"),
         ({"model.channels": 4}, "model.channels"),

@@ -68,7 +68,7 @@ def test_every_optimizer_steps_on_two_devices_as_on_one(name):
     config = TrainConfig(
         optimizer=name,
         learning_rate=1e-3,
-        weight_decay=0.1,
+        weight_decay=0.1 if name in ("adamw", "muon") else 0.0,
         clip_norm=0.5 if name == "sgd" else 50.0,
         ema=0.9,
     )

@@ -89,8 +89,9 @@ def test_kernels_and_embeddings_decay_and_nothing_else(kind, name):
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 def test_plain_optimizers_decay_nothing(name):
-    made = optimizer(TrainConfig(optimizer=name, weight_decay=0.5), 10)
-    assert made.weight_decay is None
+    assert optimizer(TrainConfig(optimizer=name), 10).weight_decay is None
+    with pytest.raises(ValueError, match=f"{name} would ignore it"):
+        TrainConfig(optimizer=name, weight_decay=0.5)
 
 
 def test_the_rate_warms_up_and_falls():
