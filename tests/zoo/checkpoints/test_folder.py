@@ -146,8 +146,8 @@ def test_files_that_are_not_there(tmp_path):
         (lambda where: where.update({"x": "/etc/passwd"}), "is no file of the folder"),
         (lambda where: where.update({"x": 5}), "is no file of the folder"),
         (lambda where: where.update({"x": "other.safetensors"}), "other.safetensors is missing"),
-        (lambda where: where.update({"x": [*where.values()][0]}), "has no tensor 'x'"),
-        (lambda where: where.pop([*where][0]), "does not list tensor"),
+        (lambda where: where.update({"x": next(iter(where.values()))}), "has no tensor 'x'"),
+        (lambda where: where.pop(next(iter(where))), "does not list tensor"),
     ],
 )
 def test_an_index_that_is_wrong(change, message, tmp_path):
