@@ -218,9 +218,7 @@ def _lengths(graph: ir.Graph) -> list[ir.Value]:
 def _rotary_tables(graph: ir.Graph, config: GPTConfig) -> list[ir.Value]:
     if config.positions != "rotary":
         return []
-    rotary = Rotary(
-        config.context, config.turned_width, config.rotary_base, config.rotary_scaling
-    )
+    rotary = Rotary(config.context, config.turned_width, config.rotary_base, config.rotary_scaling)
     return [
         _constant(graph, f"rotary_{name}", table)
         for name, table in (("cosine", rotary.cosine), ("sine", rotary.sine))

@@ -14,7 +14,6 @@ from serving.files import replacing
 from zoo.checkpoints.checkpoint import CheckpointError, Tensor
 
 SIZE = 32  # numbers of a row that share a scale
-FILE = "blocks.safetensors"  # beside the float weights of a work directory
 _NO_MINIMUM = np.float16(-0.0)  # what added to any number, be it -0.0, leaves it as it is
 
 

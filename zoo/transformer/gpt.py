@@ -238,9 +238,7 @@ def _attention_bias(
     return ops.expand_dims(ops.where(visible, 0.0, MASKED), 1)
 
 
-def _attention_bias_in_place(
-    positions: KerasTensor, mask: KerasTensor, window: int
-) -> KerasTensor:
+def _attention_bias_in_place(positions: KerasTensor, mask: KerasTensor, window: int) -> KerasTensor:
     """Return what to add to attention's scores where the cache has room for S: `(B, 1, T, S)`."""
     slots = ops.arange(mask.shape[1], dtype=positions.dtype)
     own = ops.expand_dims(positions, 2)  # (B, T, 1)

@@ -25,9 +25,7 @@ class Rotary:
         (TensorShape([1, 1, 2, 2]), 1.0)
     """
 
-    def __init__(
-        self, context: int, width: int, base: float, scaling: RotaryScaling | None = None
-    ):
+    def __init__(self, context: int, width: int, base: float, scaling: RotaryScaling | None = None):
         frequencies = base ** -(np.arange(0, width, 2) / width)  # (R / 2,)
         amplitude = 1.0
         if scaling is not None:
