@@ -14,6 +14,7 @@ from export.families.forms import Form, Made, portable_forms, reduced
 from export.families.fusion import fuse
 from export.families.gpt_graphs import feeds, fused, graphs, static
 from export.graph import converter
+from export.graph.blocks import OLDEST as BLOCKS_OLDEST
 from export.graph.precision import quantize_weights
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import LIMIT, Runner
@@ -23,6 +24,7 @@ from serving.families.gpt import STATIC, GraphStep, TextProcessing
 from serving.runtime.fixed import enlarged
 from serving.runtime.loaded import checked_assets
 from serving.text.text import TextModel
+from zoo.checkpoints.blocks import load_blocks
 from zoo.data import tokenizers
 from zoo.data.text import Text
 from zoo.metric import Metric
@@ -113,14 +115,22 @@ class GPTExporter(Exporter):
         return Made(specs, graphs)
 
     def _blockwise(self, bits: int) -> Form:
-        """Return the fused form whose matrices are held in few bits, block by block."""
+        """Return the fused form whose matrices are held in few bits, block by block.
+
+        What came in such blocks, and was not trained since, stays as it came, whatever `bits` is.
+        """
+        came = self.run.directory.blocks
 
         def make(made: Made) -> Made:
             whole = self._fused(made)
-            graphs = {role: quantize_weights(graph, bits) for role, graph in whole.graphs.items()}
+            blocks = load_blocks(came).values() if came.is_file() else ()
+            graphs = {
+                role: quantize_weights(graph, bits, blocks) for role, graph in whole.graphs.items()
+            }
             return Made(whole.specs, graphs)
 
         oldest = {"onnxruntime": "1.22"} if bits == 8 else FUSED_OLDEST
+        oldest = BLOCKS_OLDEST if came.is_file() else oldest
         allowed = partial(self.tolerance, f"int{bits}")
         return Form(f"fused-int{bits}", make, ("cpu",), FUSED, allowed=allowed, runtimes=oldest)
 

@@ -71,13 +71,33 @@ def _einsum(call: Call) -> list[Array]:
 @rule
 def _few_bits(call: Call) -> list[Array]:
     """Multiply by a matrix that is held in blocks of few bits."""
-    array, held, scales = call.arrays()
+    array, held, scales = (call.array(index) for index in range(3))
     kept = call.attributes
     blocks, width = -(-kept["K"] // kept["block_size"]), kept["block_size"] * kept["bits"] // 8
     require(array.shape[-1:] == (kept["K"],) and len(array.shape) >= 2)
     require(held.shape == (kept["N"], blocks, width))
     require(scales.shape in ((kept["N"] * blocks,), (kept["N"], blocks)))
+    if call.has(3):  # of which two of 4 bits are in a byte
+        points, packed = call.array(3), -(-blocks * kept["bits"] // 8)
+        require(
+            points.kind == UINT8 and points.shape in ((kept["N"] * packed,), (kept["N"], packed))
+        )
     return [_product((*array.shape[:-1], kept["N"]), array.kind, kept["K"])]
+
+
+@rule
+def _rows(call: Call) -> list[Array]:
+    """Look up rows of a matrix that is held so: each comes as its blocks."""
+    held, ids, scales = (call.array(index) for index in range(3))
+    rows, blocks, width = held.shape
+    size = call.attributes["block_size"]
+    require(held.kind == UINT8 and rows > 0 and width * 8 == size * call.attributes["bits"])
+    require(scales.shape == (rows, blocks, 1))
+    require(
+        not call.has(3)
+        or (call.array(3).kind == UINT8 and call.array(3).shape == (rows, blocks, 1))
+    )
+    return [Array((*ids.shape, blocks, size), scales.kind)]
 
 
 # --- windows ---
