@@ -35,6 +35,11 @@ class TextProcessing(Record):
 
     A token is drawn where one number of the stream falls in the cumulated probabilities, in the
     order of the ids.
+
+    Attributes:
+        tokens: ids from here on belong to no token; as many as `vocabulary_size` unless said.
+        end_tokens: each of which ends a text; `<|eos|>` unless said.
+        chat: special tokens by the names that the chat template, if there is one, has for them.
     """
 
     vocabulary_size: Annotated[int, Field(gt=0, le=2**20)]
@@ -42,6 +47,9 @@ class TextProcessing(Record):
     noise: Literal["numpy.random.RandomState(seed).random_sample"] = (
         "numpy.random.RandomState(seed).random_sample"
     )
+    tokens: Annotated[int, Field(gt=0, le=2**20)] | None = None
+    end_tokens: Annotated[list[int], Field(min_length=1, max_length=64)] | None = None
+    chat: dict[str, str] | None = None
 
 
 PROMPT = Parameter(
@@ -100,7 +108,7 @@ class GPT(Model, TextModel):
         if form != PORTABLE:
             interface = loaded.manifest.interface_of(loaded.variant)["model"]
             memory = partial(SharedMemory, session, interface, context=context)
-        tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.vocabulary_size)
+        tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.processing)
         float32 = loaded.variant in ("fp32", form)
         TextModel.__init__(self, step, tokenizer, context, memory, guesses=float32)
         # Elsewhere how many rows there are decides how each is added up.
@@ -108,8 +116,7 @@ class GPT(Model, TextModel):
 
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
-        size = cls.processing_of(manifest).vocabulary_size
-        tokens = read_tokenizer(manifest, assets, size).size
+        tokens = read_tokenizer(manifest, assets, cls.processing_of(manifest)).size
         return f"tokenizer: {tokens} tokens, as many as the model has"
 
     @call(gives="text", stream="stream", continues="prompt", settings=SamplingConfig)
@@ -277,7 +284,9 @@ class GraphStep:
         return [np.zeros(shape, np.float32) for shape in shapes]
 
 
-def read_tokenizer(manifest: Manifest, assets: dict[str, bytes], vocabulary_size: int) -> Tokenizer:
+def read_tokenizer(
+    manifest: Manifest, assets: dict[str, bytes], processing: TextProcessing
+) -> Tokenizer:
     """Read a bundle's tokenizer.
 
     Raises:
@@ -288,13 +297,12 @@ def read_tokenizer(manifest: Manifest, assets: dict[str, bytes], vocabulary_size
         raise BundleError(f"{manifest.name} has no tokenizer; {remedy}")
     where = f"{manifest.assets['tokenizer']} of {manifest.name}"
     try:
-        tokenizer = Tokenizer(assets["tokenizer"])
+        tokenizer = Tokenizer(assets["tokenizer"], ends=processing.end_tokens)
     except GenzooError as error:
         raise BundleError(f"{where}: {error}; {remedy}") from None
-    if tokenizer.size != vocabulary_size:
-        raise BundleError(
-            f"{where} has {tokenizer.size} tokens and the model {vocabulary_size}; {remedy}"
-        )
+    expected = processing.tokens or processing.vocabulary_size
+    if tokenizer.size != expected:
+        raise BundleError(f"{where} has {tokenizer.size} tokens and the model {expected}; {remedy}")
     return tokenizer
 
 

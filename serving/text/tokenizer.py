@@ -16,9 +16,12 @@ class Tokenizer:
 
     Args:
         data: the content of `tokenizer.json`.
+        ends: tokens that end a text; `<|eos|>` unless given.
+        limit: tokens that the model has, if that is known.
 
     Attributes:
         size: number of tokens.
+        ends: the tokens that end a text, of which `eos` is the first.
         pad, bos, eos: ids of the special tokens.
         bytes_of: takes the id of a token and returns the bytes that it stands for; none for a
             special token.
@@ -27,7 +30,7 @@ class Tokenizer:
         GenzooError: the content is no such tokenizer.
     """
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes, *, ends: Sequence[int] | None = None, limit: int | None = None):
         self._tokenizer = trusted.read(data)
         self._tokenizer.encode_special_tokens = True  # what looks like one is plain text
         vocabulary = self._tokenizer.get_vocab()
@@ -36,6 +39,10 @@ class Tokenizer:
             raise GenzooError(f"the tokenizer has no {missing[0]}; it is none of the zoo's")
         self.pad, self.bos, self.eos = (vocabulary[token] for token in SPECIAL.values())
         self.size = len(vocabulary)
+        if limit is not None and self.size > limit:
+            raise GenzooError(f"the tokenizer has {self.size} tokens, and the model {limit}")
+        self.ends = frozenset([self.eos] if ends is None else ends)
+        self.eos = self.eos if ends is None else ends[0]
         self._bytes = _bytes_of_tokens(vocabulary)
         self.bytes_of = self._bytes.__getitem__  # asked of every token, and so no method
         single = {data for data in self._bytes.values() if len(data) == 1}

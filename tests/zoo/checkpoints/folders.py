@@ -9,8 +9,7 @@ from tests.zoo.checkpoints.written import job
 from zoo.checkpoints.loading import ARCHITECTURES, shapes
 from zoo.data import tokenizers
 
-TEXT = "".join(map(chr, range(32, 127))) + "\n"  # whose characters the tokenizer knows
-TOKENIZER = tokenizers.character_tokenizer(TEXT)
+TOKENIZER = tokenizers.bpe_tokenizer(["the object, the target, the name and the value"] * 2, 270)
 SIZE = TOKENIZER.get_vocab_size()
 CARD = "---\nlanguage: en\nlicense: cc-by-4.0\n---\n# A model\nlicense: none\n"
 TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"

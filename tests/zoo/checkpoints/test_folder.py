@@ -100,7 +100,7 @@ def test_an_embedding_that_is_stored_twice(tmp_path):
         ),
         (
             lambda t: t.update({"model.embed_tokens.weight": np.ones((9, 16), np.float32)}),
-            "'model.embed_tokens.weight' of one is 9 x 16; by its config.json it should be 99 x 16",
+            "'model.embed_tokens.weight' of one is 9 x 16; .* should be 270 x 16",
         ),
         (
             lambda t: t.update({"model.norm.weight": np.ones(16, np.int8)}),
