@@ -7,9 +7,11 @@ twice, and nothing has to be told where it belongs.
 What `MatMulNBits` multiplies by is `(value - zero point) * scale`, and a minimum of Q4_1 is no
 multiple of its scale. As a zero point in floating point, `-minimum / scale`, it makes 3% of the
 numbers differ in their last bit, and ONNX Runtime then unpacks the whole matrix at every call,
-which takes 27 times as long for one row. So the zero points are 0 and the minima are a matrix of
-their own, by which the sums of what each block multiplies are multiplied: a row of 576 takes 3 to
-5 us more than without, and the numbers are the same to the last bit.
+which takes 27 times as long for one row. So values are taken less 8, as where there are no minima,
+and what is left, `minimum + 8 * scale`, is a matrix of its own, by which the sums of what each
+block multiplies are multiplied: a row of 576 takes 3 to 5 us more than without, and the numbers are
+the same to the last bit. (Less 0, they are too, but where x is rounded to 8 bits, its rounding then
+counts twice as much, as all values have one sign.)
 """
 
 import hashlib
@@ -57,14 +59,15 @@ def keep_blocks(
 
 @dataclass
 class _Held:
-    """Constants of one matrix: packed values, scales as float32, and zero points if there are any.
+    """One matrix: packed values, scales in float32, and what is left beside their product.
 
-    `flat` and `deep` are scales and zero points as products and as look-ups take them.
+    `zeros` tells whether values are taken less 0; if not, less 8, or of 8 bits 128.
     """
 
     values: ir.Value
-    flat: list[ir.Value]
-    deep: list[ir.Value]
+    scales: ir.Value
+    rest: ir.Value | None
+    zeros: bool
 
 
 class _Rewriter:
@@ -82,10 +85,10 @@ class _Rewriter:
         if blocks is None:
             return
         (x, _), held = node.inputs, self._of(blocks, node)
-        rows, columns = blocks.shape
+        (rows, columns), count = blocks.shape, blocks.scales.shape[1]
         result = self._operator(
             "MatMulNBits",
-            [x, held.values, *held.flat],
+            [x, held.values, held.scales, *self._zeros(held.zeros, rows, -(-count // 2))],
             node,
             K=columns,
             N=rows,
@@ -93,11 +96,11 @@ class _Rewriter:
             block_size=SIZE,
             accuracy_level=self._accuracy_level,
         )
-        if blocks.minima is not None:
+        if held.rest is not None:
             each = added("Reshape", [x, self._numbers(0, 0, -1, SIZE)], node)
             sums = added("ReduceSum", [each, self._numbers(3)], node, keepdims=0)
-            minima = self._float(np.ascontiguousarray(blocks.minima.T), node)  # (blocks, rows)
-            result = added("Add", [result, added("MatMul", [sums, minima], node)], node)
+            turned = added("Transpose", [held.rest], node, perm=[1, 0])  # (blocks, rows)
+            result = added("Add", [result, added("MatMul", [sums, turned], node)], node)
         self._replace(node, result)
 
     def lookup(self, node: ir.Node) -> None:
@@ -106,22 +109,21 @@ class _Rewriter:
         blocks = self._blocks(node.inputs[0], turned=False)
         if blocks is None or (axis is not None and axis.as_int() != 0):
             return
-        held = self._of(blocks, node)
-        ids = self._checked(node.inputs[1], blocks.shape[0], node)
+        held, (rows, count) = self._of(blocks, node), blocks.scales.shape
+        ids = self._checked(node.inputs[1], rows, node)
+        scales = added("Reshape", [held.scales, self._numbers(rows, count, 1)], node)
         result = self._operator(
             "GatherBlockQuantized",
-            [held.values, ids, *held.deep],
+            [held.values, ids, scales, *self._zeros(held.zeros, rows, count, 1)],
             node,
             bits=blocks.bits,
             block_size=SIZE,
             gather_axis=0,
             quantize_axis=2,
         )  # (batch, length, blocks, 32)
-        if blocks.minima is not None:
-            minima = constant(blocks.minima[..., None], "minima", self._graph)
-            found = added("Gather", [minima, ids], node, axis=0)
-            found = added("Cast", [found], node, to=ir.DataType.FLOAT)
-            result = added("Add", [result, found], node)
+        if held.rest is not None:
+            rest = added("Reshape", [held.rest, self._numbers(rows, count, 1)], node)
+            result = added("Add", [result, added("Gather", [rest, ids], node, axis=0)], node)
         result = added("Reshape", [result, self._numbers(0, 0, blocks.shape[1])], node)
         self._replace(node, result)
 
@@ -144,15 +146,15 @@ class _Rewriter:
     def _of(self, blocks: Blocks, before: ir.Node) -> _Held:
         """Return the constants of a matrix, which are made once."""
         if id(blocks) not in self._held:
-            rows, count = blocks.scales.shape
             values = constant(blocks.packed(), "values", self._graph)
-            scales = self._float(blocks.scales, before)
-            deep = added("Reshape", [scales, self._numbers(rows, count, 1)], before)
-            held = _Held(values, [scales], [deep])
-            if blocks.bits == 4 and blocks.lowest == 0:  # 8 and 128 are taken where none are given
-                held.flat.append(self._zeros(rows, -(-count // 2)))
-                held.deep.append(self._zeros(rows, count, 1))
-            self._held[id(blocks)] = held
+            scales, rest = self._float(blocks.scales, before), None
+            zeros = blocks.lowest == 0 and not _shifts_exactly(blocks)
+            if blocks.minima is not None:
+                rest = self._float(blocks.minima, before)
+                if blocks.lowest == 0 and not zeros:
+                    eight = self._shared("eight", np.float32(8))
+                    rest = added("Add", [rest, added("Mul", [scales, eight], before)], before)
+            self._held[id(blocks)] = _Held(values, scales, rest, zeros)
         return self._held[id(blocks)]
 
     def _float(self, numbers: np.ndarray, before: ir.Node) -> ir.Value:
@@ -163,8 +165,9 @@ class _Rewriter:
     def _numbers(self, *numbers: int) -> ir.Value:
         return self._shared("numbers", np.array(numbers, np.int64))
 
-    def _zeros(self, *shape: int) -> ir.Value:
-        return self._shared("zeros", np.zeros(shape, np.uint8))
+    def _zeros(self, wanted: bool, *shape: int) -> list[ir.Value]:
+        """Return zero points of 0, or none at all, where 8 or 128 is taken."""
+        return [self._shared("zeros", np.zeros(shape, np.uint8))] if wanted else []
 
     def _shared(self, name: str, array: np.ndarray) -> ir.Value:
         """Return a constant that is there once, whoever reads it."""
@@ -183,6 +186,16 @@ class _Rewriter:
     def _replace(self, node: ir.Node, result: ir.Value) -> None:
         replace(node.outputs[0], result)
         self._graph.remove(node, safe=True)
+
+
+def _shifts_exactly(blocks: Blocks) -> bool:
+    """Tell whether `minimum + 8 * scale` is a float32, whichever block it is of.
+
+    Always so, but where one of them is 2^13 times as large as the other.
+    """
+    scales, minima = blocks.scales.astype(np.float64), blocks.minima.astype(np.float64)
+    rest = minima + 8 * scales
+    return bool((rest.astype(np.float32) == rest).all())
 
 
 def _digest(numbers: np.ndarray) -> tuple[tuple[int, ...], bytes]:

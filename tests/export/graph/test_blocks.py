@@ -1,5 +1,7 @@
 """Blocks in a graph: the same matrices to the last bit, and the logits of Keras."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -88,8 +90,22 @@ def test_an_embedding_that_makes_logits_is_there_once():
 def test_a_graph_is_hardly_larger_than_the_blocks():
     blocks = random_blocks(512, 512, "Q4_1")
     size = keep_blocks(small_graph(blocks.dequantised()), [blocks]).ByteSize()
-    look_up = 3  # for each block: its minimum again, and a zero point in a byte of its own
-    assert size < 512 * 512 // 32 * (20.5 + look_up) + 3000
+    assert size < 512 * 512 // 32 * 20 + 4000
+
+
+def test_minima_of_another_order_than_scales():
+    """Where `minimum + 8 * scale` is no float32, values are taken less 0."""
+    blocks = random_blocks(ROWS, COLUMNS, "Q4_1")
+    far = replace(
+        blocks, scales=(blocks.scales * 1e-3).astype(np.float16), minima=blocks.minima * 500
+    )
+    matrix = far.dequantised()
+    kept = keep_blocks(small_graph(matrix), [far])
+    assert [len(node.input) for node in kept.graph.node if node.domain] == [4, 4]
+    x = np.eye(COLUMNS, dtype=np.float32)[None]
+    results = runner(kept)({"x": x, "ids": np.arange(ROWS)[None]})
+    np.testing.assert_array_equal(results["y"][0].T, matrix)
+    np.testing.assert_array_equal(results["found"][0], matrix)
 
 
 def test_other_numbers_stay_as_they_are():
