@@ -19,7 +19,8 @@ from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import LIMIT, Runner
 from export.run import Run
 from serving.bundle.manifest import Quality
-from serving.families.gpt import STATIC, GraphStep, TextProcessing
+from serving.families.gpt_graph import STATIC, GraphStep
+from serving.families.text_processing import TextProcessing
 from serving.runtime.fixed import enlarged
 from serving.runtime.loaded import checked_assets
 from serving.text.text import TextModel
@@ -62,7 +63,7 @@ class GPTExporter(Exporter):
     @property
     def processing(self) -> dict[str, Any]:
         size, context = self.config.vocabulary_size, self.config.context
-        return TextProcessing(vocabulary_size=size, context=context).model_dump()
+        return TextProcessing(vocabulary_size=size, context=context).model_dump(exclude_none=True)
 
     @property
     def notes(self) -> Sequence[str]:

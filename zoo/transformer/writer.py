@@ -29,7 +29,8 @@ def writer(model: GPT, tokenizer: bytes) -> TextModel:
         >>> len(written) <= 8
         True
     """
-    return TextModel(KerasStep(model), Tokenizer(tokenizer), model.config.context)
+    known = Tokenizer(tokenizer, limit=model.config.vocabulary_size)
+    return TextModel(KerasStep(model), known, model.config.context)
 
 
 class KerasStep:
