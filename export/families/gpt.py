@@ -21,7 +21,8 @@ from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import LIMIT, Runner
 from export.run import Run
 from serving.bundle.manifest import Quality
-from serving.families.gpt import STATIC, GraphStep, TextProcessing
+from serving.families.gpt_graph import STATIC, GraphStep
+from serving.families.text_processing import TextProcessing
 from serving.runtime.fixed import enlarged
 from serving.runtime.loaded import checked_assets
 from serving.text.text import TextModel

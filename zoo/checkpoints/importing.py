@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from serving.errors import UsageError, first_line
+from serving.errors import GenzooError, UsageError, first_line
 from zoo.checkpoints.blocks import save_blocks
 from zoo.checkpoints.checkpoint import Checkpoint, CheckpointError
 from zoo.checkpoints.kept import kept_blocks
@@ -86,7 +86,10 @@ def import_checkpoint(
     with conventions("float32"):
         model = from_checkpoint(checkpoint, context=overrides.get("model.context"))
     recipe = _recipe(checkpoint, model, overrides)
-    _check_tokenizer(checkpoint, files, recipe.model.vocabulary_size)
+    try:
+        files.reader(recipe.model.vocabulary_size)
+    except GenzooError as error:
+        raise CheckpointError(f"{checkpoint.source}: {error}") from None
     with _fresh(out) as place:
         directory = WorkDir(place)
         directory.claim(recipe)
@@ -153,21 +156,6 @@ def _files(checkpoint: Checkpoint) -> given.Given:
     if checkpoint.chat_template is not None:
         found[given.FILES["chat_template"]] = checkpoint.chat_template.encode()
     return given.Given(found)
-
-
-def _check_tokenizer(checkpoint: Checkpoint, files: given.Given, vocabulary_size: int) -> None:
-    """Refuse tokens that the model has not, which an embedding would look up beyond its end."""
-    try:
-        tokens = tokenizers.parse(files.tokenizer, f"{tokenizers.FILE} of {checkpoint.source}")
-    except UsageError as error:
-        raise CheckpointError(str(error)) from None
-    highest = max(tokens.get_vocab().values(), default=-1)
-    for what, ids in (("its tokenizer", [highest]), ("its end of texts", files.ends)):
-        if ids and max(ids) >= vocabulary_size:
-            raise CheckpointError(
-                f"{checkpoint.source} has {vocabulary_size} rows in its embedding, and {what} goes "
-                f"up to token {max(ids)}"
-            )
 
 
 def _check_overrides(overrides: Mapping[str, Any]) -> None:

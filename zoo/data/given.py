@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from serving.errors import GenzooError, UsageError
+from serving.text.chat import Chat
+from serving.text.tokenizer import Tokenizer
 from zoo.data import tokenizers
 
 KIND = "given"  # what `data.tokenizer` is of such a model
@@ -108,13 +110,25 @@ class Given:
         Args:
             vocabulary_size: tokens that the model has, of which the last may be padding.
         """
-        tokens = 1 + max(tokenizers.parse(self.tokenizer).get_vocab().values())
+        tokens = self.reader(vocabulary_size).size
         words: dict[str, Any] = {"end_tokens": self.ends} if self.ends else {}
         if tokens < vocabulary_size:
             words["tokens"] = tokens
         if self.template is not None:
             words["chat"] = self._special_tokens()
         return words
+
+    def reader(self, vocabulary_size: int) -> Tokenizer:
+        """Return the tokenizer as a runtime reads it; see `processing`.
+
+        Raises:
+            GenzooError: it is none, or has tokens that the model has not, or the chat template is
+                one that cannot be written with.
+        """
+        tokenizer = Tokenizer(self.tokenizer, ends=self.ends or None, limit=vocabulary_size)
+        if self.template is not None:
+            Chat(self.template, self._special_tokens(), tokenizer)
+        return tokenizer
 
     def _special_tokens(self) -> dict[str, str]:
         """Return special tokens by the names that chat templates have for them."""
