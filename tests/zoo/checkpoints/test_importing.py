@@ -87,7 +87,7 @@ def test_what_goes_wrong_leaves_nothing(tmp_path):
     assert "is there already" in refused("taken")
     assert "cannot be written" in refused("Tiny/config.json/run")
     (source / "generation_config.json").write_text(json.dumps({"eos_token_id": [SIZE]}))
-    assert f"its end of texts goes up to token {SIZE}" in refused()
+    assert f"Tiny: the tokenizer has no token {SIZE}" in refused()
     (source / "generation_config.json").write_text(json.dumps({"eos_token_id": "end"}))
     assert "eos_token_id is 'end'" in refused()
     (source / "tokenizer.json").write_text("{}")
@@ -110,5 +110,5 @@ def test_a_padded_vocabulary(tmp_path):
     assert words["tokens"] == SIZE and words["end_tokens"] == [2, 5]
     assert evaluate(made.workdir)
     small = make(tmp_path / "Small", vocab_size=SIZE - 1)
-    with pytest.raises(GenzooError, match=f"its tokenizer goes up to token {SIZE - 1}"):
+    with pytest.raises(GenzooError, match=f"more tokens than the model, which has {SIZE - 1}"):
         import_checkpoint(small, tmp_path / "other")
