@@ -13,12 +13,15 @@ from zoo.checkpoints.architectures.mistral import MISTRAL
 from zoo.checkpoints.architectures.qwen2 import QWEN2
 from zoo.checkpoints.architectures.qwen3 import QWEN3
 from zoo.checkpoints.architectures.smollm3 import SMOLLM3
+from zoo.checkpoints.architectures.stablelm import STABLELM
 from zoo.checkpoints.checkpoint import Checkpoint, CheckpointError, Tensor
 from zoo.checkpoints.folder import open_folder
 from zoo.checkpoints.keys import unknown
 from zoo.transformer import GPT, GPTConfig
 
-ARCHITECTURES = {each.model_type: each for each in (GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, SMOLLM3)}
+ARCHITECTURES = {
+    each.model_type: each for each in (GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, SMOLLM3, STABLELM)
+}
 SHOWN = 3  # names in an error
 
 
