@@ -63,7 +63,13 @@ def from_checkpoint(source: str | Path | Checkpoint, context: int | None = None)
 
 
 def open_checkpoint(source: str | Path) -> Checkpoint:
-    """Open a folder of Hugging Face or a GGUF file; raises as `from_checkpoint` does."""
+    """Open a folder of Hugging Face or a GGUF file; raises as `from_checkpoint` does.
+
+    Example:
+        >>> open_checkpoint("nowhere.gguf")
+        Traceback (most recent call last):
+        serving.errors.UsageError: there is no file nowhere.gguf
+    """
     path = Path(source).expanduser()
     if path.suffix == ".gguf" and not path.is_dir():
         if not path.is_file():
