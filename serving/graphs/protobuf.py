@@ -8,15 +8,17 @@ The field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/mai
 """
 
 import math
+import mmap
 import struct
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
 from serving.bundle.refusal import RefusedError, shown
 
 Message = dict[str, Any]
+Bytes: TypeAlias = bytes | mmap.mmap  # what can be looked at, of which a slice is bytes
 
 MOST_FIELDS = 500_000  # in a file; one of a thousand operators has 20,000
 MOST_NUMBERS = 64  # in a list
@@ -136,7 +138,7 @@ _FIELDS = {
 }
 
 
-def read_model(data: bytes) -> Message:
+def read_model(data: Bytes) -> Message:
     """Read an ONNX file into dictionaries by the names of onnx.proto; lists where repeated.
 
     A tensor's numbers stay where they are; see `elements`.
@@ -150,7 +152,7 @@ def read_model(data: bytes) -> Message:
 class _Reader:
     """Reads messages by the table."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Bytes) -> None:
         self._data, self._view, self._fields_left = data, memoryview(data), MOST_FIELDS
 
     def message(self, kind: str, position: int, end: int) -> Message:
@@ -206,7 +208,7 @@ class _Reader:
         return self.message(field.kind, start, stop)
 
 
-def _varint(data: bytes | memoryview, position: int, end: int) -> tuple[int, int]:
+def _varint(data: Bytes | memoryview, position: int, end: int) -> tuple[int, int]:
     """Return the variable-length integer at `position` and the position after it."""
     value = 0
     for shift in range(0, 70, 7):

@@ -11,7 +11,7 @@ from typing import Any
 from serving.bundle.records import BundleError, Interface, Port
 from serving.bundle.refusal import RefusedError, plain, shown
 from serving.graphs.operators import DOMAIN, OPERATORS, OPSETS, STANDARD, Operator
-from serving.graphs.protobuf import Message, read_model
+from serving.graphs.protobuf import Bytes, Message, read_model
 from serving.graphs.shapes import Array, known
 from serving.graphs.sizes import KINDS, Graph, Node, check_sizes
 
@@ -23,7 +23,7 @@ _DTYPES = {number: dtype for dtype, number in KINDS.items()}
 
 
 def check_graph(
-    data: bytes, name: str, interface: Interface, opset: int, window: int | None = None
+    data: Bytes, name: str, interface: Interface, opset: int, window: int | None = None
 ) -> None:
     """Refuse an ONNX file that is not exactly what its manifest says, or that could do more.
 

@@ -1,14 +1,15 @@
 """What a runtime is made of: a bundle's graphs and assets, checked and ready."""
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from serving.bundle.files import read_listed
+from serving.bundle.files import copy_listed, read_listed
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
 from serving.graphs.scan import check_graph
 from serving.runtime.fixed import FixedSession
-from serving.runtime.sealed import Sealed, sealed
+from serving.runtime.sealed import Sealed, content_of, sealed
 from serving.runtime.session import Session
 
 
@@ -43,9 +44,9 @@ def checked_graphs(
     described = manifest.variants[variant]
     interfaces = manifest.interface_of(variant)
     for role, file in described.graphs.items():
-        data = read_listed(directory, manifest.files, file)
-        check_graph(data, file, interfaces[role], described.opset, window)
-        graphs[role] = sealed(data)
+        data = sealed(partial(copy_listed, directory, manifest.files, file))
+        check_graph(content_of(data), file, interfaces[role], described.opset, window)
+        graphs[role] = data
     return graphs
 
 

@@ -13,6 +13,7 @@ import onnxruntime
 
 from serving.bundle.records import BundleError, Interface
 from serving.errors import GenzooError, first_line
+from serving.runtime.allocation import giving_back
 from serving.runtime.huge_pages import huge_pages
 from serving.runtime.ports import check_declared, check_not_empty, check_results
 from serving.runtime.sealed import Sealed
@@ -213,7 +214,13 @@ def _loading(device: str, size: int) -> AbstractContextManager[None]:
     """Return what a graph of so many bytes is loaded within."""
     if device == "cuda":
         return _quiet()
-    return huge_pages() if size >= _LARGE else nullcontext()
+    return _large() if size >= _LARGE else nullcontext()
+
+
+@contextmanager
+def _large() -> Iterator[None]:
+    with huge_pages(), giving_back():
+        yield
 
 
 @contextmanager
