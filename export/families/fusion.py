@@ -4,8 +4,9 @@ The converted graph keeps the path of the Keras layer that each node comes from,
 found by their scope: what lies between the matrices `attention/project` and `attention/merge` is
 one `GroupQueryAttention`, which turns queries and keys, writes into the cache in place, and
 attends to a window where there is one. Queries and keys that are normalised are so before it, in
-the operators that ONNX Runtime makes one of. Each sum with the residual stream is one operator with the normalisation that reads it.
-That they do what the layers did is not argued here but proved by parity afterwards.
+the operators that ONNX Runtime makes one of. Each sum with the residual stream is one operator with
+the normalisation that reads it. That they do what the layers did is not argued here but proved by
+parity afterwards.
 
 Such a graph runs on ONNX Runtime alone. Rows are padded on the right, and the cache may have room
 for more than was read, in which case the graph fills it in place.

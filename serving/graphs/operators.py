@@ -143,7 +143,7 @@ Xor                   2    1    logical
 """  # noqa: E501
 _RUNTIME = """
 GatherBlockQuantized             3-4  1    rows       bits block_size gather_axis quantize_axis
-GroupQueryAttention              7-9  3    attention  do_rotary kv_num_heads num_heads rotary_interleaved
+GroupQueryAttention              7-9  3    attention  do_rotary kv_num_heads local_window_size num_heads rotary_interleaved
 MatMulNBits                      3-4  1    few_bits   K N accuracy_level bits block_size
 SkipLayerNormalization           3-4  1-4  residual   epsilon
 SkipSimplifiedLayerNormalization 3    1-4  residual   epsilon
@@ -232,6 +232,7 @@ _ATTRIBUTES = {
     "kernel_shape": _each_from(1),
     "kv_num_heads": _from(1),
     "largest": _FLAG,
+    "local_window_size": _from(1),
     "momentum": _FLOAT,
     "nearest_mode": _one_of("ceil,floor,round_prefer_ceil,round_prefer_floor"),
     "noop_with_empty_axes": _FLAG,

@@ -1,1 +1,1 @@
-"""Checkpoints of other programs: what they hold, in the words of Hugging Face, and how to open them."""
+"""Checkpoints of other programs: what is in them, and models of ours made of them."""

@@ -37,12 +37,13 @@ class Checkpoint:
         tensors: by Hugging Face's names, such as `model.layers.0.self_attn.q_proj.weight`; rows of
             queries and keys in Hugging Face's order (halves, not pairs side by side).
         source: what it was opened from, to be shown: the name of the folder or file.
-        sha256: of the file, or of the hashes of a folder's weight files in the order of their names.
+        sha256: of the file with the weights; of several, of the lines `HASH  NAME` in the order of
+            their names.
         tokenizer: the content of `tokenizer.json`, untouched.
         tokenizer_config: the content of `tokenizer_config.json`, such as `bos_token` and
             `add_bos_token`.
         chat_template: in the language of Jinja.
-        generation: the content of `generation_config.json`, such as `eos_token_id`, an id or a list.
+        generation: the content of `generation_config.json`, such as `eos_token_id`, one or a list.
         licence: as the source names it, such as `apache-2.0`.
 
     Example:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from serving.errors import GenzooError
 from zoo.checkpoints.blocks import Blocks, BlockTensor
 from zoo.checkpoints.checkpoint import Checkpoint, CheckpointError, Tensor
 from zoo.checkpoints.gguf_file import BLOCKED, GGUFFile
+from zoo.checkpoints.gguf_tokenizer import tokenizer_of
 from zoo.checkpoints.gguf_words import (
     ROTARY_FACTORS,
     Words,
@@ -71,6 +73,7 @@ def _checkpoint(file: GGUFFile) -> Checkpoint:
         tensors=_tensors(file, words, config),
         source=file.path.name,
         sha256=file.sha256(),
+        tokenizer=_tokenizer(metadata),
         tokenizer_config=_tokenizer_config(metadata),
         chat_template=template if isinstance(template, str) else None,
         generation=special,
@@ -141,6 +144,16 @@ def _special(metadata: Mapping[str, Any]) -> dict[str, Any]:
             if not isinstance(number, int) or isinstance(number, bool) or number < 0:
                 raise CheckpointError(f"{key} is {number!r}; expected a token")
     return found
+
+
+def _tokenizer(metadata: Mapping[str, Any]) -> bytes | None:
+    """Return the tokenizer that the file was made with, if it says which."""
+    if metadata.get("tokenizer.ggml.model") in (None, "none"):
+        return None
+    try:
+        return tokenizer_of(metadata)
+    except GenzooError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def _tokenizer_config(metadata: Mapping[str, Any]) -> dict[str, Any]:
