@@ -56,6 +56,7 @@ class Variant(Record):
 
     Attributes:
         graphs: the file of each graph, by the graph's role (`encoder`, `decoder`).
+        weights: the file with the constants of a graph that is too large for one, by its role.
         form: what the family knows these graphs by; `portable` ones are standard ONNX that takes
             what the interface says.
         axes: which of the interface's axes have a fixed size here.
@@ -70,6 +71,7 @@ class Variant(Record):
     """
 
     graphs: Annotated[dict[Word, FileName], Field(min_length=1, max_length=32)]
+    weights: Annotated[dict[Word, FileName], Field(max_length=32)] | None = None
     form: str = "portable"
     axes: Sizes | None = None
     devices: list[Device] = []
@@ -79,6 +81,11 @@ class Variant(Record):
     runtimes: dict[str, str] = {}
     quality: Quality | None = None
     cost: Cost | None = None
+
+    @property
+    def files(self) -> list[str]:
+        """All files of its graphs."""
+        return [*self.graphs.values(), *(self.weights or {}).values()]
 
 
 class Origin(Record):
