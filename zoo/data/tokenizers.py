@@ -113,7 +113,7 @@ def encode(tokenizer: tokenizers.Tokenizer, text: str) -> np.ndarray:
 def known_characters(tokenizer: tokenizers.Tokenizer, text: str) -> set[str]:
     """Return those characters of `text` that the tokenizer can write.
 
-    Only those of this module know characters one by one; those of others take every text.
+    Tokenizers of others know all, be it byte by byte or as a token for what is unknown.
     """
     vocabulary = tokenizer.get_vocab()
     if not {*SPECIAL} <= vocabulary.keys():

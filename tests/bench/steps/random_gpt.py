@@ -11,7 +11,8 @@ import keras
 import onnx
 
 from export.families.fusion import fuse
-from export.families.gpt import FUSED, genai_config
+from export.families.genai import genai_config
+from export.families.gpt import FUSED
 from export.families.gpt_graphs import graphs, static
 from export.graph import converter
 from export.graph.precision import quantize_weights, reduce_precision
