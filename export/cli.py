@@ -33,7 +33,6 @@ EXTRAS = {
     "onnxscript": "export",
     "tf2onnx": "export",
     "cyclonedx": "publish",
-    "jinja2": "publish",
     "markdown_it": "publish",
 }
 

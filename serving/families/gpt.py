@@ -33,6 +33,9 @@ PROMPT = Parameter(
     each=True,
     example="The ",
 )
+MESSAGES = Parameter(
+    "what was said so far", kind="messages", example=[{"role": "user", "content": "Hello"}]
+)
 Prompt = Annotated[str | Sequence[str], PROMPT]
 NewTokens = Annotated[int, Parameter("tokens at most", minimum=1)]
 TextCount = Annotated[
@@ -161,7 +164,7 @@ class GPT(Model, TextModel):
     )
     def chat(
         self,
-        messages: Annotated[Messages, Parameter("what was said so far", kind="messages")],
+        messages: Annotated[Messages, MESSAGES],
         system: Annotated[str | None, Parameter("what the model is told before all else")] = None,
         max_new_tokens: NewTokens = 512,
         seed: Annotated[int | None, SEED] = None,

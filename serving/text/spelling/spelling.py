@@ -34,7 +34,7 @@ class Spelling:
         >>> tokenizer = bpe_tokenizer(["low lower"] * 2, 261)
         >>> file = trusted.checked(tokenizer.to_str().encode())
         >>> Spelling(file, tokenizer.get_vocab()).bytes[259:]
-        [b'lo', b'ow']
+        [b'lo', b'low']
     """
 
     def __init__(self, file: trusted.File, vocabulary: Mapping[str, int]):

@@ -105,6 +105,9 @@ def test_what_is_put_before_a_text_and_what_ends_it():
     assert "no <|eos|>, and nobody says" in complaint(Tokenizer, data)
     with pytest.raises(GenzooError, match="has no token 9999"):
         Tokenizer(data, ends=[9999])
+    beyond = MADE["byte-level"].to_str().encode()
+    with pytest.raises(GenzooError, match="has no token 300, to end a text or begin it"):
+        Tokenizer(beyond, ends=[0], limit=300)
 
 
 # --- vocabularies of another size than the model's ---
@@ -112,7 +115,7 @@ def test_what_is_put_before_a_text_and_what_ends_it():
 
 def test_tokens_that_were_added_beyond_the_model():
     made = MADE["byte-level"]
-    known = Tokenizer(made.to_str().encode(), ends=[0], limit=300)
+    known = Tokenizer(made.to_str().encode(), ends=[0], begin=[], limit=300)
     assert known.size == 300 and known.whole
     assert known.encode_special("the cat") == MADE["byte-level"].encode("the cat").ids[1:]
     with pytest.raises(UsageError, match="'<think>', of which the model knows nothing"):
