@@ -12,7 +12,8 @@ from serving.text.beams import beam_search
 from serving.text.decoding import Decoding
 from serving.text.filters import log_softmax
 from serving.text.growing import GrowingMemory
-from serving.text.sampling import Sampler, SamplingConfig
+from serving.text.sampling import Sampler
+from serving.text.sampling_config import SamplingConfig
 from serving.text.scoring import score
 from tests.serving.text.complaint import complaint
 from tests.serving.text.toy_language import (
