@@ -100,6 +100,7 @@ class Constraint:
         self._matcher, self._kind, self._tokenizer = matcher, kind, tokenizer
         self._written: list[int] = []
         self._allowed: np.ndarray | None = None  # after what is written, once it is asked for
+        self._forced: list[int] = []  # what comes next, as far as only one text can
 
     def allowed(self) -> np.ndarray:
         """Return the ids of the tokens that may come next, in rising order, `(C,)`, C > 0.
@@ -108,14 +109,18 @@ class Constraint:
             GenzooError: there are none.
         """
         if self._allowed is None:
-            self._allowed = _numbers(self._matcher.compute_bitmask())
+            self._forced = self._forced or self._matcher.compute_ff_tokens()
+            if self._forced:
+                self._allowed = np.array(self._forced[:1])
+            else:
+                self._allowed = _numbers(self._matcher.compute_bitmask())
             if self._matcher.is_error() or not len(self._allowed):
                 self._refuse()
         return self._allowed
 
     def take(self, token: int) -> None:
         """Go on with a token."""
-        self._allowed = None
+        self._allowed, self._forced = None, self._forced[1:]
         if not self._matcher.consume_token(token):
             self._refuse()
         self._written.append(token)
@@ -198,7 +203,7 @@ def _numbers(mask: bytes) -> np.ndarray:
     """
     padded = mask + bytes(-len(mask) % (WORD // 8))
     words = np.frombuffer(padded, np.uint64)
-    some = np.flatnonzero(words)  # few, most of the time
+    some = words.nonzero()[0]  # few, most of the time
     bits = np.unpackbits(words[some].view(np.uint8), bitorder="little").reshape(-1, WORD)
-    rows, columns = np.nonzero(bits)
+    rows, columns = bits.nonzero()
     return np.asarray(some[rows] * WORD + columns)

@@ -137,8 +137,10 @@ class _TextSampler:
                 "from them; its weights or its input are not what they should be"
             )
         if not self._greedy:
-            ids, weights = self._weights(logits, highest)
-            token = pick(weights, next(self._numbers))
+            number, ids = next(self._numbers), None
+            if len(logits) > 1:
+                ids, weights = self._weights(logits, highest)
+                token = pick(weights, number)
             if ids is not None:
                 token = ids.item(token)
         if self._constraint is not None and allowed is not None:

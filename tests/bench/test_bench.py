@@ -11,7 +11,7 @@ import pytest
 
 from serving.errors import UsageError
 from tests.bench import __main__ as images
-from tests.bench import ablation, machine, report, text
+from tests.bench import ablation, constraints, machine, report, text
 from tests.bench.peers.peer import Peer, compete, unlike
 from zoo.recipe import Recipe
 
@@ -57,6 +57,19 @@ def test_whoever_is_installed_takes_part(module, options, sets, tmp_path, monkey
     assert len(report.markdown(document).splitlines()) == 1 + 1 + 2 + sets + 1 + 2 + 1
 
 
+def test_what_a_schema_costs_is_told_for_every_way_to_draw(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("llguidance", reason="llguidance is not installed")
+    for name, value in machine.SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    file = tmp_path / "figures.json"
+    constraints.main(["--rounds", "1", "--json", str(file)])
+    rows, shown = json.loads(file.read_text())["rows"], capsys.readouterr().out
+    assert [row["sampling"] for row in rows] == [*constraints.SAMPLINGS]
+    for row in rows:
+        assert row["ratio"] > 0 and row["mask_microseconds"] > 0 and row["tokens"] > 100
+        assert row["sampling"] in shown
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
@@ -71,7 +84,7 @@ def test_wrong_options_are_refused_in_a_line(options, error, capsys):
     assert error in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("name", ["", ".text", ".training", ".ablation", ".report"])
+@pytest.mark.parametrize("name", ["", ".text", ".training", ".ablation", ".constraints", ".report"])
 def test_every_comparison_says_what_it_is(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [f"tests.bench{name}", "--help"])
     with pytest.raises(SystemExit) as stopped:
