@@ -148,7 +148,12 @@ class TextModel:
         """Predict a text of any length, see `serving.text.scoring.score`."""
         ids = self.tokenizer.encode(text, "the text")
         predicted = score(self.step, ids, context=self.context, stride=stride)
-        return replace(predicted, characters=len(text) - len(self.tokenizer.decode(ids[:1])))
+        first = self.tokenizer.decode(ids[:1])
+        return replace(
+            predicted,
+            characters=len(text) - len(first),
+            bytes=sum(len(self.tokenizer.bytes_of(token)) for token in ids[1:]),
+        )
 
     # --- one call ---
 

@@ -166,7 +166,7 @@ def test_search_and_score(genzoo, bundles, loaded, files):
     numbers = dict(line.split() for line in out.splitlines())
     assert numbers.keys() == wanted.summary().keys()
     assert float(numbers["nats_per_character"]) == pytest.approx(wanted.nats_per_character, 1e-4)
-    assert err == "5 numbers from toy (fp32 on cpu)\n"
+    assert err == "6 numbers from toy (fp32 on cpu)\n"
     assert genzoo("score", bundles["gpt"], "text.txt", "--out", "s.json")[0] == 0
 
 
