@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,6 +143,8 @@ class _Vocabulary:
         self._tokenizer = tokenizer
         self.eos_token_id, self.bos_token_id = tokenizer.eos, None
         self.tokens = [tokenizer.bytes_of(token) for token in range(tokenizer.size)]
+        self._ids = {data: token for token, data in enumerate(self.tokens) if data}
+        self._longest = max(map(len, self.tokens))
 
     def __call__(self, text: str) -> list[int]:
         """Return the tokens of what is the only text that can come next, as far as there are any.
@@ -152,17 +153,28 @@ class _Vocabulary:
             UsageError: it is no text but bytes, from which the library learns to give text.
         """
         try:
-            return self._tokenizer.encode(text)
-        except UsageError:
+            ids = self._tokenizer.encode(text)
+        except UsageError:  # a character that the tokenizer does not know
             if not isinstance(text, str):
                 raise
-            return self._tokenizer.encode("".join(takewhile(self._knows, text)))
+            ids = []
+        data = text.encode()
+        return ids if b"".join(self.tokens[token] for token in ids) == data else self._spelt(data)
 
-    def _knows(self, character: str) -> bool:
-        try:
-            return bool(self._tokenizer.encode(character))
-        except UsageError:
-            return False
+    def _spelt(self, data: bytes) -> list[int]:
+        """Return the longest tokens that spell bytes, one after the other, as far as there are any.
+
+        Some tokenizers put a space before a text, which would not be what comes next.
+        """
+        ids = []
+        while data:
+            ends = range(min(len(data), self._longest), 0, -1)
+            token = next((self._ids[data[:end]] for end in ends if data[:end] in self._ids), None)
+            if token is None:
+                break
+            ids.append(token)
+            data = data[len(self.tokens[token]) :]
+        return ids
 
 
 def _library() -> Any:

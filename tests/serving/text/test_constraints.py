@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from itertools import takewhile
 
 import numpy as np
 import pytest
@@ -13,12 +14,12 @@ import serving
 from serving.catalogue import MODELS
 from serving.errors import GenzooError, UsageError
 from serving.noise import uniform
-from serving.text.constraints import Grammars, _numbers
+from serving.text.constraints import Grammars, _numbers, _Vocabulary
 from serving.text.sampling import Sampler
 from serving.text.sampling_config import SamplingConfig
 from serving.text.text import TextModel
 from serving.text.tokenizer import Tokenizer
-from tests.serving.text.toy_language import ToyStep, language_model, only_characters
+from tests.serving.text.toy_language import CORPUS, ToyStep, language_model, only_characters
 from zoo.data.tokenizers import bpe_tokenizer
 
 pytest.importorskip("llguidance", reason="llguidance is not installed")
@@ -202,6 +203,26 @@ def test_characters_that_the_model_lacks_are_one_line(options, complaint):
         CHARACTERS.generate("a", **options)
     assert "\n" not in str(caught.value)
     assert CHARACTERS.generate("a", 30, regex="(abc)+ (é|中)?", seed=3)
+
+
+@given(st.text(f"{CORPUS}xyz", max_size=9))
+def test_what_can_only_come_next_is_spelt_as_far_as_the_model_knows_it(text):
+    vocabulary, known = _Vocabulary(CHARACTERS.tokenizer), "".join(takewhile(CORPUS.count, text))
+    assert b"".join(vocabulary.tokens[token] for token in vocabulary(text)) == known.encode()
+    assert known != text or vocabulary(text) == CHARACTERS.tokenizer.encode(text)
+
+
+def test_a_space_that_a_tokenizer_puts_before_a_text_is_not_what_comes_next(model):
+    """As those do that are derived from SentencePiece."""
+
+    class Spaced(Tokenizer):
+        def encode(self, text, what="the prompt"):
+            return super().encode(f" {text}" if isinstance(text, str) else text, what)
+
+    spaced = Spaced(model.tokenizer._tokenizer.to_str().encode())
+    writer = TextModel(ToyStep(spaced.size), spaced, 48)
+    for seed in range(5):
+        follows(writer.generate("a", 90, json_schema=SMALL, seed=seed))
 
 
 def test_a_network_without_numbers_is_still_an_error(model):
