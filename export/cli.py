@@ -26,11 +26,13 @@ EXTRAS = {
     "tensorflow_datasets": "train",
     "sklearn": "train",
     "tomli_w": "train",
+    "safetensors": "train",
+    "ml_dtypes": "train",
+    "gguf": "train",
     "onnx": "export",
     "onnxscript": "export",
     "tf2onnx": "export",
     "cyclonedx": "publish",
-    "jinja2": "publish",
     "markdown_it": "publish",
 }
 

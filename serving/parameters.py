@@ -36,8 +36,8 @@ class Parameter:
         applies: whether models of some processing take it at all.
         example: a value for usage lines, or a function of the processing.
         refusal: what is said to who gives it to a model that does not take it.
-        kind: `int`, `float`, `str`, `bool`, `mapping`, `json` (a mapping or text), `content` or
-            `any`; of the annotation unless given.
+        kind: `int`, `float`, `str`, `bool`, `mapping`, `json` (a mapping or text), `messages`,
+            `content` or `any`; of the annotation unless given.
         default: of the signature; `inspect.Parameter.empty` where it has none.
         name: of the argument.
     """

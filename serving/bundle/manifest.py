@@ -81,10 +81,26 @@ class Variant(Record):
     cost: Cost | None = None
 
 
+class Origin(Record):
+    """The checkpoint of somebody else's that weights were imported from.
+
+    Attributes:
+        source: the name of the folder or file.
+        sha256: of its weights.
+        license: as the checkpoint states it.
+    """
+
+    source: str
+    sha256: str
+    license: str
+
+
 class Provenance(Record):
     """Where weights come from: enough to make them again.
 
     `git_clean` says whether the checkout was just that commit; None where nobody looked.
+    `checkpoint` is what they were imported from, or what the model was that they go on from; the
+    data set is then what came after, if anything did.
     """
 
     recipe: dict[str, Any]
@@ -96,6 +112,7 @@ class Provenance(Record):
     packages: dict[str, str]
     train_seconds: float
     hardware: str
+    checkpoint: Origin | None = None
 
 
 class Part(Record):

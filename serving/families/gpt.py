@@ -1,47 +1,29 @@
 """A Transformer at run time: writes on from prompts, streams, searches and scores text."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
 
 from serving.bundle.manifest import Manifest
-from serving.bundle.records import BundleError, Interface, Record
 from serving.calls import call
-from serving.errors import GenzooError, UsageError
-from serving.families.model import Axes, Model, Timed, axes_of
+from serving.errors import UsageError
+from serving.families.gpt_graph import PORTABLE, GraphStep, check_axes, check_graph
+from serving.families.model import Model, Timed
+from serving.families.text_processing import TextProcessing, read_chat, read_tokenizer
 from serving.noise import SEED_LIMIT
 from serving.parameters import SEED, Parameter
 from serving.runtime.loaded import Loaded
 from serving.runtime.shared_memory import SharedMemory
+from serving.text.chat import Messages
 from serving.text.decoding import OVERFLOW
-from serving.text.memory import Past
 from serving.text.sampling_config import SamplingConfig
 from serving.text.scoring import Score
-from serving.text.text import Completion, TextModel, checked_seeds
-from serving.text.tokenizer import Tokenizer
+from serving.text.text import Completion, Encoded, TextModel, checked_seeds
 
 AT_ONCE = 16  # texts written at the same time where more are asked for
-PORTABLE, STATIC = "portable", "static"  # forms that differ in how they keep what they have read
-
-Run = Callable[[list[str], dict[str, np.ndarray]], list[np.ndarray]]
-
-
-class TextProcessing(Record):
-    """How text enters and leaves a graph: by a tokenizer, and with random numbers of the host.
-
-    A token is drawn where one number of the stream falls in the cumulated probabilities, in the
-    order of the ids.
-    """
-
-    vocabulary_size: Annotated[int, Field(gt=0, le=2**20)]
-    context: Annotated[int, Field(gt=0, le=2**20)]
-    noise: Literal["numpy.random.RandomState(seed).random_sample"] = (
-        "numpy.random.RandomState(seed).random_sample"
-    )
 
 
 PROMPT = Parameter(
@@ -51,6 +33,9 @@ PROMPT = Parameter(
     each=True,
     example="The ",
 )
+MESSAGES = Parameter(
+    "what was said so far", kind="messages", example=[{"role": "user", "content": "Hello"}]
+)
 Prompt = Annotated[str | Sequence[str], PROMPT]
 NewTokens = Annotated[int, Parameter("tokens at most", minimum=1)]
 TextCount = Annotated[
@@ -58,6 +43,8 @@ TextCount = Annotated[
 ]
 Seeds = Annotated[int | None, replace(SEED, each=True)]
 Stop = Annotated[str | Sequence[str], Parameter("ends the text, and is left out", each=True)]
+Overflow = Annotated[str, Parameter("of texts longer than the window", choices=OVERFLOW)]
+Guesses = Annotated[int, Parameter("tokens guessed ahead from what was said before", minimum=0)]
 Penalty = Parameter("power of the length that scores are divided by", minimum=0, maximum=10)
 Stride = Parameter(
     "tokens by which the window moves on", minimum=1, maximum=lambda model: model.context
@@ -92,15 +79,17 @@ class GPT(Model, TextModel):
     def __init__(self, loaded: Loaded) -> None:
         Model.__init__(self, loaded)
         check_graph(loaded.manifest, self.processing)
-        _check_axes(loaded.manifest, loaded.variant, self.processing.context)
+        check_axes(loaded.manifest, loaded.variant, self.processing.context)
         self.vocabulary_size: int = self.processing.vocabulary_size
         context, session = self.processing.context, loaded.sessions["model"]
         step = GraphStep(loaded.manifest.interface["model"], session.run)
+        tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.processing)
         memory, form = None, loaded.manifest.variants[loaded.variant].form
         if form != PORTABLE:
             interface = loaded.manifest.interface_of(loaded.variant)["model"]
-            memory = partial(SharedMemory, session, interface, context=context)
-        tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.vocabulary_size)
+            known = None if tokenizer.whole else tokenizer.drawable
+            memory = partial(SharedMemory, session, interface, context=context, drawable=known)
+        self._chat = read_chat(loaded.manifest, loaded.assets, self.processing, tokenizer)
         float32 = loaded.variant in ("fp32", form)
         TextModel.__init__(self, step, tokenizer, context, memory, guesses=float32)
         # Elsewhere how many rows there are decides how each is added up.
@@ -108,9 +97,11 @@ class GPT(Model, TextModel):
 
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
-        size = cls.processing_of(manifest).vocabulary_size
-        tokens = read_tokenizer(manifest, assets, size).size
-        return f"tokenizer: {tokens} tokens, as many as the model has"
+        processing = cls.processing_of(manifest)
+        tokenizer = read_tokenizer(manifest, assets, processing)
+        read_chat(manifest, assets, processing, tokenizer)
+        least = "" if tokenizer.whole else f", of {processing.vocabulary_size}"
+        return f"tokenizer: {tokenizer.size} tokens, as many as the model has{least}"
 
     @call(gives="text", stream="stream", continues="prompt", settings=SamplingConfig)
     def generate(
@@ -120,12 +111,8 @@ class GPT(Model, TextModel):
         n: TextCount = 1,
         seed: Seeds = None,
         stop: Stop = (),
-        overflow: Annotated[
-            str, Parameter("of texts longer than the window", choices=OVERFLOW)
-        ] = "slide",
-        prompt_lookup_num_tokens: Annotated[
-            int, Parameter("tokens guessed ahead from what was said before", minimum=0)
-        ] = 0,
+        overflow: Overflow = "slide",
+        prompt_lookup_num_tokens: Guesses = 0,
         **settings: Any,
     ) -> str | list[str]:
         """Write on from a prompt, or from each of several.
@@ -167,7 +154,57 @@ class GPT(Model, TextModel):
         self.last_seed = first[0] if len(first) == 1 else first
         return written
 
-    def stream(self, prompt: str = "", max_new_tokens: int = 200, **options: Any) -> Iterator[str]:
+    @call(
+        gives="text",
+        stream="stream_chat",
+        turns="messages",
+        settings=SamplingConfig,
+        applies=lambda processing: processing.chat is not None,
+        refusal="it has no chat template",
+    )
+    def chat(
+        self,
+        messages: Annotated[Messages, MESSAGES],
+        system: Annotated[str | None, Parameter("what the model is told before all else")] = None,
+        max_new_tokens: NewTokens = 512,
+        seed: Annotated[int | None, SEED] = None,
+        stop: Stop = (),
+        overflow: Overflow = "slide",
+        prompt_lookup_num_tokens: Guesses = 0,
+        **settings: Any,
+    ) -> str:
+        """Answer the last message of a conversation.
+
+        Of the conversation before, what the last call has read is not read again.
+
+        Args:
+            messages: each with `role`, such as `user` or `assistant`, and `content`, its text.
+            system: a message of role `system`, before the others.
+            max_new_tokens, seed, stop, overflow, prompt_lookup_num_tokens: as of `generate`.
+            settings: those of `SamplingConfig`.
+
+        Returns:
+            The answer, up to the first of the model's end tokens.
+
+        Example:
+            >>> gpt.chat([{"role": "user", "content": "Hello"}], temperature=0)  # doctest: +SKIP
+            'Hello! How can I help you today?'
+        """
+        given = {"max_new_tokens": max_new_tokens, "seed": seed, "stop": stop, "overflow": overflow}
+        given |= {"prompt_lookup_num_tokens": prompt_lookup_num_tokens} | settings
+        return "".join(self.stream_chat(messages, system=system, **given))
+
+    def stream_chat(self, messages: Messages, **options: Any) -> Iterator[str]:
+        """Answer as `chat` does, and yield the text as it comes."""
+        if self._chat is None:
+            raise UsageError(f"{self.manifest.name} cannot chat: it has no chat template")
+        checked = self.calls["chat"].check((), {"messages": messages} | options)
+        ids = self._chat.prompt(checked.pop("messages"), checked.pop("system", None))
+        return TextModel.stream(self, Encoded(ids), **checked)
+
+    def stream(
+        self, prompt: str | Encoded = "", max_new_tokens: int = 200, **options: Any
+    ) -> Iterator[str]:
         """Write on from one prompt, and yield the text as it comes; see `generate`."""
         return TextModel.stream(self, **self._checked(prompt, max_new_tokens, options))
 
@@ -216,7 +253,10 @@ class GPT(Model, TextModel):
         half = max(1, self.context // 2)
         prompts = [self.tokenizer.beginning] * batch
         texts = np.random.default_rng(0).integers(0, self.vocabulary_size, (batch, half)).tolist()
-        unending: dict[str, Any] = {"logit_bias": {self.tokenizer.eos: -1e4}, "seed": 0}
+        unending: dict[str, Any] = {
+            "logit_bias": dict.fromkeys(self.tokenizer.ends, -1e4),
+            "seed": 0,
+        }
         memory = self.new_memory(batch)
         memory.begin(texts)
 
@@ -236,107 +276,3 @@ class GPT(Model, TextModel):
 
     def smallest(self) -> object:
         return self.generate(self.tokenizer.beginning, 1, seed=0)
-
-
-class GraphStep:
-    """An exported graph as a `serving.text.memory.Step`.
-
-    Args:
-        interface: its inputs and outputs.
-        run: takes the names of outputs and the inputs by name, and returns those outputs.
-    """
-
-    def __init__(self, interface: Interface, run: Run):
-        self._run = run
-        self._past = [port for port in interface.inputs if port.name.startswith("past_key_values.")]
-        self._outputs = [port.name for port in interface.outputs]
-
-    def __call__(
-        self,
-        input_ids: np.ndarray,
-        attention_mask: np.ndarray,
-        position_ids: np.ndarray,
-        past: Past | None,
-    ) -> tuple[np.ndarray, Past]:
-        feeds = {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "position_ids": position_ids,
-        }
-        if past is None:
-            before = self.empty(len(input_ids))
-        else:
-            before = [each for pair in past for each in pair]
-        feeds |= {port.name: each for port, each in zip(self._past, before, strict=True)}
-        logits, *present = self._run(self._outputs, feeds)
-        return logits, list(zip(present[::2], present[1::2], strict=True))
-
-    def empty(self, batch: int) -> list[np.ndarray]:
-        """Return keys and values of nothing read yet: float32 `(B, heads, 0, head_size)`."""
-        shapes = [(batch, int(port.axes[1]), 0, int(port.axes[3])) for port in self._past]
-        return [np.zeros(shape, np.float32) for shape in shapes]
-
-
-def read_tokenizer(manifest: Manifest, assets: dict[str, bytes], vocabulary_size: int) -> Tokenizer:
-    """Read a bundle's tokenizer.
-
-    Raises:
-        BundleError: it is missing, unreadable, or not of the model's size.
-    """
-    remedy = "fetch or export the bundle again"
-    if "tokenizer" not in assets:
-        raise BundleError(f"{manifest.name} has no tokenizer; {remedy}")
-    where = f"{manifest.assets['tokenizer']} of {manifest.name}"
-    try:
-        tokenizer = Tokenizer(assets["tokenizer"])
-    except GenzooError as error:
-        raise BundleError(f"{where}: {error}; {remedy}") from None
-    if tokenizer.size != vocabulary_size:
-        raise BundleError(
-            f"{where} has {tokenizer.size} tokens and the model {vocabulary_size}; {remedy}"
-        )
-    return tokenizer
-
-
-def check_graph(manifest: Manifest, processing: TextProcessing) -> None:
-    """Refuse a bundle whose graph is not that of a Transformer of the sizes it names."""
-    interface = manifest.interface.get("model")
-    if interface is None:
-        raise BundleError(f"{manifest.name} has no graph 'model' for text, which a GPT needs")
-    takes, returns = axes_of(interface)
-    heads = takes.get("past_key_values.0.key", [])
-    layers = (len(takes) - 3) // 2
-    sequence: list[str | int] = ["batch_size", "sequence_length"]
-    expected: Axes = {
-        "input_ids": sequence,
-        "attention_mask": ["batch_size", "total_sequence_length"],
-        "position_ids": sequence,
-    }
-    results: Axes = {"logits": [*sequence, processing.vocabulary_size]}
-    if len(heads) == 4:
-        for kind, length, into in (
-            ("past_key_values", "past_sequence_length", expected),
-            ("present", "total_sequence_length", results),
-        ):
-            into |= _cache(kind, layers, ["batch_size", heads[1], length, heads[3]])
-    sizes = all(isinstance(heads[axis], int) for axis in (1, 3)) if len(heads) == 4 else False
-    if layers < 1 or not sizes or [*takes.items()] != [*expected.items()] or returns != results:
-        raise BundleError(f"graph 'model' of {manifest.name} is not of the sizes it names")
-
-
-def _check_axes(manifest: Manifest, variant: str, context: int) -> None:
-    """Refuse a static graph whose cache is not as large as the window."""
-    described = manifest.variants[variant]
-    found = sorted((described.axes or {}).values())
-    expected = [context, context] if described.form == STATIC else []
-    if found != expected:
-        raise BundleError(
-            f"variant '{variant}' of {manifest.name} fixes {described.axes}, expected the cache "
-            f"{'to hold ' + str(context) + ' tokens' if expected else 'to grow'}"
-        )
-
-
-def _cache(kind: str, layers: int, axes: list[str | int]) -> Axes:
-    """Return the axes of the keys and values of each layer, by name."""
-    names = (f"{kind}.{layer}.{part}" for layer in range(layers) for part in ("key", "value"))
-    return dict.fromkeys(names, axes)

@@ -69,7 +69,8 @@ class Grammars:
         library = _library()
         if self._vocabulary is None:
             wrapped = library.TokenizerWrapper(_Vocabulary(self._tokenizer))
-            self._vocabulary = library.LLTokenizer(wrapped)
+            ends = sorted(self._tokenizer.ends)
+            self._vocabulary = library.LLTokenizer(wrapped, eos_token=ends)
         make = library.LLMatcher
         if kind == "json_schema":
             grammar = make.grammar_from_json_schema(text, defaults=SPACED)

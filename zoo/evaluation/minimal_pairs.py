@@ -59,7 +59,7 @@ def log_probabilities(model: TextModel, sentences: Sequence[str]) -> np.ndarray:
     Returns:
         float64 `(sentences,)`.
     """
-    begin = model.tokenizer.encode(model.tokenizer.beginning)[-1:]
+    begin = model.tokenizer.begin or model.tokenizer.encode(model.tokenizer.beginning)[-1:]
     ids = [[*begin, *model.tokenizer.encode(sentence, "a sentence")] for sentence in sentences]
     found = np.empty(len(ids))
     batches = list(_batches([len(each) for each in ids], model.tokenizer.size))
