@@ -19,7 +19,7 @@ from serving.runtime.loaded import Loaded
 from serving.runtime.shared_memory import SharedMemory
 from serving.text.chat import Messages
 from serving.text.decoding import OVERFLOW
-from serving.text.sampling import SamplingConfig
+from serving.text.sampling_config import SamplingConfig
 from serving.text.scoring import Score
 from serving.text.text import Completion, Encoded, TextModel, checked_seeds
 

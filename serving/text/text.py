@@ -12,11 +12,13 @@ from serving.errors import UsageError, nearest
 from serving.noise import SEED_LIMIT, checked_count, checked_seed
 from serving.numbers import whole
 from serving.text.beams import beam_search
+from serving.text.constraints import Grammars
 from serving.text.decoding import Decoding
 from serving.text.growing import GrowingMemory
 from serving.text.lookup import LookupStatistics
 from serving.text.memory import Memory, Past, Step
-from serving.text.sampling import Sampler, SamplingConfig
+from serving.text.sampling import Sampler
+from serving.text.sampling_config import SamplingConfig
 from serving.text.scoring import Score, score
 from serving.text.tokenizer import StopStrings, Tokenizer
 
@@ -37,7 +39,8 @@ class Completion(NamedTuple):
         text: without the prompt and without a stop string.
         ids: all tokens that were drawn, those of a stop string and the end mark included.
         log_probs: of each, in nats, as the model has it before penalties, temperature and filters.
-        reason: `length`, `stop` for a stop string, or `end` where the model ended the text.
+        reason: `length`, `stop` for a stop string, or `end` where the model ended the text. A text
+            that follows a schema, regular expression or grammar is whole where it is `end`.
     """
 
     text: str
@@ -81,6 +84,7 @@ class TextModel:
         self.last_seed: int | list[int] | None = None
         self.last_lookup: LookupStatistics | None = None
         self.new_memory = memory or (lambda count: GrowingMemory(self.step, count, context))
+        self._grammars = Grammars(tokenizer)
         self._idle: list[Memory] = []  # that of the last single text, unless one is written now
 
     def generate(
@@ -152,7 +156,12 @@ class TextModel:
         """Predict a text of any length, see `serving.text.scoring.score`."""
         ids = [*self.tokenizer.begin, *self.tokenizer.encode(text, "the text")]
         predicted = score(self.step, ids, context=self.context, stride=stride)
-        return replace(predicted, characters=len(text) - len(self.tokenizer.decode(ids[:1])))
+        first = self.tokenizer.decode(ids[:1])
+        return replace(
+            predicted,
+            characters=len(text) - len(first),
+            bytes=sum(len(self.tokenizer.bytes_of(token)) for token in ids[1:]),
+        )
 
     # --- one call ---
 
@@ -207,7 +216,8 @@ class TextModel:
         texts = [_Text(self.tokenizer, stops, each) for each in after]
         wanted = 0 if prompt_lookup_num_tokens is None else prompt_lookup_num_tokens
         lookup = whole(wanted, "prompt_lookup_num_tokens", 0)
-        sampler = Sampler(configs, seeds, ids, self.tokenizer.size)
+        constraints = [self._grammars.constraint(config) for config in configs]
+        sampler = Sampler(configs, seeds, ids, self.tokenizer.size, constraints)
         decoding = Decoding(
             self._memory(count),
             ids,
