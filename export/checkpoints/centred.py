@@ -17,14 +17,16 @@ import numpy as np
 from export.checkpoints.network import Layer, Linear, Network, Norm
 
 
-def centred(network: Network) -> Network:
-    """Return a network with LayerNorm, wider by one key head and its queries, with equal logits.
+def centred(network: Network, multiple: int = 1) -> Network:
+    """Return a network with LayerNorm, wider by a key head or more with its queries.
 
-    The heads that are added attend evenly to values of 0. Scales of normalisations move into the
-    matrices that read what was normalised, so the head is no longer the embedding.
+    Logits are equal but for rounding. The heads that are added attend evenly to values of 0. Scales
+    of normalisations move into the matrices that read what was normalised, so the head is no longer
+    the embedding.
 
     Args:
         network: with RMS normalisation and rotary positions.
+        multiple: of which the width shall be, if it can.
 
     Example:
         >>> from export.checkpoints.network import network_of
@@ -37,14 +39,15 @@ def centred(network: Network) -> Network:
         True
     """
     config = network.config
-    group = config.heads // config.key_value_heads
-    width = config.width + group * config.head_size
+    group, size = config.heads // config.key_value_heads, config.head_size
+    added = _added(config.width, group * size, multiple)  # key heads
+    width = config.width + added * group * size
     into, back = _maps(config.width, width)
     head = network.embedding if network.head is None else network.head
     wider = config.model_dump() | {
         "width": width,
-        "heads": config.heads + group,
-        "kv_heads": config.key_value_heads + 1,
+        "heads": config.heads + added * group,
+        "kv_heads": config.key_value_heads + added,
         "feed_forward": config.hidden_width,
         "normalisation": "layer",
         "tied_embeddings": False,
@@ -53,9 +56,7 @@ def centred(network: Network) -> Network:
         config=type(config).parse(wider),
         embedding=_rounded(network.embedding @ into.T),
         positions=None,
-        layers=tuple(
-            _layer(layer, into, back, group, config.head_size) for layer in network.layers
-        ),
+        layers=tuple(_layer(layer, into, back, added * size, group) for layer in network.layers),
         final_norm=_plain(width),
         head=_rounded(head * network.final_norm.scale @ back.T),
     )
@@ -74,7 +75,14 @@ def _maps(narrow: int, wide: int) -> tuple[np.ndarray, np.ndarray]:
     return columns * scale, columns / scale
 
 
-def _layer(layer: Layer, into: np.ndarray, back: np.ndarray, group: int, size: int) -> Layer:
+def _added(width: int, step: int, multiple: int) -> int:
+    """Return the fewest steps, one at least, to a multiple; one where none leads there."""
+    return next((n for n in range(1, multiple + 1) if (width + n * step) % multiple == 0), 1)
+
+
+def _layer(layer: Layer, into: np.ndarray, back: np.ndarray, more: int, group: int) -> Layer:
+    """Carry a layer over, with so many more keys, and `group` times as many more queries."""
+
     def reading(linear: Linear, norm: Norm, more: int = 0) -> Linear:
         weight = linear.weight * norm.scale @ back.T  # (outputs, M)
         rows = ((0, more), (0, 0))
@@ -91,10 +99,10 @@ def _layer(layer: Layer, into: np.ndarray, back: np.ndarray, group: int, size: i
     return replace(
         layer,
         attention_norm=_plain(len(into)),
-        query=reading(layer.query, before, group * size),
-        key=reading(layer.key, before, size),
-        value=reading(layer.value, before, size),
-        merge=writing(layer.merge, group * size),
+        query=reading(layer.query, before, group * more),
+        key=reading(layer.key, before, more),
+        value=reading(layer.value, before, more),
+        merge=writing(layer.merge, group * more),
         feed_forward_norm=_plain(len(into)),
         gate=None if layer.gate is None else reading(layer.gate, between),
         expand=reading(layer.expand, between),

@@ -27,16 +27,14 @@ class Format:
     refusal: str = ""
 
     def check(self) -> None:
-        """Refuse before anything is done.
+        """Refuse before anything is done where the package is missing.
 
         Raises:
-            ExportError: the model cannot be written so, or the package is missing.
+            ExportError: it is.
 
         Example:
             >>> Format("zip", lambda folder, name: None, "zipfile").check()
         """
-        if self.refusal:
-            raise ExportError(f"no {self.name}: {self.refusal}")
         if find_spec(self.package) is None:
             raise ExportError(
                 f"format {self.name} needs {self.package}: pip install 'genzoo[{EXTRA}]'"

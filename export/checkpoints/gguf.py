@@ -101,7 +101,7 @@ def write(
     if kind is None:
         raise ExportError(f"no {file.name}: {why_not(model.config)}")
     network = network_of(model)
-    network = centred(network) if kind is UNCENTRED else network
+    network = centred(network, BLOCK) if kind is UNCENTRED else network
     writer = gguf.GGUFWriter(file, kind.name)
     writer.add_name(about.name)
     writer.add_description(about.description)

@@ -29,7 +29,7 @@ def write(model: GPT, directory: Path) -> None:
         >>> safe_open("model.safetensors", "np").get_tensor("model.norm.weight").shape
         (16,)
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     found = class_of(model.config)
     if found is None:
@@ -38,5 +38,5 @@ def write(model: GPT, directory: Path) -> None:
         name: np.ascontiguousarray(value, np.float32)
         for name, value in found.weights(network_of(model)).items()
     }
-    # Readers ask which library's tensors they are, and whose matrices the rows are for.
-    save_file(weights, directory / FILE, {"format": "pt"})
+    # Readers ask whose tensors they are. The library's own file would be for its owner alone.
+    (directory / FILE).write_bytes(save(weights, {"format": "pt"}))

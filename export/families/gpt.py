@@ -1,6 +1,5 @@
 """How a Transformer is exported: its graph, its tokenizer, its metric, what its card says."""
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -8,17 +7,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from export.checkpoints.format import Format
+from export.checkpoints.formats import formats
 from export.errors import ExportError
+from export.families import gpt_settings
 from export.families.exporter import Exporter
 from export.families.forms import Form, Made, portable_forms, reduced
 from export.families.fusion import fuse
 from export.families.gpt_graphs import feeds, fused, graphs, static
+from export.families.gpt_settings import FUSED
 from export.graph import converter
 from export.graph.precision import quantize_weights
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import LIMIT, Runner
 from export.run import Run
-from serving.bundle.manifest import Quality
+from serving.bundle.manifest import Quality, Variant
 from serving.families.gpt import STATIC, GraphStep, TextProcessing
 from serving.runtime.fixed import enlarged
 from serving.runtime.loaded import checked_assets
@@ -27,7 +30,6 @@ from zoo.data import tokenizers
 from zoo.data.text import Text
 from zoo.metric import Metric
 from zoo.recipe import Recipe
-from zoo.transformer.config import GPTConfig
 from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
 from zoo.transformer.writer import writer
 
@@ -35,7 +37,7 @@ SAMPLES, SAMPLE_TOKENS, TEMPERATURE = 4, 200, 0.8
 CALIBRATION_WINDOWS = 32
 QUALITY_TOKENS = 4000
 PROOF_STEPS = 200
-FUSED, FUSED_OLDEST = "fused", {"onnxruntime": "1.18"}
+FUSED_OLDEST = {"onnxruntime": "1.18"}
 
 
 class GPTExporter(Exporter):
@@ -194,12 +196,15 @@ class GPTExporter(Exporter):
                 f"at most {allowed:.2g} is allowed"
             )
 
-    def write_assets(self, directory: Path) -> dict[str, str]:
-        """Write the tokenizer, and the settings that ONNX Runtime GenAI reads."""
+    def formats(self) -> list[Format]:
+        """Return those of llama.cpp and `transformers`, with what speaks against each."""
+        return formats(self.run, self.tokenizer)
+
+    def write_assets(self, directory: Path, variants: Mapping[str, Variant]) -> dict[str, str]:
+        """Write the tokenizer, and the settings that other programs read."""
         tokenizers.save(tokenizers.parse(self.tokenizer), directory, self.config.context)
         (directory / tokenizers.FILE).write_bytes(self.tokenizer)
-        text = json.dumps(genai_config(self.config), indent=2) + "\n"
-        (directory / "genai_config.json").write_text(text, encoding="utf-8")
+        gpt_settings.write(self.config, variants, directory)
         return {"tokenizer": tokenizers.FILE}
 
     @property
@@ -247,48 +252,6 @@ def graph_step(spec: GraphSpec, runners: Mapping[str, Runner]) -> GraphStep:
         return [outputs[name] for name in names]
 
     return GraphStep(spec.interface, run)
-
-
-def genai_config(config: GPTConfig) -> dict[str, Any]:
-    """Return what ONNX Runtime GenAI is told of a model, as the content of `genai_config.json`.
-
-    `decoder` is its name for any graph with these inputs and outputs, whatever is inside.
-    """
-    cache = ("past_key_values.%d.key", "past_key_values.%d.value")
-    present = ("present.%d.key", "present.%d.value")
-    return {
-        "model": {
-            "type": "decoder",
-            "vocab_size": config.vocabulary_size,
-            "context_length": config.context,
-            "pad_token_id": tokenizers.PAD,
-            "bos_token_id": tokenizers.BOS,
-            "eos_token_id": tokenizers.EOS,
-            "decoder": {
-                "filename": "model.onnx",
-                "session_options": {"provider_options": []},
-                "hidden_size": config.width,
-                "head_size": config.head_size,
-                "num_attention_heads": config.heads,
-                "num_key_value_heads": config.key_value_heads,
-                "num_hidden_layers": config.layers,
-                "inputs": {
-                    "input_ids": "input_ids",
-                    "attention_mask": "attention_mask",
-                    "position_ids": "position_ids",
-                    "past_key_names": cache[0],
-                    "past_value_names": cache[1],
-                },
-                "outputs": {
-                    "logits": "logits",
-                    "present_key_names": present[0],
-                    "present_value_names": present[1],
-                },
-            },
-        },
-        # The graph returns a longer cache each time: it cannot be written into the one it is given.
-        "search": {"max_length": config.context, "past_present_share_buffer": False},
-    }
 
 
 def _tokenizer(run: Run) -> bytes:
