@@ -32,6 +32,8 @@ EXTRAS = {
     "onnx": "export",
     "onnxscript": "export",
     "tf2onnx": "export",
+    "gguf": "checkpoints",
+    "safetensors": "checkpoints",
     "cyclonedx": "publish",
     "markdown_it": "publish",
 }
@@ -112,7 +114,13 @@ def export(
         ),
     ],
     out: Annotated[Path, typer.Option(help="The bundle's directory; an older bundle is replaced.")],
-    formats: Annotated[str, typer.Option(help="saved_model, onnx or both.")] = "saved_model,onnx",
+    formats: Annotated[
+        str,
+        typer.Option(
+            help="saved_model, onnx; of text also safetensors (transformers), gguf, gguf-q8_0, "
+            "gguf-q4_0 (llama.cpp)."
+        ),
+    ] = "saved_model,onnx",
     variants: Annotated[
         str,
         typer.Option(
