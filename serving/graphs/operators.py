@@ -142,7 +142,7 @@ Where                 3    1    where
 Xor                   2    1    logical
 """  # noqa: E501
 _RUNTIME = """
-GroupQueryAttention              7-9  3    attention  do_rotary kv_num_heads num_heads rotary_interleaved
+GroupQueryAttention              7-9  3    attention  do_rotary kv_num_heads local_window_size num_heads rotary_interleaved
 MatMulNBits                      3    1    few_bits   K N accuracy_level bits block_size
 SkipLayerNormalization           3-4  1-4  residual   epsilon
 SkipSimplifiedLayerNormalization 3    1-4  residual   epsilon
@@ -230,6 +230,7 @@ _ATTRIBUTES = {
     "kernel_shape": _each_from(1),
     "kv_num_heads": _from(1),
     "largest": _FLAG,
+    "local_window_size": _from(1),
     "momentum": _FLOAT,
     "nearest_mode": _one_of("ceil,floor,round_prefer_ceil,round_prefer_floor"),
     "noop_with_empty_axes": _FLAG,
