@@ -36,6 +36,11 @@ def fine_tuning(
         "name": f"{found.name.removesuffix('-tuned')}-tuned",
         "train.initial_weights": str(source),
         "train.learning_rate": TUNING_RATE * found.train.learning_rate,
+        # How the model came about is over.
+        "train.prune": None,
+        "train.teacher": None,
+        "train.teacher_weight": None,
+        "train.teacher_temperature": None,
     }
     return found.changed(changes | (overrides or {}), quick=quick)
 
@@ -71,7 +76,8 @@ def copy_weights(model: keras.Model, source: str | Path) -> None:
     if [variable.shape for variable in ours] != [variable.shape for variable in theirs]:
         raise UsageError(
             f"the weights of {source} do not fit the recipe's [model] table, which may differ from "
-            "that of the source in objective, samples, beta and free_bits"
+            "that of the source in objective, samples, beta and free_bits; a Transformer can be "
+            "made of parts of a larger one with train.prune"
         )
     for target, value in zip(ours, theirs, strict=True):
         target.assign(value.numpy())
