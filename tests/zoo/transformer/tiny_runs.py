@@ -12,8 +12,8 @@ TINY = {
     "model.layers": 2,
     "model.width": 16,
     "model.heads": 4,
-    "train.epochs": 2,
-    "train.steps_per_epoch": 4,
+    "train.epochs": 1,
+    "train.steps_per_epoch": 5,
     "train.batch_size": 4,
 }
 

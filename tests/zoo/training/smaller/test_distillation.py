@@ -86,7 +86,7 @@ def after_one_step(where: str, count: int, parts: int = 1) -> list[np.ndarray]:
     return [*(variable.numpy() for variable in model.trainable_variables), *loss]
 
 
-@pytest.mark.parametrize(("where", "count", "parts"), [("cpu:2", 5, 1), ("cpu:2", 7, 2)])
+@pytest.mark.parametrize(("where", "count", "parts"), [("cpu:2", 5, 1), ("cpu", 7, 2)])
 def test_a_step_on_two_devices_or_in_parts_equals_one_on_one(where, count, parts):
     expected = after_one_step("cpu", count)
     for ours, theirs in zip(after_one_step(where, count, parts), expected, strict=True):
@@ -101,11 +101,16 @@ def test_a_teacher_is_no_part_of_its_student():
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
-    return tiny_runs.trained(tmp_path_factory.mktemp("teacher"), model__width=24)
+    return tiny_runs.trained(tmp_path_factory.mktemp("teacher"), model__width=24, model__layers=1)
 
 
 def recipe(place, teacher, **others) -> zoo.Recipe:
-    own = {"model__dropout": 0.1, "train__accumulate": 2, "train__teacher": str(teacher)}
+    own = {
+        "model__layers": 1,
+        "model__dropout": 0.1,
+        "train__accumulate": 2,
+        "train__teacher": str(teacher),
+    }
     changes = tiny_runs.changes(place, tiny_runs.OTHER, **own | others)
     return zoo.Recipe.load("gpt-shakespeare-nano", changes)
 
@@ -120,9 +125,6 @@ def test_resuming_is_bit_equal_and_the_tokens_are_the_teachers(teacher, tmp_path
     assert zoo.fine_tuning(whole).train.teacher is None
     record = json.loads((whole / "training.json").read_text())
     assert record["places"]["train.teacher"] == str(teacher)
-    kept = taught.changed({"train.teacher": None})
-    alone = zoo.train(kept.changed({"train.initial_weights": str(whole)}), tmp_path / "alone")
-    assert alone.finished
 
 
 def test_another_teacher_by_the_same_name_is_refused(teacher, tmp_path):
@@ -133,7 +135,7 @@ def test_another_teacher_by_the_same_name_is_refused(teacher, tmp_path):
     weights = zoo.from_workdir(place)
     weights.final_norm.scale.assign(weights.final_norm.scale * 2)
     weights.save_weights(place / "best.weights.h5")
-    with pytest.raises(UsageError, match="is not the teacher any more that .*run began with"):
+    with pytest.raises(UsageError, match=r"is not the teacher any more that .*run began with"):
         zoo.train(taught, tmp_path / "run", resume=True)
 
 
