@@ -77,7 +77,7 @@ def check_parts(config: GPTConfig, source: GPTConfig, name: str) -> None:
     }
     for key, (own, most) in counts.items():
         if own > most:
-            raise UsageError(f"model.{key} is {own}, and {name} has {most}; expected at most those")
+            raise UsageError(f"model.{key} is {own}, and {name} has {most}; expected no more")
     if all(own == most for own, most in counts.values()):
         raise UsageError(f"train.prune leaves out nothing of {name}; make {SMALLER} smaller")
     if config.layers < source.layers and (source.windows or source.unturned_layers):

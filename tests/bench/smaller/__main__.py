@@ -104,19 +104,23 @@ def _add_speeds(rows: list[dict[str, Any]], rounds: int) -> None:
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """Return the table of a file."""
-    lines = []
-    for row in document["rows"]:
-        trained, speed = ["", ""], ["", ""]
-        if "steps" in row:
-            trained = [f"{row['steps']:,}", f"{row['train_seconds']:,.0f}"]
-        if "ratio" in row:
-            spread = f"{row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f})"
-            speed = [f"{row['per_second']:,.0f}", spread]
-        nats = f"{row['nats_per_character']:.3f}"
-        cells = [row["way"], f"{row['parameters']:,}", *trained, nats, *speed]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([f"| {' | '.join(TITLES)} |", "|---" * len(TITLES) + "|", *lines])
+    """Return the table of a file, without columns of which nothing is known."""
+    lines = [_cells(row) for row in document["rows"]]
+    columns = [each for each in zip(TITLES, *lines, strict=True) if any(each[1:])]
+    header, *lines = zip(*columns, strict=True)
+    rows = [header, ["---"] * len(header), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    trained, speed = ["", ""], ["", ""]
+    if "steps" in row:
+        trained = [f"{row['steps']:,}", f"{row['train_seconds']:,.0f}"]
+    if "ratio" in row:
+        spread = f"{row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f})"
+        speed = [f"{row['per_second']:,.0f}", spread]
+    nats = f"{row['nats_per_character']:.3f}"
+    return [row["way"], f"{row['parameters']:,}", *trained, nats, *speed]
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:

@@ -137,7 +137,7 @@ def test_taylor_is_the_derivative_by_a_gate_at_each_part():
         ({"width": 24, "head_width": 4}, "whose width is 16 and not 24; only layers, heads, kv_h"),
         ({"normalisation": "layer"}, "whose normalisation is rms and not layer; only layers"),
         ({"head_width": 6}, "whose head_width is 4 and not 6"),
-        ({"layers": 3}, "model.layers is 3, and big has 2; expected at most those"),
+        ({"layers": 3}, "model.layers is 3, and big has 2; expected no more"),
         ({"heads": 8, "kv_heads": 4, "head_width": 4}, "model.heads is 8, and big has 4"),
         ({"feed_forward": 99}, "model.feed_forward is 99, and big has 48"),
         ({"heads": 2, "head_width": 4}, "in big 2 heads share a key head and go with it"),
@@ -183,6 +183,8 @@ SMALL = {"model.layers": 1, "model.heads": 2, "model.feed_forward": 32, "train.p
 
 def test_a_pruned_run_goes_on_learning_and_resumes_bit_for_bit(source, tmp_path, monkeypatch):
     recipe = zoo.fine_tuning(source, SMALL | {"train.teacher": str(source)})
+    own = zoo.Recipe.load(source / "recipe.toml").train.learning_rate
+    assert recipe.train.learning_rate == own  # where else going on takes a tenth
     whole = zoo.train(recipe, tmp_path / "whole").workdir
     stop_and_resume(recipe, tmp_path / "parts", monkeypatch, step=3)
     assert_same_run(whole, tmp_path / "parts")
