@@ -17,7 +17,10 @@ from tests.bench.report import page
 
 ROOT = Path(__file__).parent.parent
 README, RESULTS = ROOT / "README.md", (ROOT / "docs/results.md").read_text(encoding="utf-8")
-NAMES = ("training", "shipping", "checkpoints", "publishing", "extending", "text", "results")
+NAMES = (
+    *("training", "smaller", "shipping", "checkpoints", "publishing", "extending", "text"),
+    "results",
+)
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Importance = Literal["taylor", "magnitude"]
 
 
 class TrainConfig(Config):
@@ -44,6 +45,14 @@ class TrainConfig(Config):
         seed: of the weights, the order of the data and all noise.
         initial_weights: a finished run, a bundle, or a name of `genzoo list`, to go on from its
             weights instead of random ones.
+        prune: make the model of the most important parts of the one in `initial_weights`, which is
+            larger: `taylor` by what the loss would change without a part, `magnitude` by the norm
+            of its weights. The `[model]` table says how many parts stay. Transformers only.
+        teacher: a finished run, a bundle, or a name of `genzoo list`, to learn from besides the
+            data: what it holds likely for each token (Hinton et al. 2015). Transformers only.
+        teacher_weight: share of the teacher's part in the loss; 0.5 unless given.
+        teacher_temperature: by which the logits of both are divided before they are compared; 2
+            unless given.
     """
 
     epochs: Positive = 10
@@ -65,12 +74,20 @@ class TrainConfig(Config):
     steps_per_execution: Positive = 1
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
     initial_weights: str | None = None
+    prune: Importance | None = None
+    teacher: str | None = None
+    teacher_weight: Annotated[float, Field(gt=0, le=1)] | None = None
+    teacher_temperature: Annotated[float, Field(gt=0)] | None = None
 
     def places(self) -> dict[str, Path]:
-        """Return where the run or bundle lies that the weights come from."""
-        path = Path(self.initial_weights or "").expanduser()
-        known = any((path / name).is_file() for name in ("recipe.toml", "bundle.json"))
-        return {"initial_weights": path.absolute()} if self.initial_weights and known else {}
+        """Return where the runs or bundles lie that the weights and the teacher come from."""
+        named = {"initial_weights": self.initial_weights, "teacher": self.teacher}
+        paths = {key: Path(name).expanduser() for key, name in named.items() if name}
+        return {
+            key: path.absolute()
+            for key, path in paths.items()
+            if any((path / name).is_file() for name in ("recipe.toml", "bundle.json"))
+        }
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -84,6 +101,10 @@ class TrainConfig(Config):
                 f"weight_decay is of adamw and muon, and {self.optimizer} would ignore it; name "
                 "one of those as the optimizer, or leave weight_decay out"
             )
+        needs = {"prune": "initial_weights", "teacher_weight": "teacher"}
+        for key, other in (needs | {"teacher_temperature": "teacher"}).items():
+            if getattr(self, key) is not None and getattr(self, other) is None:
+                raise ValueError(f"{key} goes with {other}; name a model there, or leave {key} out")
         return self
 
 

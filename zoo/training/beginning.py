@@ -10,13 +10,17 @@ from zoo import presets
 from zoo.recipe import Recipe
 from zoo.training.workdir import WorkDir
 
-TUNING_RATE = 0.1  # of the learning rate of the model's own recipe
+# Of the learning rate of the model's own recipe. Parts of a larger model learn at the whole of it:
+# a third of `gpt-shakespeare-nano`, after 150 steps, was at 1.970 nats by it, and 2.202 at a tenth.
+TUNING_RATE = 0.1
 
 
 def fine_tuning(
     source: str | Path, overrides: dict[str, Any] | None = None, *, quick: bool = False
 ) -> Recipe:
     """Return the recipe that goes on from a finished model: its own, at a tenth of the rate.
+
+    With `train.prune` among the overrides, which leaves it much to learn again, at the whole rate.
 
     Args:
         source: a work directory, a bundle, or a name of `genzoo list`.
@@ -31,13 +35,19 @@ def fine_tuning(
         >>> recipe.name, recipe.train.initial_weights
         ('dcgan-mnist-tuned', 'dcgan-mnist')
     """
-    found = recipe_of(source)
+    found, overrides = recipe_of(source), overrides or {}
+    rate = 1.0 if overrides.get("train.prune") else TUNING_RATE
     changes = {
         "name": f"{found.name.removesuffix('-tuned')}-tuned",
         "train.initial_weights": str(source),
-        "train.learning_rate": TUNING_RATE * found.train.learning_rate,
+        "train.learning_rate": rate * found.train.learning_rate,
+        # How the model came about is over.
+        "train.prune": None,
+        "train.teacher": None,
+        "train.teacher_weight": None,
+        "train.teacher_temperature": None,
     }
-    return found.changed(changes | (overrides or {}), quick=quick)
+    return found.changed(changes | overrides, quick=quick)
 
 
 def recipe_of(source: str | Path) -> Recipe:
@@ -80,7 +90,8 @@ def copy_weights(model: keras.Model, source: str | Path) -> None:
     if [variable.shape for variable in ours] != [variable.shape for variable in theirs]:
         raise UsageError(
             f"the weights of {source} do not fit the recipe's [model] table, which may differ from "
-            "that of the source in objective, samples, beta and free_bits"
+            "that of the source in objective, samples, beta and free_bits; a Transformer can be "
+            "made of parts of a larger one with train.prune"
         )
     for target, value in zip(ours, theirs, strict=True):
         target.assign(value.numpy())
