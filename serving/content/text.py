@@ -8,6 +8,7 @@ from typing import Any
 from serving.content.content import Content, Distance, Processing
 from serving.errors import UsageError
 from serving.files import written
+from serving.numbers import shown
 
 RULE = "\n\n---\n"  # between texts
 TURNS = 1  # texts that may part: where two tokens are all but even, rounding decides between them
@@ -22,6 +23,7 @@ class TextContent(Content):
     """
 
     name, noun, unit = "text", "text", "tokens"
+    media = {".txt": "text/plain"}
 
     def read(self, paths: Sequence[Path], processing: Processing) -> str | list[str]:
         """Return the text of a file, `-` being standard input; a list of those of several."""
@@ -40,6 +42,29 @@ class TextContent(Content):
 
     def default_out(self, name: str) -> None:
         return None
+
+    def from_json(self, value: Any, processing: Processing) -> str | list[str]:
+        """Return a string, or a list of them.
+
+        Example:
+            >>> TextContent().from_json(["To be", 2], {})
+            Traceback (most recent call last):
+            serving.errors.UsageError: a text in JSON is 2; expected a string, or a list of them
+        """
+        for each in value if isinstance(value, list) else [value]:
+            if not isinstance(each, str):
+                what = shown(each)
+                raise UsageError(f"a text in JSON is {what}; expected a string, or a list of them")
+        found: str | list[str] = value
+        return found
+
+    def to_json(self, value: Any, processing: Processing) -> str | list[str]:
+        """Return a string, or a list of them."""
+        return (
+            value
+            if isinstance(value, str)
+            else [str(getattr(each, "text", each)) for each in value]
+        )
 
     def words(self, value: Any, processing: Processing) -> str:
         if isinstance(value, str):
