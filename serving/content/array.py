@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.content.content import Content, Distance, Processing, one_of
+from serving.content.content import Cell, Content, Distance, Processing, one_of
 from serving.errors import UsageError, first_line
 from serving.files import written
 
@@ -55,6 +55,9 @@ class ArrayContent(Content):
         """Return nested lists of numbers by name."""
         return {name: array.tolist() for name, array in _named(value).items()}
 
+    def cell(self, processing: Processing, *, given: bool) -> Cell | None:
+        return Cell("float32", (-1,)) if given else None  # what is made may be several, by name
+
     def words(self, value: Any, processing: Processing) -> str:
         arrays = _named(value)
         return "\n".join(f"{name}: {each.dtype} {each.shape}" for name, each in arrays.items())
@@ -90,7 +93,8 @@ def array_of(value: Any) -> np.ndarray:
         dtype('float64')
     """
     try:
-        array = np.asarray(value)
+        # Words in an array all take the room of the longest.
+        array = np.asarray(value if _no_words(value) else "")
     except ValueError:  # lists of different lengths
         raise UsageError("nested lists are not all of one length; expected one array") from None
     if array.dtype.kind not in "iuf":
@@ -98,6 +102,13 @@ def array_of(value: Any) -> np.ndarray:
             "an array in JSON holds what are no numbers; expected nested lists of such"
         )
     return array
+
+
+def _no_words(value: Any) -> bool:
+    """Say whether nested lists hold no text."""
+    if isinstance(value, list):
+        return all(map(_no_words, value))
+    return not isinstance(value, str | bytes | dict)
 
 
 def read_array(path: Path) -> np.ndarray:

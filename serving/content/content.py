@@ -29,6 +29,13 @@ class Distance(NamedTuple):
     is_rounding: bool
 
 
+class Cell(NamedTuple):
+    """What one of a content is in a tensor: its type as NumPy names it, and its axes, -1 any."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
 class Content(ABC):
     """A kind of content: its files, how it is shown, and how two of it are compared.
 
@@ -109,6 +116,18 @@ class Content(ABC):
             path = Path(folder) / f"content{suffix}"
             self.writer(str(path), self.count(value), processing)(value)
             return path.read_bytes()
+
+    def cell(self, processing: Processing, *, given: bool) -> Cell | None:
+        """Return what one of it is in a tensor, `given` to a model or made; None if it is none."""
+        return None
+
+    def from_tensor(self, array: np.ndarray) -> Any:
+        """Return the value that a tensor of cells stands for."""
+        return array
+
+    def to_tensor(self, value: Any) -> np.ndarray:
+        """Return a value as a tensor of cells."""
+        return np.asarray(value)
 
     def from_bytes(self, data: bytes, suffix: str, processing: Processing) -> Any:
         """Return what the bytes of a file hold, as `read` does.

@@ -9,7 +9,7 @@ import numpy as np
 
 from serving.content import image_files, pictures
 from serving.content.array import array_of, read_array
-from serving.content.content import Content, Distance, Processing
+from serving.content.content import Cell, Content, Distance, Processing
 from serving.errors import UsageError, first_line
 
 LEVELS = 1  # of 255: a value next to one half may be rounded either way
@@ -75,6 +75,9 @@ class ImageContent(Content):
         if value.ndim > 3:
             return [self.to_json(each, processing) for each in value]
         return super().to_json(value[None], processing)
+
+    def cell(self, processing: Processing, *, given: bool) -> Cell:
+        return Cell("uint8", tuple(processing["image_shape"]))
 
     def picture(self, value: Any, processing: Processing) -> np.ndarray:
         """Lay images out in a grid: rows as they are, else a column for each class, or a square."""

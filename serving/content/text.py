@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from serving.content.content import Content, Distance, Processing
+import numpy as np
+
+from serving.content.content import Cell, Content, Distance, Processing
 from serving.errors import UsageError
 from serving.files import written
 from serving.numbers import shown
@@ -65,6 +67,25 @@ class TextContent(Content):
             if isinstance(value, str)
             else [str(getattr(each, "text", each)) for each in value]
         )
+
+    def cell(self, processing: Processing, *, given: bool) -> Cell:
+        return Cell("object", ())
+
+    def from_tensor(self, array: np.ndarray) -> list[str]:
+        """Return the texts of bytes in UTF-8.
+
+        Raises:
+            UsageError: they are not.
+        """
+        try:
+            return [bytes(each).decode() for each in array.ravel().tolist()]
+        except UnicodeDecodeError as error:
+            raise UsageError(f"a text is not UTF-8: {error.reason}") from None
+
+    def to_tensor(self, value: Any) -> np.ndarray:
+        """Return texts as bytes in UTF-8: objects `(N,)`."""
+        texts = [value] if isinstance(value, str) else value
+        return np.array([str(getattr(each, "text", each)).encode() for each in texts], object)
 
     def words(self, value: Any, processing: Processing) -> str:
         if isinstance(value, str):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from PIL import Image
 from starlette.applications import Starlette
@@ -15,12 +16,13 @@ from starlette.routing import Route
 from serving.server import calls, description, errors, health
 from serving.server.bodies import Bodies
 from serving.server.exchange import Endpoint, Handler, Surrounding
+from serving.server.inference.routes import Protocol
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
 from serving.server.repository import Repository
 from serving.server.work.admission import Admission
 
-ROUTES = (*health.ROUTES, *calls.ROUTES, *description.ROUTES)
+ROUTES: tuple[Any, ...] = (*health.ROUTES, *calls.ROUTES, *description.ROUTES)
 
 
 class Server:
@@ -49,8 +51,9 @@ class Server:
 
     def application(self) -> Starlette:
         """Return it as an ASGI application, which loads the models when it is started."""
+        routes = (*ROUTES, *Protocol(self.repository).routes())
         return Starlette(
-            routes=[self._route(*each) for each in ROUTES],
+            routes=[self._route(*each) for each in routes],
             middleware=[Middleware(Surrounding, server=self)],
             exception_handlers={HTTPException: _unknown},
             lifespan=self._lifespan,

@@ -130,6 +130,8 @@ def checked_amount(call: Call, arguments: Mapping[str, Any], limits: Limits) -> 
         UsageError: an argument is wrong.
         RequestError: more is asked for than one may ask for.
     """
+    for name, value in arguments.items():
+        _check_each(call.parameters.get(name), value, limits)
     checked = call.check((), arguments)
     amounts = {"": 1, "rows": 1, "tokens": 1}
     given = 1  # of content
@@ -144,9 +146,6 @@ def checked_amount(call: Call, arguments: Mapping[str, Any], limits: Limits) -> 
             )
         elif parameter.kind == "int" and parameter.maximum is None and not parameter.each:
             _check_most(name, value, limits.tokens)
-        if parameter.each and not parameter.content and _length(value) > limits.rows:
-            many = f"{name} has {_length(value)} values; expected {limits.rows} at most"
-            raise RequestError(many, param=name)
     rows = given * amounts["rows"]
     if rows > limits.rows:
         raise RequestError(f"{rows} rows are asked for, {limits.rows} at most; ask for fewer")
@@ -155,6 +154,19 @@ def checked_amount(call: Call, arguments: Mapping[str, Any], limits: Limits) -> 
             f"{rows * amounts['tokens']} tokens are asked for, {limits.tokens} at most"
         )
     return rows
+
+
+def _check_each(parameter: Parameter | None, value: Any, limits: Limits) -> None:
+    """Refuse more values than rows, and words among numbers: an array would be as wide as those."""
+    if parameter is None or parameter.content or not isinstance(value, list):
+        return
+    name = parameter.name
+    if len(value) > limits.rows:
+        many = f"{name} has {len(value)} values; expected {limits.rows} at most"
+        raise RequestError(many, param=name)
+    if parameter.kind in ("int", "float"):
+        for odd in [each for each in value if isinstance(each, str | list | dict)][:1]:
+            raise RequestError(f"one of {name} is {shown(odd)}; expected a number", param=name)
 
 
 def _check_most(name: str, value: Any, most: int) -> None:

@@ -71,10 +71,11 @@ def origin(served: "Served", seed: int | list[int] | None = None) -> dict[str, s
 
 def json_response(document: object, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response in JSON."""
-    return Response(_json(document), headers=headers, media_type="application/json")
+    return Response(as_json(document), headers=headers, media_type="application/json")
 
 
-def _json(document: object) -> bytes:
+def as_json(document: object) -> bytes:
+    """Return a document in JSON; what is no finite number is null."""
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 

@@ -22,8 +22,8 @@ def test_every_line_of_the_page_runs(tmp_path):
     with running(served) as server:
         for line in lines:
             done = subprocess.run(
-                ["bash", "-ec", line], cwd=tmp_path, env={"URL": server.url, "PATH": "/usr/bin:/bin"},
-                capture_output=True, text=True, timeout=60,
+                ["bash", "-ec", line], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                env={"URL": server.url, "PATH": "/usr/bin:/bin"},
             )  # fmt: skip
             assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     assert (tmp_path / "again.png").read_bytes()[:4] == b"\x89PNG"
