@@ -38,6 +38,7 @@ class Parameter:
         refusal: what is said to who gives it to a model that does not take it.
         kind: `int`, `float`, `str`, `bool`, `mapping`, `json` (a mapping or text), `messages`,
             `content` or `any`; of the annotation unless given.
+        multiplies: `rows` or `tokens`, of which a call makes so many times as many.
         default: of the signature; `inspect.Parameter.empty` where it has none.
         name: of the argument.
     """
@@ -55,6 +56,7 @@ class Parameter:
     example: Any = None
     refusal: str = "this model does not take it; leave it out"
     kind: str = ""
+    multiplies: str = ""
     default: Any = inspect.Parameter.empty
     name: str = ""
 

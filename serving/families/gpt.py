@@ -37,15 +37,22 @@ MESSAGES = Parameter(
     "what was said so far", kind="messages", example=[{"role": "user", "content": "Hello"}]
 )
 Prompt = Annotated[str | Sequence[str], PROMPT]
-NewTokens = Annotated[int, Parameter("tokens at most", minimum=1)]
+NewTokens = Annotated[int, Parameter("tokens at most", minimum=1, multiplies="tokens")]
 TextCount = Annotated[
-    int, Parameter("texts, of this seed and those after it", minimum=1, options=("-n", "--count"))
+    int,
+    Parameter(
+        "texts, of this seed and those after it",
+        minimum=1,
+        options=("-n", "--count"),
+        multiplies="rows",
+    ),
 ]
 Seeds = Annotated[int | None, replace(SEED, each=True)]
 Stop = Annotated[str | Sequence[str], Parameter("ends the text, and is left out", each=True)]
 Overflow = Annotated[str, Parameter("of texts longer than the window", choices=OVERFLOW)]
 Guesses = Annotated[int, Parameter("tokens guessed ahead from what was said before", minimum=0)]
 Penalty = Parameter("power of the length that scores are divided by", minimum=0, maximum=10)
+BEAMS = Parameter("continuations followed at once", minimum=1, multiplies="rows")
 Stride = Parameter(
     "tokens by which the window moves on", minimum=1, maximum=lambda model: model.context
 )
@@ -218,7 +225,7 @@ class GPT(Model, TextModel):
     def search(
         self,
         prompt: Annotated[str, replace(PROMPT, each=False)],
-        beams: Annotated[int, Parameter("continuations followed at once", minimum=1)] = 4,
+        beams: Annotated[int, BEAMS] = 4,
         max_new_tokens: NewTokens = 200,
         length_penalty: Annotated[float, Penalty] = 1.0,
     ) -> list[Completion]:

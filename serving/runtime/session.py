@@ -13,6 +13,7 @@ import onnxruntime
 
 from serving.bundle.records import BundleError, Interface
 from serving.errors import GenzooError, first_line
+from serving.runtime import interruption
 from serving.runtime.allocation import giving_back
 from serving.runtime.divided import Checked, Divided
 from serving.runtime.huge_pages import huge_pages
@@ -125,7 +126,9 @@ class Session:
         Raises:
             GenzooError: an input is empty, or does not fit.
             BundleError: the results are not what the manifest says.
+            StoppedError: whoever asked for it does not want it any more.
         """
+        interruption.check()
         for name, array in feeds.items():
             if 0 in array.shape:
                 check_not_empty(name, array.shape, self._axes.get(name, ()))
@@ -205,6 +208,7 @@ class Bound:
 
     def run(self) -> None:
         """Run the graph once."""
+        interruption.check()
         try:
             for array, value in self._sent:
                 value.update_inplace(array)
