@@ -53,14 +53,8 @@ def workdir(tmp_path_factory):
     """A finished run; read only."""
     path = tmp_path_factory.mktemp("runs") / "text"
     made = recipe()
-    made = made.model_copy(
-        update={
-            "model": made.model.model_copy(
-                update={"context": CONTEXT, "width": 32, "kv_heads": 1}  # heads of 16
-            )
-        }
-    )
-    zoo.train(made, path)
+    sizes = {"model.context": CONTEXT, "model.width": 32, "model.kv_heads": 1}  # heads of 16
+    zoo.train(made.changed(sizes), path)
     return path
 
 
