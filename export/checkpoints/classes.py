@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from export.checkpoints.kinds import Kind, kind_of, refusal
+from export.checkpoints.kinds import Kind, epsilon, kind_of, refusal
 from export.checkpoints.network import Linear, Network, Norm
-from zoo.transformer.block import EPSILON
 from zoo.transformer.config import GPTConfig
 
 GELU = "gelu_pytorch_tanh"  # its tanh form
@@ -95,7 +94,7 @@ def _llama(config: GPTConfig) -> dict[str, Any]:
     return _sizes(config) | {
         "head_dim": config.head_size,
         "hidden_act": "silu",
-        "rms_norm_eps": EPSILON,
+        "rms_norm_eps": epsilon(config),
         "attention_bias": config.bias,
         "mlp_bias": config.bias,
     }
@@ -108,7 +107,7 @@ def _arcee(config: GPTConfig) -> dict[str, Any]:
 def _starcoder2(config: GPTConfig) -> dict[str, Any]:
     return _sizes(config) | {
         "hidden_act": GELU,
-        "norm_epsilon": EPSILON,
+        "norm_epsilon": epsilon(config),
         "use_bias": config.bias,
         "residual_dropout": config.dropout,
         "embedding_dropout": config.dropout,
@@ -124,7 +123,7 @@ def _gpt2(config: GPTConfig) -> dict[str, Any]:
         "n_head": config.heads,
         "n_positions": config.context,
         "activation_function": GELU,
-        "layer_norm_epsilon": EPSILON,
+        "layer_norm_epsilon": epsilon(config),
         "resid_pdrop": config.dropout,
         "embd_pdrop": config.dropout,
         "attn_pdrop": config.attention_dropout,

@@ -14,11 +14,10 @@ import numpy as np
 
 from export.checkpoints.centred import centred
 from export.checkpoints.gguf_tokenizer import Vocabulary
-from export.checkpoints.kinds import Kind, kind_of, refusal
+from export.checkpoints.kinds import Kind, epsilon, kind_of, refusal
 from export.checkpoints.network import Layer, Linear, Network, Norm, network_of
 from export.errors import ExportError
 from zoo.transformer import GPT
-from zoo.transformer.block import EPSILON
 from zoo.transformer.config import GPTConfig
 
 BLOCK = 32  # weights of a row that share a scale; rows of other lengths stay float32
@@ -145,9 +144,9 @@ def _add_sizes(writer: Any, config: GPTConfig) -> None:
         writer.add_rope_dimension_count(config.head_size)
         writer.add_rope_freq_base(config.rotary_base)
     if config.normalisation == "rms":
-        writer.add_layer_norm_rms_eps(EPSILON)
+        writer.add_layer_norm_rms_eps(epsilon(config))
     else:
-        writer.add_layer_norm_eps(EPSILON)
+        writer.add_layer_norm_eps(epsilon(config))
 
 
 def _add_tokenizer(

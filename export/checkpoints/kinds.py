@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zoo.transformer.block import EPSILON
 from zoo.transformer.config import GPTConfig
 
 # Keys of a configuration that are understood here. Any other changes the mathematics, as far as
@@ -69,6 +70,11 @@ def kind_of(config: GPTConfig, known: Sequence[Kind]) -> Kind | None:
     if unknown(config):
         return None
     return next((kind for kind in known if kind.fits(config)), None)
+
+
+def epsilon(config: GPTConfig) -> float:
+    """Return what all normalisations of a Transformer add to the mean square."""
+    return EPSILON
 
 
 def unknown(config: GPTConfig) -> str:
