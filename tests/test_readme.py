@@ -17,8 +17,8 @@ from tests.bench.report import page
 
 ROOT = Path(__file__).parent.parent
 README, RESULTS = ROOT / "README.md", (ROOT / "docs/results.md").read_text(encoding="utf-8")
-PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in
-                   ("training", "smaller", "shipping", "publishing", "extending", "results"))]  # fmt: skip
+NAMES = ("training", "smaller", "shipping", "publishing", "extending", "results")
+PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 
 def blocks(page: Path, language: str) -> list[str]:
