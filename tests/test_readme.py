@@ -17,10 +17,9 @@ from tests.bench.report import page
 
 ROOT = Path(__file__).parent.parent
 README, RESULTS = ROOT / "README.md", (ROOT / "docs/results.md").read_text(encoding="utf-8")
-NAMES = (
-    *("training", "smaller", "shipping", "checkpoints", "publishing", "extending", "text"),
-    "results",
-)
+NAMES = """
+    training smaller importing shipping checkpoints publishing extending text chat server results
+""".split()
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 

@@ -115,7 +115,9 @@ def markdown(document: dict[str, Any]) -> str:
 def _cells(row: dict[str, Any]) -> list[str]:
     trained, speed = ["", ""], ["", ""]
     if "steps" in row:
-        trained = [f"{row['steps']:,}", f"{row['train_seconds']:,.0f}"]
+        trained[0] = f"{row['steps']:,}"
+    if "train_seconds" in row:
+        trained[1] = f"{row['train_seconds']:,.0f}"
     if "ratio" in row:
         spread = f"{row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f})"
         speed = [f"{row['per_second']:,.0f}", spread]
