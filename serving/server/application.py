@@ -19,10 +19,18 @@ from serving.server.exchange import Endpoint, Handler, Surrounding
 from serving.server.inference.routes import Protocol
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
+from serving.server.openai import completions, images, models
 from serving.server.repository import Repository
 from serving.server.work.admission import Admission
 
-ROUTES: tuple[Any, ...] = (*health.ROUTES, *calls.ROUTES, *description.ROUTES)
+ROUTES: tuple[Any, ...] = (
+    *health.ROUTES,
+    *calls.ROUTES,
+    *description.ROUTES,
+    *models.ROUTES,
+    *completions.ROUTES,
+    *images.ROUTES,
+)
 
 
 class Server:
