@@ -68,8 +68,8 @@ class Served:
             self.writer.start(f"{self.name}-writer")
         self.model = model
 
-    def _written(self, metrics: Metrics, texts: int, seconds: float) -> None:
-        metrics.tokens.labels(self.name).inc(texts)
+    def _written(self, metrics: Metrics, drawn: int, texts: int, seconds: float) -> None:
+        metrics.tokens.labels(self.name).inc(drawn)
         metrics.slots.labels(self.name).set(texts)
         metrics.next_token.labels(self.name).observe(seconds)
 

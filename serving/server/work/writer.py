@@ -21,14 +21,15 @@ class Writer:
 
     Args:
         slots: what has been read of the texts.
-        told: is called with the number of texts and the seconds of each turn that drew tokens.
+        told: is called after each turn that drew tokens: with their number, that of the texts that
+            go on, and its seconds.
         clock: gives the time that deadlines are of.
     """
 
     def __init__(
         self,
         slots: Slots,
-        told: Callable[[int, float], None] = lambda texts, seconds: None,
+        told: Callable[[int, int, float], None] = lambda drawn, texts, seconds: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._slots, self._told, self._clock = slots, told, clock
@@ -83,13 +84,12 @@ class Writer:
         self._drop()
         began = self._clock()
         try:
-            count = self._step()
-            self._read()
+            drawn = self._step() + self._read()
         except Exception as error:  # of the graph; the texts that it was for are lost
             self._fail_all(error)
             return
-        if count:
-            self._told(count, self._clock() - began)
+        if drawn:
+            self._told(drawn, len(self._writing), self._clock() - began)
 
     def _drop(self) -> None:
         now = self._clock()
@@ -132,24 +132,25 @@ class Writer:
                 self._leave(slot)
         return count
 
-    def _read(self) -> None:
-        """Read a piece of the prompt of whoever is next."""
+    def _read(self) -> int:
+        """Read a piece of the prompt of whoever is next; return how many tokens were drawn."""
         if self._reading is None:
             if len(self._writing) >= self._slots.count:
-                return
+                return 0
             with self._changed:
                 taken = self._waiting.take(1)
             if not taken:
-                return
+                return 0
             draft = taken[0].item
             self._reading = draft, self._slots.begin(len(self._writing), draft.prompt)
         draft, pieces = self._reading
         logits = next(pieces)
         if logits is None:
-            return
+            return 0
         self._reading = None
         if self._take(draft, logits):
             self._writing.append(draft)
+        return 1
 
     def _take(self, draft: Draft, logits: np.ndarray) -> bool:
         try:

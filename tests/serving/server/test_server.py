@@ -4,18 +4,14 @@ import gzip
 import json
 import signal
 import socket
-import subprocess
-import sys
 import zlib
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.serving.server.running import Running, running
 
-ROOT = Path(__file__).parents[3]
 GENERATE = "/v1/calls/tiny/generate"
 
 
@@ -169,26 +165,6 @@ def test_labels_of_metrics_are_of_a_closed_set(client):
     assert "made-up" not in found and "nothing" not in found
     assert 'route="/v1/calls/{model}/{call}",status="404"' in found
     assert 'genzoo_rejected_total{reason="unknown"}' in found
-
-
-@pytest.fixture
-def process(tiny, text):
-    """`genzoo serve` in a process of its own: its address, and the process."""
-    command = "from serving.commands.app import app, run; run(app)"
-    arguments = ["serve", str(tiny), str(text), "--port", "0", "--device", "cpu", "--grace", "1"]
-    begun = subprocess.Popen(
-        [sys.executable, "-c", command, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
-    lines = []
-    try:
-        for line in begun.stderr:
-            lines.append(json.loads(line))
-            if lines[-1]["event"] == "ready":
-                break
-        yield f"http://{lines[-1]['address']}", begun
-    finally:
-        begun.kill()
-        begun.wait()
 
 
 def test_told_to_stop_it_exits_with_0(process):
