@@ -30,12 +30,14 @@ SETTINGS = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "lo
 
 async def completed(exchange: Exchange) -> Response:
     """Write on from prompts."""
-    document = parsed_object(exchange.data, exchange.server.limits)
+    limits = exchange.server.limits
+    document = await exchange.parse(parsed_object, exchange.data, limits)
     fields = read(CompletionFields, document)
     served = exchange.server.repository.get(fields.model)
     if served.writer is None:
         raise RequestError(f"{served.name} writes no texts", param="model", code="model_not_found")
-    asked = _Asked(exchange, served, fields)
+    prompts = await exchange.parse(_prompts, fields, served.model, limits)
+    asked = _Asked(exchange, served, fields, prompts)
     if fields.stream:
         return await asked.stream()
     return await asked.whole()
@@ -61,14 +63,20 @@ class _Asked:
         exchange: that it came with.
         served: the model that it is for.
         fields: what it says.
+        prompts: tokens of each.
     """
 
-    def __init__(self, exchange: Exchange, served: Served, fields: CompletionFields) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        served: Served,
+        fields: CompletionFields,
+        prompts: list[list[int]],
+    ) -> None:
         self._exchange, self._served, self._fields = exchange, served, fields
         self._id, self._created = f"cmpl-{secrets.token_hex(12)}", int(time.time())
         self._news: asyncio.Queue[tuple[int, News]] = asyncio.Queue()
         model = served.model
-        prompts = _prompts(fields, model, exchange.server.limits)
         self._arguments, seed = _checked(served, fields)
         self._seed = seed
         self._prompt_tokens = sum(map(len, prompts))

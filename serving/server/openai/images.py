@@ -44,7 +44,9 @@ async def generated(exchange: Exchange) -> Response:
         )
         return [address.partition(",")[2] for address in addresses]
 
-    pictures = await exchange.compute(served, rows, work)
+    cell = content.cell(served.manifest.processing, given=False)
+    size = 0 if cell is None else cell.bytes
+    pictures = await exchange.compute(served, rows, work, size)
     document: dict[str, Any] = {
         "created": int(time.time()),
         "data": [{"b64_json": picture} for picture in pictures],
