@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from serving.server import calls, description, errors, health
 from serving.server.bodies import Bodies
@@ -39,12 +39,16 @@ class Server:
     Args:
         repository: the models.
         limits: what is taken on.
+        prefix: a path under which everything is as well, such as a proxy may put before ours.
 
     Attributes:
         failed: why the models cannot be loaded, if they cannot.
     """
 
-    def __init__(self, repository: Repository, limits: Limits | None = None) -> None:
+    def __init__(
+        self, repository: Repository, limits: Limits | None = None, prefix: str = ""
+    ) -> None:
+        self.prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         self.repository, self.limits = repository, limits or Limits()
         self.metrics = Metrics()
         self.admission = Admission(self.limits, self.metrics)
@@ -60,8 +64,9 @@ class Server:
     def application(self) -> Starlette:
         """Return it as an ASGI application, which loads the models when it is started."""
         routes = (*ROUTES, *Protocol(self.repository).routes())
+        own = [self._route(*each) for each in routes]
         return Starlette(
-            routes=[self._route(*each) for each in routes],
+            routes=[*own, Mount(self.prefix, routes=own)] if self.prefix else own,
             middleware=[Middleware(Surrounding, server=self)],
             exception_handlers={HTTPException: _unknown},
             lifespan=self._lifespan,

@@ -202,7 +202,7 @@ class Surrounding:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        told = _Told(scope, send)
+        told = _Told(scope, send, self.server.prefix)
         try:
             await self.app(scope, receive, told.send)
         except Exception as error:
@@ -241,10 +241,10 @@ class Surrounding:
 class _Told:
     """What is said to a client beside the answer, and remembered of it."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, prefix: str) -> None:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         self.id = given if _PLAIN_ID.fullmatch(given) else secrets.token_hex(16)
-        self.path = scope["path"].removeprefix(scope.get("root_path", ""))
+        self.path = scope["path"].removeprefix(prefix)
         self.began, self.status = time.monotonic(), 0
         self.refusal: errors.RequestError | None = None
         self._scope, self._send = scope, send

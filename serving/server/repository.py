@@ -71,7 +71,8 @@ class Served:
     def _written(self, metrics: Metrics, drawn: int, texts: int, seconds: float) -> None:
         metrics.tokens.labels(self.name).inc(drawn)
         metrics.slots.labels(self.name).set(texts)
-        metrics.next_token.labels(self.name).observe(seconds)
+        if drawn:
+            metrics.next_token.labels(self.name).observe(seconds)
 
     def _executed(self, metrics: Metrics, role: str, rows: int, seconds: float) -> None:
         metrics.rows.labels(self.name, role).inc(rows)

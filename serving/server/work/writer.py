@@ -21,8 +21,8 @@ class Writer:
 
     Args:
         slots: what has been read of the texts.
-        told: is called after each turn that drew tokens: with their number, that of the texts that
-            go on, and its seconds.
+        told: is called after each turn, with the numbers of tokens that were drawn and of texts
+            that go on, and its seconds.
         clock: gives the time that deadlines are of.
     """
 
@@ -87,9 +87,8 @@ class Writer:
             drawn = self._step() + self._read()
         except Exception as error:  # of the graph; the texts that it was for are lost
             self._fail_all(error)
-            return
-        if drawn:
-            self._told(drawn, len(self._writing), self._clock() - began)
+            drawn = 0
+        self._told(drawn, len(self._writing), self._clock() - began)
 
     def _drop(self) -> None:
         now = self._clock()

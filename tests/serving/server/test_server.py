@@ -55,6 +55,18 @@ def test_every_answer_has_an_id_that_the_client_may_choose(client):
     assert len(made) == 32 and made != client.get("/nothing").headers["x-request-id"]
 
 
+def test_it_works_behind_a_path(tiny):
+    with running([tiny], prefix="/some/models/") as served:
+        url = f"{served.url}/some/models"
+        assert httpx.get(f"{url}/v2/health/ready").json() == {"ready": True}
+        assert httpx.get(f"{served.url}/v2/health/ready").json() == {"ready": True}
+        assert httpx.get(f"{url}/v2/models/gone").json()["error"].startswith("no model is called")
+        assert "message" in httpx.get(f"{url}/v1/models/gone").json()["error"]
+        assert httpx.get(f"{url}/v2/nothing").json() == {"error": "there is no such path"}
+        assert httpx.get(f"{url}/openapi.json").json()["servers"] == [{"url": "/some/models"}]
+        assert httpx.post(f"{url}{GENERATE}", json={"n": 1}).status_code == 200
+
+
 BODIES = {
     "deep": (b'{"n": ' + b"[" * 40 + b"]" * 40 + b"}", {}, 400),
     "deeper": (b"[" * 100_000, {}, 400),
