@@ -19,7 +19,7 @@ def serve(
     ],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
-    prefix: Annotated[str, typer.Option(help="Path that a proxy puts before ours.")] = "",
+    prefix: Annotated[str, typer.Option(help="A path that it answers under as well.")] = "",
     device: Device = "auto",
     variant: Variant = "auto",
     threads: Threads = None,
@@ -52,8 +52,8 @@ def serve(
         seconds=timeout,
         closing_seconds=grace,
     )
-    server = Server(Repository(models, **options), limits)
+    server = Server(Repository(models, **options), limits, prefix)
     if host not in LOCAL:
         show(f"anybody who reaches {host} can ask these models; put a proxy before it")
     write_logs()
-    run(server, host, port, root_path=prefix.rstrip("/"))
+    run(server, host, port)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 import mimetypes
 import tempfile
 import zipfile
@@ -34,6 +35,11 @@ class Cell(NamedTuple):
 
     dtype: str
     shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """How many it takes; of an axis of any size, as if it were 1."""
+        return math.prod(map(abs, self.shape)) * np.dtype(self.dtype).itemsize
 
 
 class Content(ABC):

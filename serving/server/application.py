@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from serving.server import calls, description, errors, health
 from serving.server.bodies import Bodies
@@ -19,10 +19,18 @@ from serving.server.exchange import Endpoint, Handler, Surrounding
 from serving.server.inference.routes import Protocol
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
+from serving.server.openai import completions, images, models
 from serving.server.repository import Repository
 from serving.server.work.admission import Admission
 
-ROUTES: tuple[Any, ...] = (*health.ROUTES, *calls.ROUTES, *description.ROUTES)
+ROUTES: tuple[Any, ...] = (
+    *health.ROUTES,
+    *calls.ROUTES,
+    *description.ROUTES,
+    *models.ROUTES,
+    *completions.ROUTES,
+    *images.ROUTES,
+)
 
 
 class Server:
@@ -31,12 +39,16 @@ class Server:
     Args:
         repository: the models.
         limits: what is taken on.
+        prefix: a path under which everything is as well, such as a proxy may put before ours.
 
     Attributes:
         failed: why the models cannot be loaded, if they cannot.
     """
 
-    def __init__(self, repository: Repository, limits: Limits | None = None) -> None:
+    def __init__(
+        self, repository: Repository, limits: Limits | None = None, prefix: str = ""
+    ) -> None:
+        self.prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         self.repository, self.limits = repository, limits or Limits()
         self.metrics = Metrics()
         self.admission = Admission(self.limits, self.metrics)
@@ -52,8 +64,9 @@ class Server:
     def application(self) -> Starlette:
         """Return it as an ASGI application, which loads the models when it is started."""
         routes = (*ROUTES, *Protocol(self.repository).routes())
+        own = [self._route(*each) for each in routes]
         return Starlette(
-            routes=[self._route(*each) for each in routes],
+            routes=[*own, Mount(self.prefix, routes=own)] if self.prefix else own,
             middleware=[Middleware(Surrounding, server=self)],
             exception_handlers={HTTPException: _unknown},
             lifespan=self._lifespan,

@@ -3,7 +3,6 @@
 import math
 import secrets
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -41,7 +40,7 @@ async def called(exchange: Exchange) -> Response:
     call = call_of(served, exchange.path["call"])
     content: Content = registry.content(call.gives)
     suffix = accepted(exchange.request.headers.get("accept", ""), content)
-    arguments = await exchange.compute(served, 0, partial(_arguments, exchange, served, call))
+    arguments = await exchange.parse(_arguments, exchange, served, call)
     return await answered(exchange, served, call, arguments, suffix)
 
 
@@ -60,7 +59,9 @@ async def answered(
             return content.to_bytes(value, suffix, processing), content.files()[suffix]
         return content.to_json(value, processing), ""
 
-    made, kind = await exchange.compute(served, rows, work)
+    cell = content.cell(processing, given=False)
+    size = 0 if cell is None else cell.bytes
+    made, kind = await exchange.compute(served, rows, work, size)
     headers = origin(served, seed)
     if suffix is not None:
         return Response(made, headers=headers, media_type=kind)

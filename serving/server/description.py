@@ -58,15 +58,17 @@ _ERROR: Schema = {
 
 async def described(exchange: Exchange) -> Response:
     """Give the document."""
-    return json_response(document(exchange.server.repository, exchange.server.limits))
+    server = exchange.server
+    return json_response(document(server.repository, server.limits, server.prefix))
 
 
-def document(models: Any, limits: Limits) -> Schema:
+def document(models: Any, limits: Limits, prefix: str = "") -> Schema:
     """Return the document of some models.
 
     Args:
         models: each a `serving.server.repository.Served`.
         limits: of the server.
+        prefix: of its paths.
     """
     paths: Schema = {}
     for served in models:
@@ -77,6 +79,7 @@ def document(models: Any, limits: Limits) -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {"title": "genzoo", "version": version()},
+        "servers": [{"url": prefix or "/"}],
         "paths": paths,
         "components": {"schemas": {"Error": _ERROR}},
     }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from serving.server.application import Server
     from serving.server.repository import Served
 
+SMALL = 4096  # bytes of a body that are read at once
 _PLAIN_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 log = logging.getLogger("serving.server")
 
@@ -52,9 +53,32 @@ class Exchange:
         """The words of the path that the route has names for."""
         return self.request.path_params
 
-    async def compute(self, served: "Served", rows: int, work: Callable[[], Any]) -> Any:
-        """Return what `work` returns, computed by the threads of a model."""
+    async def parse(self, read: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what `read` returns of a body: in a thread, where it may take a while."""
+        if len(self.data) <= SMALL:
+            return read(*arguments)
+        return await asyncio.to_thread(read, *arguments)
+
+    async def compute(
+        self, served: "Served", rows: int, work: Callable[[], Any], row_bytes: int = 0
+    ) -> Any:
+        """Return what `work` returns, computed by the threads of a model.
+
+        Args:
+            served: the model.
+            rows: that it makes at most.
+            work: makes them.
+            row_bytes: of each.
+
+        Raises:
+            RequestError: it is too much, or too late.
+        """
         assert served.lane is not None
+        most = self.server.limits.answer_bytes
+        if rows * row_bytes > most:
+            raise errors.RequestError(
+                f"{rows} rows have {rows * row_bytes} bytes; ask for {most // row_bytes} at most"
+            )
         with self.server.admission.rows(rows):
             return await served.lane.run(work, self.wanted, self.deadline)
 
@@ -178,7 +202,7 @@ class Surrounding:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        told = _Told(scope, send)
+        told = _Told(scope, send, self.server.prefix)
         try:
             await self.app(scope, receive, told.send)
         except Exception as error:
@@ -217,10 +241,10 @@ class Surrounding:
 class _Told:
     """What is said to a client beside the answer, and remembered of it."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, prefix: str) -> None:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         self.id = given if _PLAIN_ID.fullmatch(given) else secrets.token_hex(16)
-        self.path = scope["path"].removeprefix(scope.get("root_path", ""))
+        self.path = scope["path"].removeprefix(prefix)
         self.began, self.status = time.monotonic(), 0
         self.refusal: errors.RequestError | None = None
         self._scope, self._send = scope, send

@@ -13,11 +13,14 @@ from serving.errors import UsageError, nearest
 from serving.families.model import Model
 from serving.hub.opening import open_manifest
 from serving.loader import load, runtime_of
+from serving.runtime.shared_memory import slots
 from serving.server.errors import RequestError
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
 from serving.server.work.lane import Lane
 from serving.server.work.together import Together, by_rows
+from serving.server.work.writer import Writer
+from serving.text.text import TextModel
 
 
 class Served:
@@ -31,6 +34,7 @@ class Served:
         hash: of the manifest, which pins every file of the bundle: what made an answer.
         graphs: those whose rows are computed together, by role.
         lane: the threads that ask the model.
+        writer: of a language model, the thread that writes many texts at once.
     """
 
     def __init__(self, source: str) -> None:
@@ -42,6 +46,7 @@ class Served:
         self.hash = ""
         self.graphs: dict[str, Together] = {}
         self.lane: Lane | None = None
+        self.writer: Writer | None = None
 
     def load(self, limits: Limits, metrics: Metrics, **options: Any) -> None:
         """Load the model and make its first result, so that the next is no slower than others."""
@@ -50,14 +55,24 @@ class Served:
         interfaces = model.manifest.interface_of(model.variant)
         for role, session in model.sessions.items():
             if by_rows(interfaces[role]):
-                told = partial(self._executed, metrics, role)
-                self.graphs[role] = Together(session, limits.rows_together, told)
+                executed = partial(self._executed, metrics, role)
+                self.graphs[role] = Together(session, limits.rows_together, executed)
         # Only where all graphs can be shared, do more threads than one gain anything.
         threads = limits.rows_together if self.graphs.keys() == model.sessions.keys() else 1
         model.sessions |= self.graphs  # type: ignore[arg-type]  # each runs as a session does
         model.smallest()
         self.lane = Lane(threads, self.name, metrics.queue.labels(self.name).observe)
+        if isinstance(model, TextModel):
+            told = partial(self._written, metrics)
+            self.writer = Writer(slots(model.new_memory, limits.texts_together), told)
+            self.writer.start(f"{self.name}-writer")
         self.model = model
+
+    def _written(self, metrics: Metrics, drawn: int, texts: int, seconds: float) -> None:
+        metrics.tokens.labels(self.name).inc(drawn)
+        metrics.slots.labels(self.name).set(texts)
+        if drawn:
+            metrics.next_token.labels(self.name).observe(seconds)
 
     def _executed(self, metrics: Metrics, role: str, rows: int, seconds: float) -> None:
         metrics.rows.labels(self.name, role).inc(rows)
@@ -69,6 +84,8 @@ class Served:
         """Start no more work."""
         if self.lane is not None:
             self.lane.close()
+        if self.writer is not None:
+            self.writer.close()
 
 
 class Repository:

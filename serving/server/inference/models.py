@@ -14,7 +14,7 @@ import numpy as np
 from serving import registry
 from serving.bundle.records import BundleError, Port
 from serving.calls import Call
-from serving.content.content import Content
+from serving.content.content import Cell, Content
 from serving.errors import GenzooError
 from serving.numbers import shown
 from serving.parameters import Parameter
@@ -22,7 +22,7 @@ from serving.runtime.interruption import StoppedError
 from serving.server.calls import checked_amount, seeded
 from serving.server.errors import RequestError
 from serving.server.exchange import Exchange
-from serving.server.inference.tensors import NAMES, Inference, Spec
+from serving.server.inference.tensors import DTYPES, NAMES, Inference, Spec
 from serving.server.repository import Repository, Served
 from serving.server.work.together import by_rows
 
@@ -103,7 +103,8 @@ class Graph(Inferable):
             except GenzooError as error:
                 raise RequestError(f"{self.name} does not run on these inputs: {error}") from None
 
-        results = await exchange.compute(self.served, max(counts), work)
+        size = sum(_bytes(each) for each in self.outputs)  # all are computed
+        results = await exchange.compute(self.served, max(counts), work, size)
         return dict(zip(names, results, strict=True)), {}
 
 
@@ -119,6 +120,7 @@ class Pipeline(Inferable):
         processing = served.manifest.processing
         cell = self._content.cell(processing, given=False)
         assert cell is not None
+        self._cell = cell
         self._kinds: dict[str, Content] = {}
         for each in call.parameters.values():
             self.inputs += self._input(each, processing)
@@ -159,7 +161,7 @@ class Pipeline(Inferable):
             value = getattr(self.served.model, self._call.name)(**arguments)
             return self._content.to_tensor(value)
 
-        made = await exchange.compute(self.served, rows, work)
+        made = await exchange.compute(self.served, rows, work, self._cell.bytes)
         told = {} if seed is None else {"seed": seed if isinstance(seed, int) else str(seed)}
         return {self._call.gives: made}, told
 
@@ -199,6 +201,10 @@ def _parts(served: Served) -> Iterator[Inferable]:
             yield Pipeline(served.name, served, call)
         elif call.name not in roles:
             yield Pipeline(f"{served.name}.{call.name}", served, call)
+
+
+def _bytes(spec: Spec) -> int:
+    return Cell(DTYPES[spec.datatype], spec.shape).bytes
 
 
 def _spec(port: Port) -> Spec:

@@ -151,7 +151,8 @@ class Protocol:
     async def _inferred(self, exchange: Exchange, model: Inferable) -> tuple[Response, int]:
         served = self.repository.get(model.served.name)
         length = exchange.request.headers.get(LENGTH)
-        asked = read(exchange.data, length, model.inputs, exchange.server.limits)
+        limits = exchange.server.limits
+        asked = await exchange.parse(read, exchange.data, length, model.inputs, limits)
         known = {each.name for each in model.outputs}
         for each in asked.outputs:
             if each.name not in known:

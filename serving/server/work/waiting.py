@@ -1,7 +1,7 @@
 """Work that waits for its turn. Knows no threads and no clock: it is told what time it is."""
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -58,10 +58,17 @@ class Waiting(Generic[Item]):
 
     def expired(self, now: float) -> list[Ticket[Item]]:
         """Take out those whose deadline has passed, in order."""
-        late = [ticket for ticket in self._tickets if ticket.deadline <= now]
-        for ticket in late:
+        return self._without(lambda ticket: ticket.deadline <= now)
+
+    def unwanted(self, is_unwanted: Callable[[Item], bool]) -> list[Ticket[Item]]:
+        """Take out those that nobody waits for, in order."""
+        return self._without(lambda ticket: is_unwanted(ticket.item))
+
+    def _without(self, is_taken: Callable[[Ticket[Item]], bool]) -> list[Ticket[Item]]:
+        taken = [ticket for ticket in self._tickets if is_taken(ticket)]
+        for ticket in taken:
             self._tickets.remove(ticket)
-        return late
+        return taken
 
     @property
     def first(self) -> Ticket[Item] | None:

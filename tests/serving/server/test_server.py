@@ -4,18 +4,14 @@ import gzip
 import json
 import signal
 import socket
-import subprocess
-import sys
 import zlib
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.serving.server.running import Running, running
 
-ROOT = Path(__file__).parents[3]
 GENERATE = "/v1/calls/tiny/generate"
 
 
@@ -57,6 +53,18 @@ def test_every_answer_has_an_id_that_the_client_may_choose(client):
     )
     made = client.get("/nothing", headers={"x-request-id": "a b\x7f"}).headers["x-request-id"]
     assert len(made) == 32 and made != client.get("/nothing").headers["x-request-id"]
+
+
+def test_it_works_behind_a_path(tiny):
+    with running([tiny], prefix="/some/models/") as served:
+        url = f"{served.url}/some/models"
+        assert httpx.get(f"{url}/v2/health/ready").json() == {"ready": True}
+        assert httpx.get(f"{served.url}/v2/health/ready").json() == {"ready": True}
+        assert httpx.get(f"{url}/v2/models/gone").json()["error"].startswith("no model is called")
+        assert "message" in httpx.get(f"{url}/v1/models/gone").json()["error"]
+        assert httpx.get(f"{url}/v2/nothing").json() == {"error": "there is no such path"}
+        assert httpx.get(f"{url}/openapi.json").json()["servers"] == [{"url": "/some/models"}]
+        assert httpx.post(f"{url}{GENERATE}", json={"n": 1}).status_code == 200
 
 
 BODIES = {
@@ -169,26 +177,6 @@ def test_labels_of_metrics_are_of_a_closed_set(client):
     assert "made-up" not in found and "nothing" not in found
     assert 'route="/v1/calls/{model}/{call}",status="404"' in found
     assert 'genzoo_rejected_total{reason="unknown"}' in found
-
-
-@pytest.fixture
-def process(tiny, text):
-    """`genzoo serve` in a process of its own: its address, and the process."""
-    command = "from serving.commands.app import app, run; run(app)"
-    arguments = ["serve", str(tiny), str(text), "--port", "0", "--device", "cpu", "--grace", "1"]
-    begun = subprocess.Popen(
-        [sys.executable, "-c", command, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
-    lines = []
-    try:
-        for line in begun.stderr:
-            lines.append(json.loads(line))
-            if lines[-1]["event"] == "ready":
-                break
-        yield f"http://{lines[-1]['address']}", begun
-    finally:
-        begun.kill()
-        begun.wait()
 
 
 def test_told_to_stop_it_exits_with_0(process):
