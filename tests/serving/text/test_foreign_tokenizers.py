@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving.errors import GenzooError, UsageError
@@ -13,8 +13,10 @@ from serving.text.tokenizer import Tokenizer
 from tests.serving.text import foreign
 from tests.serving.text.complaint import complaint
 
-MANY = settings(max_examples=1000, deadline=None)
-SOME = settings(max_examples=200, deadline=None)
+# However busy the machine is.
+SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+MANY = settings(max_examples=1000, **SLOW)
+SOME = settings(max_examples=200, **SLOW)
 MADE = {
     "byte-level": foreign.byte_level(),
     "Mistral's": foreign.byte_level(patterns.TEKKEN),

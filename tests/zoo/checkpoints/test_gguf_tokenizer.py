@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 from serving.errors import GenzooError
 from serving.text.spelling import patterns
@@ -17,8 +17,10 @@ from tests.serving.text import foreign
 from zoo.checkpoints.gguf_tokenizer import NAMES, SPACE, Kind, tokenizer_of
 
 SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"
-MANY = settings(max_examples=1000, deadline=None)
-SOME = settings(max_examples=200, deadline=None)
+# However busy the machine is.
+SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+MANY = settings(max_examples=1000, **SLOW)
+SOME = settings(max_examples=200, **SLOW)
 # llama.cpp ends a text at a NUL.
 TEXTS = foreign.TEXTS.map(lambda text: text.replace("\0", ""))
 
