@@ -17,9 +17,19 @@ from tests.bench.report import page
 
 ROOT = Path(__file__).parent.parent
 README, RESULTS = ROOT / "README.md", (ROOT / "docs/results.md").read_text(encoding="utf-8")
-NAMES = """
-    training smaller importing shipping checkpoints publishing extending text chat server results
-""".split()
+NAMES = [
+    "training",
+    "smaller",
+    "importing",
+    "shipping",
+    "checkpoints",
+    "publishing",
+    "extending",
+    "text",
+    "chat",
+    "server",
+    "results",
+]
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 

@@ -172,7 +172,7 @@ class SharedSlots(Slots):
         self._step(count).run()
         for row, token in enumerate(tokens):
             memory.texts[row].append(token)
-        logits = memory._logits[:count].copy()
+        logits = np.array(memory._drawable(memory._logits[:count]))
         for row, window in windows.items():  # go on as if they had begun with their newer half
             memory._truncate([row], 0)
             logits[row] = memory._read_chunks(window[-max(1, self.context // 2) :], row)[0]

@@ -8,7 +8,7 @@ import numpy as np
 from serving.bundle.refusal import plain
 from serving.errors import GenzooError, UsageError
 from serving.numbers import shown
-from serving.text import trusted
+from serving.text.spelling import trusted
 from serving.text.spelling.special import SpecialText
 from serving.text.spelling.spelling import Spelling
 from serving.text.spelling.stream import TextStream

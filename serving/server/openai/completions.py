@@ -21,8 +21,8 @@ from serving.server.limits import Limits
 from serving.server.openai.fields import CompletionFields, read
 from serving.server.repository import Served
 from serving.server.work.draft import Draft, Likelihood, News
-from serving.text.sampling import SamplingConfig
-from serving.text.tokenizer import Utf8Stream
+from serving.text.sampling_config import SamplingConfig
+from serving.text.spelling.stream import TextStream
 
 SETTINGS = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logit_bias",
             "top_k", "min_p", "repetition_penalty")  # fmt: skip
@@ -48,12 +48,12 @@ class _Choice:
     """One text of the answer, as far as it has come."""
 
     prompt: str
+    characters: TextStream  # from the tokens of which likelihoods are told
     text: str = ""
     tokens: int = 0
     length: int = 0  # characters of the text before the next token
     reason: str | None = None
     likelihoods: list[Likelihood] = field(default_factory=list)
-    characters: Utf8Stream = field(default_factory=Utf8Stream)
 
 
 class _Asked:
@@ -86,7 +86,9 @@ class _Asked:
         self._amount(len(prompts))
         shown_prompts = [model.tokenizer.decode(ids) if fields.echo else "" for ids in prompts]
         rows = [(at, more) for at in range(len(prompts)) for more in range(fields.n)]
-        self._choices = [_Choice(shown_prompts[at]) for at, _ in rows]
+        self._choices = [
+            _Choice(shown_prompts[at], model.tokenizer.stream(after=True)) for at, _ in rows
+        ]
         loop = asyncio.get_running_loop()
         self._drafts = [
             self._draft(index, prompts[at], (seed + more) % SEED_LIMIT, loop)
@@ -250,7 +252,7 @@ class _Asked:
         tokenizer, offsets = self._served.model.tokenizer, []
         for each in likelihoods:
             offsets.append(choice.length)
-            choice.length += len(choice.characters.push(tokenizer.bytes_of(each.token)))
+            choice.length += len(choice.characters.push(each.token))
 
         def name(token: int) -> str:
             return _name(tokenizer.bytes_of(token), token)

@@ -8,8 +8,9 @@ import numpy as np
 
 from serving.runtime.interruption import Interruption
 from serving.text.filters import log_softmax
-from serving.text.sampling import Sampler, SamplingConfig
-from serving.text.tokenizer import StopStrings, Tokenizer, Utf8Stream
+from serving.text.sampling import Sampler
+from serving.text.sampling_config import SamplingConfig
+from serving.text.tokenizer import StopStrings, Tokenizer
 
 
 class Likelihood(NamedTuple):
@@ -71,7 +72,8 @@ class Draft:
     def __post_init__(self) -> None:
         size = self.tokenizer.size
         self._sampler = Sampler([self.config], [self.seed], [self.prompt], size)
-        self._characters, self._stop = Utf8Stream(), StopStrings(self.stop)
+        after = any(map(self.tokenizer.bytes_of, self.prompt))  # the text goes on from another
+        self._characters, self._stop = self.tokenizer.stream(after), StopStrings(self.stop)
 
     def take(self, logits: np.ndarray) -> bool:
         """Draw a token from logits `(V,)`, tell it, and say whether the text goes on."""
@@ -79,9 +81,10 @@ class Draft:
         self.tokens.append(token)
         if self.likeliest is not None:
             self._likelihoods.append(_likelihood(logits, token, self.likeliest))
-        piece = self._stop.push(self._characters.push(self.tokenizer.bytes_of(token)))
+        end = token in self.tokenizer.ends
+        piece = "" if end else self._stop.push(self._characters.push(token))
         self._pieces.append(piece)
-        if token == self.tokenizer.eos or self._stop.found:
+        if end or self._stop.found:
             reason = "stop"
         elif len(self.tokens) >= self.most:
             reason = "length"

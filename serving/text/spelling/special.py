@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import tokenizers
 
-from serving.text.trusted import AddedToken
+from serving.text.spelling.trusted import AddedToken
 
 
 class SpecialText:

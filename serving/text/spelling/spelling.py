@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from serving.bundle.refusal import plain
 from serving.errors import GenzooError
-from serving.text import trusted
+from serving.text.spelling import trusted
 
 _BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
 
