@@ -184,3 +184,6 @@ def test_words_take_no_more_room_than_they_have():
     texts = ["x" * 2**20, *[""] * 2**12]  # 16 GiB in an array
     assert Parameter("texts", kind="content", each=True, default="").check(texts) == texts
     assert Parameter("words", kind="str", each=True, default="", name="words").check(texts) == texts
+    numbers = Parameter("numbers", kind="int", each=True, default=0, name="numbers")
+    with pytest.raises(UsageError, match="one of numbers is 'x"):
+        numbers.check(texts)

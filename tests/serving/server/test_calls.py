@@ -122,6 +122,7 @@ def test_texts_and_numbers(client, model):
         ("tiny", "decode", {"z": [[0, 0]], "dtype": "float32"}, 400, "unknown option 'dtype'"),
         ("toy", "generate", {"prompt": "abc ", "stop": ["x" * 2000]}, 400, "one of stop is longer"),
         ("toy", "generate", {"prompt": ["x" * 2**20, *[""] * 1000]}, 400, "texts are given"),
+        ("toy", "generate", {"prompt": ["a", "b"], "seed": ["x" * 2**21, ""]}, 400, "of seed is"),
         ("toy", "search", {"prompt": "a", "beams": 1000}, 400, "beams is 1000"),
         ("toy", "generate", {"prompt": 3}, 400, "a text in JSON is 3"),
         ("toy", "generate", {"prompt": "abc ", "max_new_tokens": 10**9}, 400, "tokens are asked"),
