@@ -61,6 +61,11 @@ def recipe_of(name_or_dir: str | Path) -> Recipe:
     return _recipe(manifest, manifest.main)
 
 
+def name_of(name_or_dir: str | Path) -> str:
+    """Return what a bundle is called; raises as `from_preset` does."""
+    return open_manifest(find(name_or_dir)).name
+
+
 def asset_of(name_or_dir: str | Path, file: str) -> bytes:
     """Return the content of a file of a bundle; raises as `from_preset` does, or if it has none."""
     source = find(name_or_dir)

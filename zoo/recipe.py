@@ -9,6 +9,7 @@ import tomli_w
 from pydantic import Field, model_validator
 
 from serving import registry
+from serving.bundle.adaptable import MOST_RANK
 from serving.errors import UsageError, nearest
 from serving.noise import SEED_LIMIT
 from zoo.config import Config
@@ -44,6 +45,11 @@ class TrainConfig(Config):
         seed: of the weights, the order of the data and all noise.
         initial_weights: a finished run, a bundle, or a name of `genzoo list`, to go on from its
             weights instead of random ones.
+        lora: rank of the change that is trained of some weights, all others staying as they are,
+            see `zoo.training.lora`; 0 to train everything.
+        lora_targets: names of the layers that are changed, or of what they lie in; those of a
+            Transformer's attention unless given.
+        lora_alpha: the change is scaled by `lora_alpha / lora`; not at all unless given.
     """
 
     epochs: Positive = 10
@@ -65,6 +71,9 @@ class TrainConfig(Config):
     steps_per_execution: Positive = 1
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
     initial_weights: str | None = None
+    lora: Annotated[int, Field(ge=0, le=MOST_RANK)] = 0
+    lora_targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("project", "merge")
+    lora_alpha: Annotated[float, Field(gt=0)] | None = None
 
     def places(self) -> dict[str, Path]:
         """Return where the run or bundle lies that the weights come from."""
@@ -83,6 +92,11 @@ class TrainConfig(Config):
             raise ValueError(
                 f"weight_decay is of adamw and muon, and {self.optimizer} would ignore it; name "
                 "one of those as the optimizer, or leave weight_decay out"
+            )
+        if self.lora and not self.initial_weights:
+            raise ValueError(
+                f"lora {self.lora} is a change of weights that are there, and none are named; give "
+                "--from or initial_weights, or leave lora out"
             )
         return self
 

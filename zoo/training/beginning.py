@@ -18,6 +18,8 @@ def fine_tuning(
 ) -> Recipe:
     """Return the recipe that goes on from a finished model: its own, at a tenth of the rate.
 
+    With `train.lora` the rate is the model's own: what is trained then begins anew, and bears it.
+
     Args:
         source: a work directory, a bundle, or a name of `genzoo list`.
         overrides: values by dotted key, such as `{"data.name": "./photos"}`.
@@ -31,19 +33,26 @@ def fine_tuning(
         >>> recipe.name, recipe.train.initial_weights
         ('dcgan-mnist-tuned', 'dcgan-mnist')
     """
-    found = recipe_of(source)
+    found, overrides = recipe_of(source), overrides or {}
+    rate = 1.0 if overrides.get("train.lora") else TUNING_RATE
     changes = {
         "name": f"{found.name.removesuffix('-tuned')}-tuned",
         "train.initial_weights": str(source),
-        "train.learning_rate": TUNING_RATE * found.train.learning_rate,
+        "train.learning_rate": rate * found.train.learning_rate,
+        "train.lora": 0,  # that of the source is merged into its weights
     }
-    return found.changed(changes | (overrides or {}), quick=quick)
+    return found.changed(changes | overrides, quick=quick)
 
 
 def recipe_of(source: str | Path) -> Recipe:
     """Return the recipe of a run, a bundle or a published model."""
     directory = WorkDir(source)
     return directory.read_recipe() if _is_run(source) else presets.recipe_of(source)
+
+
+def name_of(source: str | Path) -> str:
+    """Return what a run, a bundle or a published model is called."""
+    return recipe_of(source).name if _is_run(source) else presets.name_of(source)
 
 
 def asset_of(source: str | Path, file: str) -> bytes:
