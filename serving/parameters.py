@@ -34,6 +34,8 @@ class Parameter:
         options: how it is given on the command line; `--name` if nothing is said.
         applies: whether models of some processing take it at all.
         example: a value for usage lines, or a function of the processing.
+        folders: of a word, the argument of `serving.load` that gives names to folders: the word is
+            such a name, and on the command line the folder.
         refusal: what is said to who gives it to a model that does not take it.
         kind: `int`, `float`, `str`, `bool`, `mapping`, `content` or `any`; of the annotation unless
             given.
@@ -51,6 +53,7 @@ class Parameter:
     options: tuple[str, ...] = ()
     applies: Callable[[Any], bool] | None = None
     example: Any = None
+    folders: str | None = None
     refusal: str = "this model does not take it; leave it out"
     kind: str = ""
     default: Any = inspect.Parameter.empty

@@ -36,6 +36,8 @@ class GraphSpec:
         checks: what else must hold of the graph: each takes it and the words for an error, and
             raises `ExportError`.
         fixed: sizes of the portable graph's axes that this one fixes.
+        adapters: inputs that may be left out, behind the others, see
+            `serving.bundle.adaptable.Adaptable`.
     """
 
     role: str
@@ -49,6 +51,7 @@ class GraphSpec:
     domains: frozenset[str] = frozenset()
     checks: tuple[Callable[[onnx.ModelProto, str], None], ...] = ()
     fixed: Mapping[str, int] = field(default_factory=dict)
+    adapters: tuple[Port, ...] = ()
 
     @property
     def interface(self) -> Interface:

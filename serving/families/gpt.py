@@ -9,25 +9,28 @@ import numpy as np
 from pydantic import Field
 
 from serving.bundle.manifest import Manifest
-from serving.bundle.records import BundleError, Interface, Record
-from serving.calls import call
+from serving.bundle.records import BundleError, Record
+from serving.calls import Call, call
 from serving.errors import GenzooError, UsageError
 from serving.families.model import Axes, Model, Timed, axes_of
 from serving.noise import SEED_LIMIT
 from serving.parameters import SEED, Parameter
+from serving.runtime.adapters import AdaptedSession
+from serving.runtime.graph_step import GraphStep
 from serving.runtime.loaded import Loaded
+from serving.runtime.session import Session
 from serving.runtime.shared_memory import SharedMemory
 from serving.text.decoding import OVERFLOW
-from serving.text.memory import Past
+from serving.text.growing import GrowingMemory
+from serving.text.memory import Memory
 from serving.text.sampling import SamplingConfig
 from serving.text.scoring import Score
 from serving.text.text import Completion, TextModel, checked_seeds
 from serving.text.tokenizer import Tokenizer
 
 AT_ONCE = 16  # texts written at the same time where more are asked for
+ADAPTABLE = "-lora"  # ends the names of variants that take adapters
 PORTABLE, STATIC = "portable", "static"  # forms that differ in how they keep what they have read
-
-Run = Callable[[list[str], dict[str, np.ndarray]], list[np.ndarray]]
 
 
 class TextProcessing(Record):
@@ -59,6 +62,11 @@ TextCount = Annotated[
 Seeds = Annotated[int | None, replace(SEED, each=True)]
 Stop = Annotated[str | Sequence[str], Parameter("ends the text, and is left out", each=True)]
 Penalty = Parameter("power of the length that scores are divided by", minimum=0, maximum=10)
+ADAPTER = Parameter(
+    "changes the model for this call; a folder that `genzoo export RUN --adapter` made",
+    folders="adapters",
+    refusal="this model has no variant that takes adapters; export it with --variants fused-lora",
+)
 Stride = Parameter(
     "tokens by which the window moves on", minimum=1, maximum=lambda model: model.context
 )
@@ -96,15 +104,29 @@ class GPT(Model, TextModel):
         self.vocabulary_size: int = self.processing.vocabulary_size
         context, session = self.processing.context, loaded.sessions["model"]
         step = GraphStep(loaded.manifest.interface["model"], session.run)
-        memory, form = None, loaded.manifest.variants[loaded.variant].form
-        if form != PORTABLE:
-            interface = loaded.manifest.interface_of(loaded.variant)["model"]
-            memory = partial(SharedMemory, session, interface, context=context)
+        adapters = {
+            name: _memory(loaded, AdaptedSession(session, arrays.get("model", {})), context)
+            for name, arrays in loaded.adapters.items()
+        }
+        form = loaded.manifest.variants[loaded.variant].form
+        memory = None if form == PORTABLE else _memory(loaded, session, context)
         tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.vocabulary_size)
-        float32 = loaded.variant in ("fp32", form)
-        TextModel.__init__(self, step, tokenizer, context, memory, guesses=float32)
+        float32 = loaded.variant.removesuffix(ADAPTABLE) in ("fp32", form)
+        TextModel.__init__(self, step, tokenizer, context, memory, float32, adapters)
+        if adapters:
+            self.calls |= {"generate": _choosing(self.calls["generate"], tuple(adapters))}
         # Elsewhere how many rows there are decides how each is added up.
         self.repeatable = session.device == "cpu" and loaded.variant != "fp16"
+
+    @classmethod
+    def declared(cls, manifest: Manifest) -> dict[str, Call]:
+        calls = super().declared(manifest)
+        if not any(variant.adapters for variant in manifest.variants.values()):
+            generate = calls["generate"]
+            takes = dict(generate.parameters)
+            refused = dict(generate.refused) | {"adapter": takes.pop("adapter")}
+            calls["generate"] = replace(generate, parameters=takes, refused=refused)
+        return calls
 
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
@@ -126,6 +148,7 @@ class GPT(Model, TextModel):
         prompt_lookup_num_tokens: Annotated[
             int, Parameter("tokens guessed ahead from what was said before", minimum=0)
         ] = 0,
+        adapter: Annotated[str | None, ADAPTER] = None,
         **settings: Any,
     ) -> str | list[str]:
         """Write on from a prompt, or from each of several.
@@ -139,12 +162,13 @@ class GPT(Model, TextModel):
             overflow: what to do about texts longer than the window, see `serving.text.decoding`.
             prompt_lookup_num_tokens: faster where a text repeats itself, and the same text; of one
                 prompt only, see `serving.text.lookup`.
+            adapter: the name of one that was given to `serving.load`; none for the model as it is.
             settings: those of `SamplingConfig`, each for all prompts or a list with one for each.
 
         Returns:
             The new text, without the prompt; a list of them for a list of prompts, or of several.
         """
-        options = settings | {"stop": stop, "overflow": overflow}
+        options = settings | {"stop": stop, "overflow": overflow, "adapter": adapter}
         options["prompt_lookup_num_tokens"] = prompt_lookup_num_tokens
         if n == 1:
             texts: str | list[str] = TextModel.generate(
@@ -238,43 +262,21 @@ class GPT(Model, TextModel):
         return self.generate(self.tokenizer.beginning, 1, seed=0)
 
 
-class GraphStep:
-    """An exported graph as a `serving.text.memory.Step`.
+def _memory(
+    loaded: Loaded, session: Session | AdaptedSession, context: int
+) -> Callable[[int], Memory]:
+    """Return what makes the memory of so many texts, as the form of the graph has it."""
+    interface = loaded.manifest.interface_of(loaded.variant)["model"]
+    if loaded.manifest.variants[loaded.variant].form == PORTABLE:
+        step = GraphStep(loaded.manifest.interface["model"], session.run)
+        return partial(GrowingMemory, step, context=context)
+    return partial(SharedMemory, session, interface, context=context)
 
-    Args:
-        interface: its inputs and outputs.
-        run: takes the names of outputs and the inputs by name, and returns those outputs.
-    """
 
-    def __init__(self, interface: Interface, run: Run):
-        self._run = run
-        self._past = [port for port in interface.inputs if port.name.startswith("past_key_values.")]
-        self._outputs = [port.name for port in interface.outputs]
-
-    def __call__(
-        self,
-        input_ids: np.ndarray,
-        attention_mask: np.ndarray,
-        position_ids: np.ndarray,
-        past: Past | None,
-    ) -> tuple[np.ndarray, Past]:
-        feeds = {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "position_ids": position_ids,
-        }
-        if past is None:
-            before = self.empty(len(input_ids))
-        else:
-            before = [each for pair in past for each in pair]
-        feeds |= {port.name: each for port, each in zip(self._past, before, strict=True)}
-        logits, *present = self._run(self._outputs, feeds)
-        return logits, list(zip(present[::2], present[1::2], strict=True))
-
-    def empty(self, batch: int) -> list[np.ndarray]:
-        """Return keys and values of nothing read yet: float32 `(B, heads, 0, head_size)`."""
-        shapes = [(batch, int(port.axes[1]), 0, int(port.axes[3])) for port in self._past]
-        return [np.zeros(shape, np.float32) for shape in shapes]
+def _choosing(generate: Call, names: tuple[str, ...]) -> Call:
+    """Return the call with the adapters that are loaded."""
+    adapter = replace(generate.parameters["adapter"], choices=names)
+    return replace(generate, parameters={**generate.parameters, "adapter": adapter})
 
 
 def read_tokenizer(manifest: Manifest, assets: dict[str, bytes], vocabulary_size: int) -> Tokenizer:

@@ -11,7 +11,7 @@ from typing import Any
 from serving.bundle.records import BundleError, Interface, Port
 from serving.bundle.refusal import RefusedError, plain, shown
 from serving.graphs.operators import DOMAIN, OPERATORS, OPSETS, STANDARD, Operator
-from serving.graphs.protobuf import Message, read_model
+from serving.graphs.protobuf import Message, elements, read_model
 from serving.graphs.shapes import Array, known
 from serving.graphs.sizes import KINDS, Graph, Node, check_sizes
 
@@ -23,7 +23,12 @@ _DTYPES = {number: dtype for dtype, number in KINDS.items()}
 
 
 def check_graph(
-    data: bytes, name: str, interface: Interface, opset: int, window: int | None = None
+    data: bytes,
+    name: str,
+    interface: Interface,
+    opset: int,
+    window: int | None = None,
+    adapters: Sequence[Port] = (),
 ) -> None:
     """Refuse an ONNX file that is not exactly what its manifest says, or that could do more.
 
@@ -33,6 +38,7 @@ def check_graph(
         interface: the inputs and outputs the graph must have.
         opset: the version of the ONNX operator set it must use.
         window: most tokens that a model of text sees at once.
+        adapters: inputs beside those, which may be left out: zeros of rank 1 stand in for them.
 
     Raises:
         BundleError: the bytes are not a well-formed model; hold a field, domain, operator or
@@ -45,10 +51,11 @@ def check_graph(
         graph = model.get("graph")
         if graph is None:
             raise RefusedError("it holds no graph")
+        interface = Interface(inputs=[*interface.inputs, *adapters], outputs=interface.outputs)
         _check_ports("input", graph.get("input", []), interface.inputs)
         _check_ports("output", graph.get("output", []), interface.outputs)
         nodes = [_node(node) for node in graph.get("node", [])]
-        constants = _constants(graph)
+        constants = _constants(graph, adapters)
         _check_order(nodes, constants, interface)
         _check_lengths(nodes, constants, interface)
         declared = {value.get("name", ""): _type(value) for value in graph.get("value_info", [])}
@@ -110,12 +117,18 @@ def _attributes(operator: Operator, attributes: Sequence[Message]) -> dict[str, 
     return found
 
 
-def _constants(graph: Message) -> dict[str, Array]:
-    tensors = graph.get("initializer", [])
-    constants = {tensor.get("name", ""): known(tensor) for tensor in tensors}
-    if len(constants) != len(tensors):
+def _constants(graph: Message, adapters: Sequence[Port]) -> dict[str, Array]:
+    """Return what does not change; what stands in for an adapter is an input, and none of these."""
+    tensors = {tensor.get("name", ""): tensor for tensor in graph.get("initializer", [])}
+    if len(tensors) != len(graph.get("initializer", [])):
         raise RefusedError("it has two constants of one name")
-    return constants
+    for port in adapters:
+        tensor = tensors.pop(port.name, None)
+        shape = [1 if isinstance(axis, str) else axis for axis in port.axes]
+        found = tensor and (tensor.get("data_type"), tensor.get("dims"))
+        if not tensor or found != (KINDS[port.dtype], shape) or elements(tensor).any():
+            raise RefusedError(f"{shown(port.name)} is not zero where no adapter is given")
+    return {name: known(tensor) for name, tensor in tensors.items()}
 
 
 def _check_order(nodes: Sequence[Node], constants: dict[str, Array], interface: Interface) -> None:

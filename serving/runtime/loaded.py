@@ -1,12 +1,15 @@
 """What a runtime is made of: a bundle's graphs and assets, checked and ready."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from serving.bundle.files import read_listed
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
 from serving.graphs.scan import check_graph
+from serving.runtime.adapters import Arrays
 from serving.runtime.fixed import FixedSession
 from serving.runtime.sealed import Sealed, sealed
 from serving.runtime.session import Session
@@ -18,6 +21,7 @@ class Loaded(NamedTuple):
     Attributes:
         sessions: of its graphs, by role.
         assets: the bytes of the bundle's assets, by what they are.
+        adapters: by the name that a call gives, the arrays of each graph.
     """
 
     manifest: Manifest
@@ -25,6 +29,7 @@ class Loaded(NamedTuple):
     variant: str
     sessions: dict[str, Session]
     assets: dict[str, bytes]
+    adapters: Mapping[str, dict[str, Arrays]] = MappingProxyType({})
 
 
 def checked_graphs(
@@ -44,7 +49,8 @@ def checked_graphs(
     interfaces = manifest.interface_of(variant)
     for role, file in described.graphs.items():
         data = read_listed(directory, manifest.files, file)
-        check_graph(data, file, interfaces[role], described.opset, window)
+        adapters = described.adapter_inputs(role)
+        check_graph(data, file, interfaces[role], described.opset, window, adapters)
         graphs[role] = sealed(data)
     return graphs
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from serving.bundle.records import Interface
+from serving.runtime.adapters import AdaptedSession
 from serving.runtime.session import Bound, Session
 from serving.text.memory import Memory
 
@@ -19,13 +20,15 @@ class SharedMemory(Memory):
     an interrupted read included, is written over before it is read.
 
     Args:
-        session: a graph of form `fused` or `static`.
+        session: a graph of form `fused` or `static`, with an adapter if it is given one.
         interface: its inputs and outputs.
         count: texts B.
         context: most tokens that the model sees at once.
     """
 
-    def __init__(self, session: Session, interface: Interface, count: int, context: int):
+    def __init__(
+        self, session: Session | AdaptedSession, interface: Interface, count: int, context: int
+    ):
         super().__init__(count, context)
         self._session, self.reads_rows_alone = session, not session.copies
         ports = [port for port in interface.inputs if port.name.startswith("past_key_values.")]

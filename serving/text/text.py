@@ -1,14 +1,14 @@
 """A language model for people: text in, text out, whatever runs the network."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 from serving.errors import UsageError, nearest
 from serving.noise import SEED_LIMIT, checked_count, checked_seed
-from serving.numbers import whole
+from serving.numbers import shown, whole
 from serving.text.beams import beam_search
 from serving.text.decoding import Decoding
 from serving.text.growing import GrowingMemory
@@ -51,6 +51,7 @@ class TextModel:
         memory: makes the memory of so many texts; a `GrowingMemory` of `step` unless given.
         guesses: whether tokens may be guessed ahead: not where the network rounds to fewer bits
             than float32, see `serving.text.lookup`.
+        adapters: makes the memory of the network with an adapter, by the adapter's name.
 
     Attributes:
         new_memory: takes a number of texts, and returns the memory that they are written with.
@@ -65,12 +66,14 @@ class TextModel:
         context: int,
         memory: Callable[[int], Memory] | None = None,
         guesses: bool = True,
+        adapters: Mapping[str, Callable[[int], Memory]] | None = None,
     ):
         self.step, self.tokenizer, self.context = step, tokenizer, context
         self.guesses = guesses
         self.last_seed: int | list[int] | None = None
         self.last_lookup: LookupStatistics | None = None
         self.new_memory = memory or (lambda count: GrowingMemory(self.step, count, context))
+        self._adapters = dict(adapters or {})
         self._idle: list[Memory] = []  # that of the last single text, unless one is written now
 
     def generate(
@@ -87,8 +90,9 @@ class TextModel:
                 `serving.text.decoding`; `prompt_lookup_num_tokens`, how many tokens at most are
                 guessed ahead from what the text has said before, of one prompt only, see
                 `serving.text.lookup`: faster where a text repeats itself, and the same text; none
-                where `guesses` is false; and the settings of `SamplingConfig`, each a value for all
-                prompts or a list with one for each.
+                where `guesses` is false; `adapter`, the name of one that is loaded; and the
+                settings of `SamplingConfig`, each a value for all prompts or a list with one for
+                each.
 
         Returns:
             The new text, without the prompt; a list of them for a list of prompts.
@@ -174,6 +178,7 @@ class TextModel:
         overflow: str = "slide",
         log_probs: bool = False,
         prompt_lookup_num_tokens: int | None = None,
+        adapter: str | None = None,
         **settings: Any,
     ) -> tuple[Decoding, list["_Text"]]:
         count = checked_count(len(prompts), "the number of prompts")
@@ -186,7 +191,7 @@ class TextModel:
         lookup = whole(wanted, "prompt_lookup_num_tokens", 0)
         sampler = Sampler(configs, seeds, ids, self.tokenizer.size)
         decoding = Decoding(
-            self._memory(count),
+            self._memory(count, adapter),
             ids,
             sampler,
             max_new_tokens=checked_count(max_new_tokens, "max_new_tokens"),
@@ -198,12 +203,24 @@ class TextModel:
         self.last_seed = seeds[0] if count == 1 else seeds
         return decoding, texts
 
-    def _memory(self, count: int) -> Memory:
-        """Return a memory for the time of a call: texts written at the same time share nothing."""
+    def _memory(self, count: int, adapter: str | None = None) -> Memory:
+        """Return a memory for the time of a call: texts written at the same time share nothing.
+
+        Nor do texts that are written with different adapters.
+
+        Raises:
+            UsageError: no such adapter is loaded.
+        """
+        if adapter is not None and adapter not in self._adapters:
+            raise UsageError(f"adapter is {shown(adapter)}; {_loaded(self._adapters)}")
         if count == 1 and self._idle:
             with suppress(IndexError):  # another thread was faster
-                return self._idle.pop()
-        return self.new_memory(count)
+                memory = self._idle.pop()
+                if memory.adapter == adapter:
+                    return memory
+        memory = self.new_memory(count) if adapter is None else self._adapters[adapter](count)
+        memory.adapter = adapter
+        return memory
 
     def _pieces(self, decoding: Decoding, texts: list["_Text"]) -> Iterator[str]:
         """Decode to the end, and yield what is new whenever there is something."""
@@ -220,6 +237,14 @@ class TextModel:
         finally:  # also when somebody has read enough of a stream, or was interrupted
             if len(texts) == 1:
                 self._idle[:] = [decoding.memory]
+
+
+def _loaded(adapters: Iterable[str]) -> str:
+    """Say which adapters there are."""
+    names = ", ".join(adapters)
+    if names:
+        return f"expected one of {names}"
+    return 'none is loaded; serving.load(NAME, adapters={"poems": FOLDER}) loads one'
 
 
 class _Text:
