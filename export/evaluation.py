@@ -48,7 +48,7 @@ def _evaluate_run(workdir: str | Path, overrides: Mapping[str, Any], quick: bool
     run = open_run(workdir)
     settings = _settings(run.recipe, overrides, quick)
     kept = {part: earlier.directory.path for part, earlier in run.earlier.items()}
-    task = run.recipe.with_parts(kept).task()
+    task = run.recipe.with_parts(kept).kept_in(run.directory.path).task()
     task.source.check(run.record, run.directory.path)
     task.keep(run.directory.path)
     metrics = task.evaluate(run.model, settings, run.directory.path / "figures")

@@ -98,6 +98,7 @@ class Run:
             packages=record["packages"],
             train_seconds=float(record["train_seconds"]),
             hardware=record["hardware"],
+            checkpoint=record.get("checkpoint"),
         )
 
     def part(self, weights: str) -> Part:

@@ -34,6 +34,7 @@ class Call:
         refused: those that only other models of the family take.
         stream: the method that gives the same piece by piece, if there is one.
         continues: the parameter whose content goes on in the result, if one does.
+        turns: the parameter that holds what was said, of a call that is one turn of many.
         order: of all arguments of the method, those that are for Python alone included.
         applies: whether models of some processing can do it at all.
         refusal: what the others say.
@@ -46,6 +47,7 @@ class Call:
     refused: Mapping[str, Parameter]
     stream: str | None = None
     continues: str | None = None
+    turns: str | None = None
     order: tuple[str, ...] = ()
     applies: Callable[[Any], bool] | None = None
     refusal: str = ""
@@ -120,6 +122,7 @@ def call(
     gives: str,
     stream: str | None = None,
     continues: str | None = None,
+    turns: str | None = None,
     settings: type | None = None,
     applies: Callable[[Any], bool] | None = None,
     refusal: str = "this model cannot do that",
@@ -130,6 +133,7 @@ def call(
         gives: the kind of content that it returns.
         stream: the method that gives the same piece by piece.
         continues: the parameter that the result goes on from.
+        turns: the parameter that holds what was said, where the call is one turn of many.
         settings: a dataclass whose annotated fields are keywords of the method as well.
         applies: whether models of some processing can do it; all unless given.
         refusal: what the others say.
@@ -154,6 +158,7 @@ def call(
             refusal=refusal,
             stream=stream,
             continues=continues,
+            turns=turns,
         )
         checked.declared_call = declared  # type: ignore[attr-defined]
         return checked  # type: ignore[return-value]

@@ -37,8 +37,8 @@ class Parameter:
         folders: of a word, the argument of `serving.load` that gives names to folders: the word is
             such a name, and on the command line the folder.
         refusal: what is said to who gives it to a model that does not take it.
-        kind: `int`, `float`, `str`, `bool`, `mapping`, `content` or `any`; of the annotation unless
-            given.
+        kind: `int`, `float`, `str`, `bool`, `mapping`, `messages`, `content` or `any`; of the
+            annotation unless given.
         default: of the signature; `inspect.Parameter.empty` where it has none.
         name: of the argument.
     """

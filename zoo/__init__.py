@@ -23,6 +23,8 @@ _HOMES = {
     "VAEConfig": "zoo.vae",
     "Recipe": "zoo.recipe",
     "fine_tuning": "zoo.training",
+    "from_checkpoint": "zoo.checkpoints.loading",
+    "import_checkpoint": "zoo.checkpoints.importing",
     "from_workdir": "zoo.training",
     "from_preset": "zoo.presets",
     "train": "zoo.training",

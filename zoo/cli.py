@@ -1,4 +1,4 @@
-"""The command that trains. It loads TensorFlow only once a command runs."""
+"""The commands that train and import. They load TensorFlow only once one runs."""
 
 import tomllib
 from pathlib import Path
@@ -66,6 +66,43 @@ def train(
     show(f"trained in {workdir}: validation loss {result.best_validation_loss:.4g} at best")
     made, bundle = quote(str(workdir)), quote(f"bundles/{workdir.name}")
     show(f"next: genzoo evaluate {made}; genzoo export {made} --out {bundle}")
+
+
+@app.command(
+    "import", epilog="Example: genzoo import downloads/SmolLM2-135M-Instruct --out runs/smollm2"
+)
+def import_(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder of Hugging Face (config.json, *.safetensors, tokenizer.json), or a "
+            ".gguf file.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Where everything goes; a new directory.")],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a recipe key, such as model.context or data.name; may be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Make a checkpoint of somebody else's into a model of the zoo."""
+    overrides = parse_assignments(assignments or [])
+    load_tensorflow()
+    from zoo.checkpoints.importing import import_checkpoint
+
+    made = import_checkpoint(source, out, overrides=overrides)
+    model = made.recipe.model
+    show(
+        f"imported into {out}: {model.layers} layers x {model.width}, "
+        f"{made.parameters:,} parameters, licence {made.licence}"
+    )
+    place, bundle = quote(str(out)), quote(f"bundles/{out.name}")
+    show(f"next: genzoo evaluate {place}; genzoo export {place} --out {bundle}")
 
 
 def _choose(

@@ -1,6 +1,7 @@
 """Trainable Keras models from published weights."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -64,6 +65,12 @@ def recipe_of(name_or_dir: str | Path) -> Recipe:
 def name_of(name_or_dir: str | Path) -> str:
     """Return what a bundle is called; raises as `from_preset` does."""
     return open_manifest(find(name_or_dir)).name
+
+
+def record_of(name_or_dir: str | Path) -> dict[str, Any]:
+    """Return what the record of a bundle's run said; raises as `from_preset` does."""
+    described = open_manifest(find(name_or_dir)).main
+    return described.provenance.model_dump(exclude={"recipe"}) | {"license": described.license}
 
 
 def asset_of(name_or_dir: str | Path, file: str) -> bytes:

@@ -140,6 +140,10 @@ class Recipe(Config):
         keys = {self.earlier[part]: str(place) for part, place in places.items()}
         return self.changed(keys) if keys else self
 
+    def kept_in(self, directory: Path) -> Self:
+        """Return the recipe with what it takes from the directory of its own run; here nothing."""
+        return self
+
     def sources(self) -> dict[str, str]:
         """Return the earlier runs that it names, by the names of their parts."""
         values, found = self.model_dump(), {}

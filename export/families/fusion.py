@@ -3,8 +3,10 @@
 The converted graph keeps the path of the Keras layer that each node comes from, so whole layers are
 found by their scope: what lies between the matrices `attention/project` and `attention/merge` is
 one `GroupQueryAttention`, which turns queries and keys, writes into the cache in place, and
-attends. Each sum with the residual stream is one operator with the normalisation that reads it.
-That they do what the layers did is not argued here but proved by parity afterwards.
+attends to a window where there is one. Queries and keys that are normalised are so before it, in
+the operators that ONNX Runtime makes one of. Each sum with the residual stream is one operator with
+the normalisation that reads it. That they do what the layers did is not argued here but proved by
+parity afterwards.
 
 Such a graph runs on ONNX Runtime alone. Rows are padded on the right, and the cache may have room
 for more than was read, in which case the graph fills it in place.
@@ -21,13 +23,13 @@ from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
 from export.errors import ExportError
 from export.families.gpt_graphs import cache_names
 from export.graph.canonical import canonical
-from zoo.transformer.block import EPSILON
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.rotary import Rotary
 
 DOMAIN = "com.microsoft"
-HEAD_MULTIPLE = 16
+MULTIPLE = 16  # of the width of heads and of what is turned of them
 _MATRIX = re.compile(r"\bblock(?:_(\d+))?/attention/(project|merge)/MatMul$")
+_SCALE = re.compile(r"\bblock(?:_(\d+))?/attention/(query|key)_norm/Mul(?:_\d+)?$")
 
 
 def fuse(model: onnx.ModelProto, config: GPTConfig) -> onnx.ModelProto:
@@ -40,28 +42,43 @@ def fuse(model: onnx.ModelProto, config: GPTConfig) -> onnx.ModelProto:
     Raises:
         ExportError: the operator does not take such heads, or a layer is not where it should be.
     """
-    if config.head_size % HEAD_MULTIPLE:
-        raise ExportError(
-            f"model: heads are {config.head_size} wide, and ONNX Runtime's attention takes "
-            f"multiples of {HEAD_MULTIPLE}"
-        )
+    _check_widths(config)
     fused = ir.serde.deserialize_model(model)
     fused.opset_imports[DOMAIN] = 1
     layers = _attention_matrices(fused.graph, config.layers)
+    scales = _scales(fused.graph, config)
     lengths = _lengths(fused.graph)
     tables = _rotary_tables(fused.graph, config)
     for layer, (project, merge) in enumerate(layers):
-        _fuse_attention(fused.graph, layer, project, merge, [*lengths, *tables], config)
+        # Queries, keys and values come packed in the first input, unless something is done to them.
+        inputs = [project, None, None]
+        if config.query_key_norm:
+            inputs = _normalised(fused.graph, layer, merge, project, scales[layer], config)
+        turned = tables if layer not in config.unturned_layers else []
+        _fuse_attention(fused.graph, layer, inputs, merge, [*lengths, *turned], config)
     ir.passes.common.RemoveUnusedNodesPass()(fused)
-    fused = rewrite(fused, RESIDUAL_NORMALISATIONS)
+    fused = rewrite(fused, _residual_normalisations(config.epsilon))
     _drop_unread_outputs(fused.graph)
     return canonical(fused)
+
+
+def _check_widths(config: GPTConfig) -> None:
+    """Refuse heads that the operator does not take."""
+    widths = {"heads are": config.head_size}
+    if config.positions == "rotary":
+        widths["rotary positions of heads are"] = config.turned_width
+    for what, width in widths.items():
+        if width % MULTIPLE:
+            raise ExportError(
+                f"model: {what} {width} wide, and ONNX Runtime's attention takes multiples of "
+                f"{MULTIPLE}; leave out the fused variants"
+            )
 
 
 def _fuse_attention(
     graph: ir.Graph,
     layer: int,
-    project: ir.Value,
+    inputs: list[ir.Value | None],
     merge: ir.Node,
     shared: list[ir.Value],
     config: GPTConfig,
@@ -70,15 +87,16 @@ def _fuse_attention(
     ports = {value.name: value for value in (*graph.inputs, *graph.outputs)}
     (past,) = cache_names("past_key_values", layer + 1)[layer:]
     (present,) = cache_names("present", layer + 1)[layer:]
+    window = config.window(layer)
     attention = ir.node(
         "GroupQueryAttention",
-        # Queries, keys and values come packed in the first input.
-        [project, None, None, *(ports[name] for name in past), *shared],
+        [*inputs, *(ports[name] for name in past), *shared],
         {
             "num_heads": config.heads,
             "kv_num_heads": config.key_value_heads,
-            "do_rotary": int(config.positions == "rotary"),
+            "do_rotary": int(len(shared) > 2),
             "rotary_interleaved": 0,
+            **({"local_window_size": window} if window else {}),
         },
         domain=DOMAIN,
         num_outputs=3,
@@ -90,6 +108,63 @@ def _fuse_attention(
         before = ports[name]
         graph.outputs[graph.outputs.index(before)] = value
         value.shape, value.type, before.name, value.name = before.shape, before.type, None, name
+
+
+def _normalised(
+    graph: ir.Graph,
+    layer: int,
+    before: ir.Node,
+    project: ir.Value,
+    scales: dict[str, ir.Value],
+    config: GPTConfig,
+) -> list[ir.Value]:
+    """Return queries, keys and values apart, each head of the first two of mean square one."""
+    size, heads = config.head_size, {"query": config.heads, "key": config.key_value_heads}
+    widths = [size * count for count in (*heads.values(), config.key_value_heads)]
+    parts = ir.node(
+        "Split",
+        [project, _constant(graph, "head_parts", np.array(widths, np.int64))],
+        {"axis": -1},
+        num_outputs=3,
+    )
+    apart = _constant(graph, "heads_apart", np.array([0, 0, -1, size], np.int64))
+    two, axes = _constant(graph, "two", np.float32(2)), _constant(graph, "last", np.array([-1]))
+    epsilon = _constant(graph, "head_epsilon", np.float32(config.epsilon))
+    nodes, found = [parts], []
+    for part, (kind, count) in zip(parts.outputs, heads.items(), strict=False):
+        side_by_side = _constant(graph, f"{kind}_width", np.array([0, 0, count * size], np.int64))
+        x = ir.node("Reshape", [part, apart])  # (B, T, heads, D)
+        # Squared by Pow, which is how ONNX Runtime knows a normalisation.
+        squares = ir.node("Pow", [x.outputs[0], two])
+        mean = ir.node("ReduceMean", [squares.outputs[0], axes], {"keepdims": 1})
+        total = ir.node("Add", [mean.outputs[0], epsilon])
+        root = ir.node("Sqrt", [total.outputs[0]])
+        divided = ir.node("Div", [x.outputs[0], root.outputs[0]])
+        scaled = ir.node("Mul", [divided.outputs[0], scales[kind]])
+        joined = ir.node("Reshape", [scaled.outputs[0], side_by_side])  # (B, T, heads D)
+        steps = {"split": x, "square": squares, "mean": mean, "add": total, "root": root}
+        for name, node in (steps | {"divide": divided, "scale": scaled, "join": joined}).items():
+            node.name = f"block_{layer}/attention/{kind}_norm/{name}"
+            nodes.append(node)
+        found.append(joined.outputs[0])
+    graph.insert_before(before, nodes)
+    return [*found, parts.outputs[2]]
+
+
+def _scales(graph: ir.Graph, config: GPTConfig) -> list[dict[str, ir.Value]]:
+    """Return what queries and keys of each layer are multiplied by once they are normalised."""
+    found: list[dict[str, ir.Value]] = [{} for _ in range(config.layers)]
+    if not config.query_key_norm:
+        return found
+    for node in graph:
+        match = _SCALE.search(node.name or "")
+        constants = [value for value in node.inputs if value is not None and value.const_value]
+        if match and constants and node.op_type == "Mul":
+            found[int(match[1] or 0)][match[2]] = constants[0]
+    for layer, scales in enumerate(found):
+        for kind in {"query", "key"} - scales.keys():
+            raise ExportError(f"model: layer {layer} has no norm of its {kind} that can be found")
+    return found
 
 
 def _drop_unread_outputs(graph: ir.Graph) -> None:
@@ -144,7 +219,7 @@ def _lengths(graph: ir.Graph) -> list[ir.Value]:
 def _rotary_tables(graph: ir.Graph, config: GPTConfig) -> list[ir.Value]:
     if config.positions != "rotary":
         return []
-    rotary = Rotary(config.context, config.head_size, config.rotary_base)
+    rotary = Rotary(config.context, config.turned_width, config.rotary_base, config.rotary_scaling)
     return [
         _constant(graph, f"rotary_{name}", table)
         for name, table in (("cosine", rotary.cosine), ("sine", rotary.sine))
@@ -153,6 +228,8 @@ def _rotary_tables(graph: ir.Graph, config: GPTConfig) -> list[ir.Value]:
 
 def _constant(graph: ir.Graph, name: str, value: np.ndarray) -> ir.Value:
     tensor = ir.tensor(np.asarray(value), name=name)
+    if name in graph.initializers:
+        return graph.initializers[name]
     made = ir.Value(
         name=name, const_value=tensor, shape=tensor.shape, type=ir.TensorType(tensor.dtype)
     )
@@ -186,27 +263,29 @@ def _layer_shifted(op, x, y, scale, shift):
     return total, op.LayerNormalization(total, scale, shift, axis=-1, _allow_other_attributes=True)
 
 
-def _skip_layer(op, x, y, scale, shift=None):
-    normalised, _, _, total = op.SkipLayerNormalization(
-        x,
-        y,
-        scale,
-        *([] if shift is None else [shift]),
-        epsilon=EPSILON,
-        _domain=DOMAIN,
-        _outputs=4,
-    )
-    return total, normalised
-
-
 def _number(value: ir.Value) -> float:
     return float(value.const_value.numpy())
 
 
-RESIDUAL_NORMALISATIONS = RewriteRuleSet(
-    [
-        RewriteRule(_rms, _skip_rms),
-        RewriteRule(_layer, _skip_layer),
-        RewriteRule(_layer_shifted, _skip_layer),
-    ]
-)
+def _residual_normalisations(epsilon: float) -> RewriteRuleSet:
+    """Return the rules that make one operator of a sum and the normalisation that reads it."""
+
+    def skip_layer(op, x, y, scale, shift=None):
+        normalised, _, _, total = op.SkipLayerNormalization(
+            x,
+            y,
+            scale,
+            *([] if shift is None else [shift]),
+            epsilon=epsilon,
+            _domain=DOMAIN,
+            _outputs=4,
+        )
+        return total, normalised
+
+    return RewriteRuleSet(
+        [
+            RewriteRule(_rms, _skip_rms),
+            RewriteRule(_layer, skip_layer),
+            RewriteRule(_layer_shifted, skip_layer),
+        ]
+    )

@@ -14,23 +14,25 @@ from export.families.adapters import adaptable
 from export.families.exporter import Exporter
 from export.families.forms import Form, Made, portable_forms, reduced
 from export.families.fusion import fuse
-from export.families.gpt_graphs import feeds, fused, graphs, static
+from export.families.genai import genai_config
+from export.families.gpt_graphs import LONGEST, feeds, fused, graphs, static
 from export.graph import converter
+from export.graph.blocks import OLDEST as BLOCKS_OLDEST
 from export.graph.precision import quantize_weights
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import LIMIT, Runner
 from export.run import Run
 from serving.bundle.manifest import Quality
-from serving.families.gpt import ADAPTABLE, STATIC, TextProcessing
+from serving.families.gpt_graph import ADAPTABLE, STATIC, GraphStep
+from serving.families.text_processing import TextProcessing
 from serving.runtime.fixed import enlarged
-from serving.runtime.graph_step import GraphStep
 from serving.runtime.loaded import checked_assets
 from serving.text.text import TextModel
-from zoo.data import tokenizers
+from zoo.checkpoints.blocks import load_blocks
+from zoo.data import given, tokenizers
 from zoo.data.text import Text
 from zoo.metric import Metric
 from zoo.recipe import Recipe
-from zoo.transformer.config import GPTConfig
 from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
 from zoo.transformer.writer import writer
 
@@ -58,6 +60,9 @@ class GPTExporter(Exporter):
         super().__init__(run)
         self.config = run.model.config
         self.tokenizer = _tokenizer(run)
+        self.given = None
+        if run.recipe.data.tokenizer == given.KIND:
+            self.given = given.Given.of_directory(run.directory.path)
 
     @cached_property
     def graphs(self) -> list[GraphSpec]:
@@ -66,7 +71,9 @@ class GPTExporter(Exporter):
     @property
     def processing(self) -> dict[str, Any]:
         size, context = self.config.vocabulary_size, self.config.context
-        return TextProcessing(vocabulary_size=size, context=context).model_dump()
+        words = self.given.processing(size) if self.given else {}
+        described = TextProcessing(vocabulary_size=size, context=context, **words)
+        return described.model_dump(exclude_none=True)
 
     @property
     def notes(self) -> Sequence[str]:
@@ -121,14 +128,22 @@ class GPTExporter(Exporter):
         return Made(specs, graphs)
 
     def _blockwise(self, bits: int) -> Form:
-        """Return the fused form whose matrices are held in few bits, block by block."""
+        """Return the fused form whose matrices are held in few bits, block by block.
+
+        What came in such blocks, and was not trained since, stays as it came, whatever `bits` is.
+        """
+        came = self.run.directory.blocks
 
         def make(made: Made) -> Made:
             whole = self._fused(made)
-            graphs = {role: quantize_weights(graph, bits) for role, graph in whole.graphs.items()}
+            blocks = load_blocks(came).values() if came.is_file() else ()
+            graphs = {
+                role: quantize_weights(graph, bits, blocks) for role, graph in whole.graphs.items()
+            }
             return Made(whole.specs, graphs)
 
         oldest = {"onnxruntime": "1.22"} if bits == 8 else FUSED_OLDEST
+        oldest = BLOCKS_OLDEST if came.is_file() else oldest
         allowed = partial(self.tolerance, f"int{bits}")
         return Form(f"fused-int{bits}", make, ("cpu",), FUSED, allowed=allowed, runtimes=oldest)
 
@@ -143,7 +158,8 @@ class GPTExporter(Exporter):
     def samples(self, generator: Any) -> list[str]:
         """Write a few texts, of seeds 0 and up."""
         if not isinstance(generator, TextModel):
-            generator = writer(generator, self.tokenizer)
+            ends = self.given.ends if self.given else None
+            generator = writer(generator, self.tokenizer, ends)
         return generator.generate(
             [generator.tokenizer.beginning] * SAMPLES,
             max_new_tokens=SAMPLE_TOKENS,
@@ -153,7 +169,7 @@ class GPTExporter(Exporter):
 
     def calibration(self, spec: GraphSpec) -> list[Arrays]:
         """Windows of the validation part, read at once and written on from their middle."""
-        tokens, length = self._text.tokens("validation"), self.config.context
+        tokens, length = self._text.tokens("validation"), min(self.config.context, LONGEST)
         starts = range(0, max(1, len(tokens) - length), max(1, len(tokens) // CALIBRATION_WINDOWS))
         windows = [tokens[start : start + length] for start in starts]
         ids = np.stack([window for window in windows if len(window) == len(windows[0])])
@@ -182,7 +198,11 @@ class GPTExporter(Exporter):
     @classmethod
     def evaluate(cls, recipe: Recipe, served: Any, settings: TextEvaluateConfig) -> list[Metric]:
         """Measure the surprise at the held-out text, in the tokens of the bundle."""
-        text = _text(recipe, checked_assets(served.directory, served.manifest)["tokenizer"])
+        assets = checked_assets(served.directory, served.manifest)
+        known = None
+        if recipe.data.tokenizer == given.KIND:
+            known = given.Given({served.manifest.assets[what]: assets[what] for what in assets})
+        text = _text(recipe, assets["tokenizer"], known)
         tokens = text.tokens("test")
         ratio = text.characters["test"] / len(tokens)
         return list(evaluate(served.step, tokens, ratio, recipe.model.context, settings))
@@ -212,16 +232,24 @@ class GPTExporter(Exporter):
 
     def write_assets(self, directory: Path) -> dict[str, str]:
         """Write the tokenizer, and the settings that ONNX Runtime GenAI reads."""
+        text = json.dumps(genai_config(self.config, self.given), indent=2) + "\n"
+        (directory / "genai_config.json").write_text(text, encoding="utf-8")
+        if self.given:
+            return self.given.write(directory)
         tokenizers.save(tokenizers.parse(self.tokenizer), directory, self.config.context)
         (directory / tokenizers.FILE).write_bytes(self.tokenizer)
-        text = json.dumps(genai_config(self.config), indent=2) + "\n"
-        (directory / "genai_config.json").write_text(text, encoding="utf-8")
         return {"tokenizer": tokenizers.FILE}
 
     @property
     def limitations(self) -> list[str]:
         """What the card warns of."""
         seen = self.config.context
+        if self.given:
+            return [
+                "Was not trained here: what it writes may be wrong, biased or offensive, as what "
+                "the checkpoint writes that it was imported from.",
+                f"Sees {seen} tokens at once; what lies further back does not count.",
+            ]
         return [
             "Writes text that looks like its training text, and nothing else: it knows no facts, "
             "follows no instructions, and may repeat its training text word for word.",
@@ -235,7 +263,7 @@ class GPTExporter(Exporter):
 
     @cached_property
     def _text(self) -> Text:
-        text = _text(self.run.recipe, self.tokenizer)
+        text = _text(self.run.recipe, self.tokenizer, self.given)
         text.source.check(self.run.record, self.run.directory.path)
         return text
 
@@ -265,48 +293,6 @@ def graph_step(spec: GraphSpec, runners: Mapping[str, Runner]) -> GraphStep:
     return GraphStep(spec.interface, run)
 
 
-def genai_config(config: GPTConfig) -> dict[str, Any]:
-    """Return what ONNX Runtime GenAI is told of a model, as the content of `genai_config.json`.
-
-    `decoder` is its name for any graph with these inputs and outputs, whatever is inside.
-    """
-    cache = ("past_key_values.%d.key", "past_key_values.%d.value")
-    present = ("present.%d.key", "present.%d.value")
-    return {
-        "model": {
-            "type": "decoder",
-            "vocab_size": config.vocabulary_size,
-            "context_length": config.context,
-            "pad_token_id": tokenizers.PAD,
-            "bos_token_id": tokenizers.BOS,
-            "eos_token_id": tokenizers.EOS,
-            "decoder": {
-                "filename": "model.onnx",
-                "session_options": {"provider_options": []},
-                "hidden_size": config.width,
-                "head_size": config.head_size,
-                "num_attention_heads": config.heads,
-                "num_key_value_heads": config.key_value_heads,
-                "num_hidden_layers": config.layers,
-                "inputs": {
-                    "input_ids": "input_ids",
-                    "attention_mask": "attention_mask",
-                    "position_ids": "position_ids",
-                    "past_key_names": cache[0],
-                    "past_value_names": cache[1],
-                },
-                "outputs": {
-                    "logits": "logits",
-                    "present_key_names": present[0],
-                    "present_value_names": present[1],
-                },
-            },
-        },
-        # The graph returns a longer cache each time: it cannot be written into the one it is given.
-        "search": {"max_length": config.context, "past_present_share_buffer": False},
-    }
-
-
 def _tokenizer(run: Run) -> bytes:
     path = run.directory.path / tokenizers.FILE
     if not path.is_file():
@@ -315,7 +301,12 @@ def _tokenizer(run: Run) -> bytes:
     return path.read_bytes()
 
 
-def _text(recipe: Recipe, tokenizer: bytes) -> Text:
+def _text(recipe: Recipe, tokenizer: bytes, known: given.Given | None) -> Text:
     """Read a recipe's text in the tokens of a tokenizer that was made before."""
-    model = recipe.model
-    return Text(recipe.data, model.context, model.vocabulary_size, tokenizers.parse(tokenizer))
+    return Text(
+        recipe.data,
+        recipe.model.context,
+        recipe.model.vocabulary_size,
+        tokenizers.parse(tokenizer),
+        end=next(iter(known.ends), None) if known else tokenizers.EOS,
+    )

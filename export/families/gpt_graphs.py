@@ -18,6 +18,8 @@ from zoo.transformer.config import GPTConfig
 # Axes by the names that other programs look for.
 SEQUENCE, PAST, TOTAL = "sequence_length", "past_sequence_length", "total_sequence_length"
 SEEDS = (0, 1)
+# What is proved of long windows, of large models, and of both: as many tokens as take minutes.
+LONGEST, LONGEST_OF_LARGE, LARGE = 1024, 256, 50_000_000
 BEFORE = 6  # tokens read before the one of the call, where nothing else is said and there is room
 
 
@@ -178,7 +180,9 @@ def _trials(
         several: rows of those that read more than one token after others.
         many: the largest batches.
     """
-    context = model.config.context
+    large = model.num_parameters > LARGE
+    context = min(model.config.context, LONGEST_OF_LARGE if large else LONGEST)
+    many = (4, 5) if large else many
     half = max(1, context // 2)
     for count, length, past in (
         (1, 1, 0),

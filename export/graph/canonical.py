@@ -21,9 +21,10 @@ PRODUCER = "genzoo"
 _INPUTS = {
     "Conv": ("x", "weight", "bias"),
     "ConvTranspose": ("x", "weight", "bias"),
+    "GatherBlockQuantized": ("data", "indices", "scale", "zero_point"),
     "Gemm": ("a", "weight", "bias"),
     "MatMul": ("a", "weight"),
-    "MatMulNBits": ("a", "weight", "scale"),
+    "MatMulNBits": ("a", "weight", "scale", "zero_point"),
     "SkipLayerNormalization": ("input", "skip", "scale", "bias"),
     "SkipSimplifiedLayerNormalization": ("input", "skip", "scale"),
 }

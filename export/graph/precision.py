@@ -17,6 +17,7 @@ from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_floa
 from onnxscript import ir
 
 from export.errors import ExportError
+from export.graph.blocks import keep_blocks
 from export.graph.canonical import canonical
 from export.graph.phases import split_phases
 from export.graph.saturation import clip_saturated
@@ -24,6 +25,7 @@ from export.proof.graphs import Arrays
 from export.proof.parity import runner
 from export.quiet import quiet
 from serving.errors import first_line
+from zoo.checkpoints.blocks import Blocks
 
 BLOCK = 32  # weights that share a scale in block-wise quantization
 FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -73,7 +75,9 @@ def reduce_precision(
     return canonical(graph)
 
 
-def quantize_weights(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
+def quantize_weights(
+    model: onnx.ModelProto, bits: int, blocks: Iterable[Blocks] = ()
+) -> onnx.ModelProto:
     """Return a graph whose matrices are held in few bits, block by block, for ONNX Runtime alone.
 
     Activations are rounded to 8 bits, row by row, so that no row depends on the others.
@@ -81,8 +85,9 @@ def quantize_weights(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
     Args:
         model: the graph, which is not changed.
         bits: 4 or 8.
+        blocks: of matrices that came in few bits, which stay as they are.
     """
-    reduced = onnx.ModelProto.FromString(model.SerializeToString())
+    reduced = keep_blocks(model, blocks, ROUNDED_ROWS)
     with quiet():  # the module sets up the root logger when it is loaded
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 

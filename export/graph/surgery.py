@@ -25,7 +25,7 @@ def constant(array: np.ndarray, name: str, graph: ir.Graph) -> ir.Value:
     while free in graph.initializers:
         count += 1
         free = f"{name}_{count}"
-    tensor = ir.tensor(np.ascontiguousarray(array), name=free)
+    tensor = ir.tensor(np.asarray(array, order="C"), name=free)
     value = ir.Value(
         name=free, const_value=tensor, shape=tensor.shape, type=ir.TensorType(tensor.dtype)
     )

@@ -89,10 +89,26 @@ class Variant(Record):
         return [] if self.adapters is None else self.adapters.inputs.get(role, [])
 
 
+class Origin(Record):
+    """The checkpoint of somebody else's that weights were imported from.
+
+    Attributes:
+        source: the name of the folder or file.
+        sha256: of its weights.
+        license: as the checkpoint states it.
+    """
+
+    source: str
+    sha256: str
+    license: str
+
+
 class Provenance(Record):
     """Where weights come from: enough to make them again.
 
     `git_clean` says whether the checkout was just that commit; None where nobody looked.
+    `checkpoint` is what they were imported from, or what the model was that they go on from; the
+    data set is then what came after, if anything did.
     """
 
     recipe: dict[str, Any]
@@ -104,6 +120,7 @@ class Provenance(Record):
     packages: dict[str, str]
     train_seconds: float
     hardware: str
+    checkpoint: Origin | None = None
 
 
 class Part(Record):

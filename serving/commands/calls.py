@@ -154,6 +154,7 @@ def _asking(call: Call, foreign: list[Parameter]) -> Callable[..., None]:
 
     def command(**given: Any) -> None:
         from serving.commands.calling import ask
+        from serving.commands.conversing import converse
         from serving.loader import load
 
         for each in foreign:
@@ -169,11 +170,14 @@ def _asking(call: Call, foreign: list[Parameter]) -> Callable[..., None]:
         values = {each.name: given[each.name] for each in options}
         chosen = {name: value for name, value in values.items() if value not in (None, [])}
         inputs = given.get("inputs") or given["ctx"].args  # which are too many
-        ask(loaded, call, inputs, chosen, given["out"])
+        if call.turns:
+            converse(loaded, call, inputs, chosen)
+        else:
+            ask(loaded, call, inputs, chosen, given["out"])
 
     command.__doc__ = f"{call.help}."
     shared = [_named("ctx", typer.Context), _model(), *_inputs(call), *map(_option, options)]
-    shared += [*map(_hidden, foreign), *_shared()]
+    shared += [*map(_hidden, foreign), *_shared(writes=not call.turns)]
     command.__signature__ = inspect.Signature(shared)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in shared}
     command.__dict__["epilog"] = f"Example: {call.shell('NAME')}"
@@ -247,11 +251,11 @@ def _help(parameter: Parameter, several: bool) -> str:
     return f"{words}{'; may be repeated' if several else ''}."
 
 
-def _shared() -> list[inspect.Parameter]:
-    """Return the options of all calls."""
+def _shared(writes: bool) -> list[inspect.Parameter]:
+    """Return the options of all calls, and of those that write a file."""
     out = typer.Option(help="A file or a folder, - for standard output.")
     return [
-        _named("out", Annotated[str | None, out], None),
+        *([_named("out", Annotated[str | None, out], None)] if writes else []),
         _named("device", Device, "auto"),
         _named("variant", Variant, "auto"),
         _named("threads", Threads, None),

@@ -3,48 +3,33 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
 
 from serving.bundle.manifest import Manifest
-from serving.bundle.records import BundleError, Record
 from serving.calls import Call, call
-from serving.errors import GenzooError, UsageError
-from serving.families.model import Axes, Model, Timed, axes_of
+from serving.errors import UsageError
+from serving.families.gpt_graph import ADAPTABLE, PORTABLE, GraphStep, check_axes, check_graph
+from serving.families.model import Model, Timed
+from serving.families.text_processing import TextProcessing, read_chat, read_tokenizer
 from serving.noise import SEED_LIMIT
 from serving.parameters import SEED, Parameter
 from serving.runtime.adapters import AdaptedSession
-from serving.runtime.graph_step import GraphStep
 from serving.runtime.loaded import Loaded
 from serving.runtime.session import Session
 from serving.runtime.shared_memory import SharedMemory
+from serving.text.chat import Messages
 from serving.text.decoding import OVERFLOW
 from serving.text.growing import GrowingMemory
 from serving.text.memory import Memory
 from serving.text.sampling import SamplingConfig
 from serving.text.scoring import Score
-from serving.text.text import Completion, TextModel, checked_seeds
+from serving.text.text import Encoded, TextModel, checked_seeds, drawable
 from serving.text.tokenizer import Tokenizer
+from serving.text.writing import Completion
 
 AT_ONCE = 16  # texts written at the same time where more are asked for
-ADAPTABLE = "-lora"  # ends the names of variants that take adapters
-PORTABLE, STATIC = "portable", "static"  # forms that differ in how they keep what they have read
-
-
-class TextProcessing(Record):
-    """How text enters and leaves a graph: by a tokenizer, and with random numbers of the host.
-
-    A token is drawn where one number of the stream falls in the cumulated probabilities, in the
-    order of the ids.
-    """
-
-    vocabulary_size: Annotated[int, Field(gt=0, le=2**20)]
-    context: Annotated[int, Field(gt=0, le=2**20)]
-    noise: Literal["numpy.random.RandomState(seed).random_sample"] = (
-        "numpy.random.RandomState(seed).random_sample"
-    )
 
 
 PROMPT = Parameter(
@@ -61,12 +46,15 @@ TextCount = Annotated[
 ]
 Seeds = Annotated[int | None, replace(SEED, each=True)]
 Stop = Annotated[str | Sequence[str], Parameter("ends the text, and is left out", each=True)]
+Overflow = Annotated[str, Parameter("of texts longer than the window", choices=OVERFLOW)]
+Guesses = Annotated[int, Parameter("tokens guessed ahead from what was said before", minimum=0)]
 Penalty = Parameter("power of the length that scores are divided by", minimum=0, maximum=10)
 ADAPTER = Parameter(
     "changes the model for this call; a folder that `genzoo export RUN --adapter` made",
     folders="adapters",
     refusal="this model has no variant that takes adapters; export it with --variants fused-lora",
 )
+AdapterName = Annotated[str | None, ADAPTER]
 Stride = Parameter(
     "tokens by which the window moves on", minimum=1, maximum=lambda model: model.context
 )
@@ -100,39 +88,40 @@ class GPT(Model, TextModel):
     def __init__(self, loaded: Loaded) -> None:
         Model.__init__(self, loaded)
         check_graph(loaded.manifest, self.processing)
-        _check_axes(loaded.manifest, loaded.variant, self.processing.context)
+        check_axes(loaded.manifest, loaded.variant, self.processing.context)
         self.vocabulary_size: int = self.processing.vocabulary_size
         context, session = self.processing.context, loaded.sessions["model"]
         step = GraphStep(loaded.manifest.interface["model"], session.run)
+        tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.processing)
+        memory_of = partial(_memory, loaded, tokenizer, context)
         adapters = {
-            name: _memory(loaded, AdaptedSession(session, arrays.get("model", {})), context)
+            name: memory_of(AdaptedSession(session, arrays.get("model", {})))
             for name, arrays in loaded.adapters.items()
         }
         form = loaded.manifest.variants[loaded.variant].form
-        memory = None if form == PORTABLE else _memory(loaded, session, context)
-        tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.vocabulary_size)
+        memory = None if form == PORTABLE else memory_of(session)
+        self._chat = read_chat(loaded.manifest, loaded.assets, self.processing, tokenizer)
         float32 = loaded.variant.removesuffix(ADAPTABLE) in ("fp32", form)
         TextModel.__init__(self, step, tokenizer, context, memory, float32, adapters)
         if adapters:
-            self.calls |= {"generate": _choosing(self.calls["generate"], tuple(adapters))}
+            self.calls |= _with_adapters(self.calls, tuple(adapters))
         # Elsewhere how many rows there are decides how each is added up.
         self.repeatable = session.device == "cpu" and loaded.variant != "fp16"
 
     @classmethod
     def declared(cls, manifest: Manifest) -> dict[str, Call]:
         calls = super().declared(manifest)
-        if not any(variant.adapters for variant in manifest.variants.values()):
-            generate = calls["generate"]
-            takes = dict(generate.parameters)
-            refused = dict(generate.refused) | {"adapter": takes.pop("adapter")}
-            calls["generate"] = replace(generate, parameters=takes, refused=refused)
-        return calls
+        if any(variant.adapters for variant in manifest.variants.values()):
+            return calls
+        return calls | _with_adapters(calls, None)
 
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
-        size = cls.processing_of(manifest).vocabulary_size
-        tokens = read_tokenizer(manifest, assets, size).size
-        return f"tokenizer: {tokens} tokens, as many as the model has"
+        processing = cls.processing_of(manifest)
+        tokenizer = read_tokenizer(manifest, assets, processing)
+        read_chat(manifest, assets, processing, tokenizer)
+        least = "" if tokenizer.whole else f", of {processing.vocabulary_size}"
+        return f"tokenizer: {tokenizer.size} tokens, as many as the model has{least}"
 
     @call(gives="text", stream="stream", continues="prompt", settings=SamplingConfig)
     def generate(
@@ -142,13 +131,9 @@ class GPT(Model, TextModel):
         n: TextCount = 1,
         seed: Seeds = None,
         stop: Stop = (),
-        overflow: Annotated[
-            str, Parameter("of texts longer than the window", choices=OVERFLOW)
-        ] = "slide",
-        prompt_lookup_num_tokens: Annotated[
-            int, Parameter("tokens guessed ahead from what was said before", minimum=0)
-        ] = 0,
-        adapter: Annotated[str | None, ADAPTER] = None,
+        overflow: Overflow = "slide",
+        prompt_lookup_num_tokens: Guesses = 0,
+        adapter: AdapterName = None,
         **settings: Any,
     ) -> str | list[str]:
         """Write on from a prompt, or from each of several.
@@ -191,7 +176,60 @@ class GPT(Model, TextModel):
         self.last_seed = first[0] if len(first) == 1 else first
         return written
 
-    def stream(self, prompt: str = "", max_new_tokens: int = 200, **options: Any) -> Iterator[str]:
+    @call(
+        gives="text",
+        stream="stream_chat",
+        turns="messages",
+        settings=SamplingConfig,
+        applies=lambda processing: processing.chat is not None,
+        refusal="it has no chat template",
+    )
+    def chat(
+        self,
+        messages: Annotated[Messages, Parameter("what was said so far", kind="messages")],
+        system: Annotated[str | None, Parameter("what the model is told before all else")] = None,
+        max_new_tokens: NewTokens = 512,
+        seed: Annotated[int | None, SEED] = None,
+        stop: Stop = (),
+        overflow: Overflow = "slide",
+        prompt_lookup_num_tokens: Guesses = 0,
+        adapter: AdapterName = None,
+        **settings: Any,
+    ) -> str:
+        """Answer the last message of a conversation.
+
+        Of the conversation before, what the last call has read is not read again.
+
+        Args:
+            messages: each with `role`, such as `user` or `assistant`, and `content`, its text.
+            system: a message of role `system`, before the others.
+            max_new_tokens, seed, stop, overflow, prompt_lookup_num_tokens, adapter: as of
+                `generate`.
+            settings: those of `SamplingConfig`.
+
+        Returns:
+            The answer, up to the first of the model's end tokens.
+
+        Example:
+            >>> gpt.chat([{"role": "user", "content": "Hello"}], temperature=0)  # doctest: +SKIP
+            'Hello! How can I help you today?'
+        """
+        given = {"max_new_tokens": max_new_tokens, "seed": seed, "stop": stop, "overflow": overflow}
+        given |= {"prompt_lookup_num_tokens": prompt_lookup_num_tokens, "adapter": adapter}
+        given |= settings
+        return "".join(self.stream_chat(messages, system=system, **given))
+
+    def stream_chat(self, messages: Messages, **options: Any) -> Iterator[str]:
+        """Answer as `chat` does, and yield the text as it comes."""
+        if self._chat is None:
+            raise UsageError(f"{self.manifest.name} cannot chat: it has no chat template")
+        checked = self.calls["chat"].check((), {"messages": messages} | options)
+        ids = self._chat.prompt(checked.pop("messages"), checked.pop("system", None))
+        return TextModel.stream(self, Encoded(ids), **checked)
+
+    def stream(
+        self, prompt: str | Encoded = "", max_new_tokens: int = 200, **options: Any
+    ) -> Iterator[str]:
         """Write on from one prompt, and yield the text as it comes; see `generate`."""
         return TextModel.stream(self, **self._checked(prompt, max_new_tokens, options))
 
@@ -240,7 +278,10 @@ class GPT(Model, TextModel):
         half = max(1, self.context // 2)
         prompts = [self.tokenizer.beginning] * batch
         texts = np.random.default_rng(0).integers(0, self.vocabulary_size, (batch, half)).tolist()
-        unending: dict[str, Any] = {"logit_bias": {self.tokenizer.eos: -1e4}, "seed": 0}
+        unending: dict[str, Any] = {
+            "logit_bias": dict.fromkeys(self.tokenizer.ends, -1e4),
+            "seed": 0,
+        }
         memory = self.new_memory(batch)
         memory.begin(texts)
 
@@ -263,82 +304,28 @@ class GPT(Model, TextModel):
 
 
 def _memory(
-    loaded: Loaded, session: Session | AdaptedSession, context: int
+    loaded: Loaded, tokenizer: Tokenizer, context: int, session: Session | AdaptedSession
 ) -> Callable[[int], Memory]:
     """Return what makes the memory of so many texts, as the form of the graph has it."""
-    interface = loaded.manifest.interface_of(loaded.variant)["model"]
     if loaded.manifest.variants[loaded.variant].form == PORTABLE:
         step = GraphStep(loaded.manifest.interface["model"], session.run)
-        return partial(GrowingMemory, step, context=context)
-    return partial(SharedMemory, session, interface, context=context)
+        return partial(GrowingMemory, drawable(step, tokenizer), context=context)
+    interface = loaded.manifest.interface_of(loaded.variant)["model"]
+    known = None if tokenizer.whole else tokenizer.drawable
+    return partial(SharedMemory, session, interface, context=context, drawable=known)
 
 
-def _choosing(generate: Call, names: tuple[str, ...]) -> Call:
-    """Return the call with the adapters that are loaded."""
-    adapter = replace(generate.parameters["adapter"], choices=names)
-    return replace(generate, parameters={**generate.parameters, "adapter": adapter})
-
-
-def read_tokenizer(manifest: Manifest, assets: dict[str, bytes], vocabulary_size: int) -> Tokenizer:
-    """Read a bundle's tokenizer.
-
-    Raises:
-        BundleError: it is missing, unreadable, or not of the model's size.
-    """
-    remedy = "fetch or export the bundle again"
-    if "tokenizer" not in assets:
-        raise BundleError(f"{manifest.name} has no tokenizer; {remedy}")
-    where = f"{manifest.assets['tokenizer']} of {manifest.name}"
-    try:
-        tokenizer = Tokenizer(assets["tokenizer"])
-    except GenzooError as error:
-        raise BundleError(f"{where}: {error}; {remedy}") from None
-    if tokenizer.size != vocabulary_size:
-        raise BundleError(
-            f"{where} has {tokenizer.size} tokens and the model {vocabulary_size}; {remedy}"
-        )
-    return tokenizer
-
-
-def check_graph(manifest: Manifest, processing: TextProcessing) -> None:
-    """Refuse a bundle whose graph is not that of a Transformer of the sizes it names."""
-    interface = manifest.interface.get("model")
-    if interface is None:
-        raise BundleError(f"{manifest.name} has no graph 'model' for text, which a GPT needs")
-    takes, returns = axes_of(interface)
-    heads = takes.get("past_key_values.0.key", [])
-    layers = (len(takes) - 3) // 2
-    sequence: list[str | int] = ["batch_size", "sequence_length"]
-    expected: Axes = {
-        "input_ids": sequence,
-        "attention_mask": ["batch_size", "total_sequence_length"],
-        "position_ids": sequence,
-    }
-    results: Axes = {"logits": [*sequence, processing.vocabulary_size]}
-    if len(heads) == 4:
-        for kind, length, into in (
-            ("past_key_values", "past_sequence_length", expected),
-            ("present", "total_sequence_length", results),
-        ):
-            into |= _cache(kind, layers, ["batch_size", heads[1], length, heads[3]])
-    sizes = all(isinstance(heads[axis], int) for axis in (1, 3)) if len(heads) == 4 else False
-    if layers < 1 or not sizes or [*takes.items()] != [*expected.items()] or returns != results:
-        raise BundleError(f"graph 'model' of {manifest.name} is not of the sizes it names")
-
-
-def _check_axes(manifest: Manifest, variant: str, context: int) -> None:
-    """Refuse a static graph whose cache is not as large as the window."""
-    described = manifest.variants[variant]
-    found = sorted((described.axes or {}).values())
-    expected = [context, context] if described.form == STATIC else []
-    if found != expected:
-        raise BundleError(
-            f"variant '{variant}' of {manifest.name} fixes {described.axes}, expected the cache "
-            f"{'to hold ' + str(context) + ' tokens' if expected else 'to grow'}"
-        )
-
-
-def _cache(kind: str, layers: int, axes: list[str | int]) -> Axes:
-    """Return the axes of the keys and values of each layer, by name."""
-    names = (f"{kind}.{layer}.{part}" for layer in range(layers) for part in ("key", "value"))
-    return dict.fromkeys(names, axes)
+def _with_adapters(calls: dict[str, Call], names: tuple[str, ...] | None) -> dict[str, Call]:
+    """Return the calls that take an adapter: one of those that are loaded, or None of any."""
+    found = {}
+    for name, each in calls.items():
+        takes, refused = dict(each.parameters), dict(each.refused)
+        adapter = takes.pop("adapter", None)
+        if adapter is None:
+            continue
+        if names is None:
+            refused["adapter"] = adapter
+        else:
+            takes["adapter"] = replace(adapter, choices=names)
+        found[name] = replace(each, parameters=takes, refused=refused)
+    return found

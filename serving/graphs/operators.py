@@ -142,8 +142,9 @@ Where                 3    1    where
 Xor                   2    1    logical
 """  # noqa: E501
 _RUNTIME = """
-GroupQueryAttention              7-9  3    attention  do_rotary kv_num_heads num_heads rotary_interleaved
-MatMulNBits                      3    1    few_bits   K N accuracy_level bits block_size
+GatherBlockQuantized             3-4  1    rows       bits block_size gather_axis quantize_axis
+GroupQueryAttention              7-9  3    attention  do_rotary kv_num_heads local_window_size num_heads rotary_interleaved
+MatMulNBits                      3-4  1    few_bits   K N accuracy_level bits block_size
 SkipLayerNormalization           3-4  1-4  residual   epsilon
 SkipSimplifiedLayerNormalization 3    1-4  residual   epsilon
 """  # noqa: E501
@@ -225,11 +226,13 @@ _ATTRIBUTES = {
     "exclusive": _FLAG,
     "fmod": _FLAG,
     "gamma": _FLOAT,
+    "gather_axis": _one_of("0"),
     "group": _from(1),
     "keepdims": _FLAG,
     "kernel_shape": _each_from(1),
     "kv_num_heads": _from(1),
     "largest": _FLAG,
+    "local_window_size": _from(1),
     "momentum": _FLOAT,
     "nearest_mode": _one_of("ceil,floor,round_prefer_ceil,round_prefer_floor"),
     "noop_with_empty_axes": _FLAG,
@@ -239,6 +242,7 @@ _ATTRIBUTES = {
     "output_shape": _each_from(1),
     "pads": _each_from(0),
     "perm": _each_from(0, 8),
+    "quantize_axis": _one_of("2"),
     "reduction": _one_of("add,max,min,mul,none"),
     "reverse": _FLAG,
     "rotary_interleaved": _one_of("0"),

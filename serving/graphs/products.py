@@ -71,13 +71,33 @@ def _einsum(call: Call) -> list[Array]:
 @rule
 def _few_bits(call: Call) -> list[Array]:
     """Multiply by a matrix that is held in blocks of few bits."""
-    array, held, scales = call.arrays()
+    array, held, scales = (call.array(index) for index in range(3))
     kept = call.attributes
     blocks, width = -(-kept["K"] // kept["block_size"]), kept["block_size"] * kept["bits"] // 8
     require(array.shape[-1:] == (kept["K"],) and len(array.shape) >= 2)
     require(held.shape == (kept["N"], blocks, width))
     require(scales.shape in ((kept["N"] * blocks,), (kept["N"], blocks)))
+    if call.has(3):  # of which two of 4 bits are in a byte
+        points, packed = call.array(3), -(-blocks * kept["bits"] // 8)
+        require(
+            points.kind == UINT8 and points.shape in ((kept["N"] * packed,), (kept["N"], packed))
+        )
     return [_product((*array.shape[:-1], kept["N"]), array.kind, kept["K"])]
+
+
+@rule
+def _rows(call: Call) -> list[Array]:
+    """Look up rows of a matrix that is held so: each comes as its blocks."""
+    held, ids, scales = (call.array(index) for index in range(3))
+    rows, blocks, width = held.shape
+    size = call.attributes["block_size"]
+    require(held.kind == UINT8 and rows > 0 and width * 8 == size * call.attributes["bits"])
+    require(scales.shape == (rows, blocks, 1))
+    require(
+        not call.has(3)
+        or (call.array(3).kind == UINT8 and call.array(3).shape == (rows, blocks, 1))
+    )
+    return [Array((*ids.shape, blocks, size), scales.kind)]
 
 
 # --- windows ---
@@ -183,23 +203,29 @@ def _resize(call: Call) -> list[Array]:
 
 @rule
 def _attention(call: Call) -> list[Array]:
-    """Read on from keys and values: queries, keys and values come packed in the first input."""
-    packed, past_key, past_value = (call.array(index) for index in (0, 3, 4))
+    """Read on from keys and values: queries, keys and values come packed in the first input, or
+    apart. Tables may be narrower than heads, of which the rest is then not turned."""
+    query, past_key, past_value = (call.array(index) for index in (0, 3, 4))
     lengths, (total,) = call.array(5), call.integers(6)
     heads, key_heads = call.attributes["num_heads"], call.attributes["kv_num_heads"]
-    (batch, length, width), (rows, groups, past, size) = packed.shape, past_key.shape
-    require(not call.has(1) and not call.has(2) and past_value.shape == past_key.shape)
+    (batch, length, width), (rows, groups, past, size) = query.shape, past_key.shape
+    require(call.has(1) == call.has(2) and past_value.shape == past_key.shape)
+    if call.has(1):
+        others = (batch, length, key_heads * size)
+        require(call.array(1).shape == others and call.array(2).shape == others)
     require(heads % key_heads == 0 and (rows, groups) == (batch, key_heads) and size % 8 == 0)
-    require(width == (heads + 2 * key_heads) * size and lengths.shape in ((batch,), (batch, 1)))
+    packed = 0 if call.has(1) else 2 * key_heads
+    require(width == (heads + packed) * size and lengths.shape in ((batch,), (batch, 1)))
     require(length <= total <= past + length)
     if call.attributes.get("do_rotary", 0):
         cosine, sine = call.array(7).shape, call.array(8).shape
-        require(cosine == sine and cosine[0] >= total and cosine[1:] == (size // 2,))
+        require(cosine == sine and len(cosine) == 2 and cosine[0] >= total)
+        require(cosine[1] == size // 2 or (0 < cosine[1] < size // 2 and cosine[1] % 8 == 0))
     else:
         require(len(call.given) == 7)
     present = Array((batch, key_heads, max(past, total), size), past_key.kind)
     result = (batch, length, heads * size)
-    return [_product(result, packed.kind, 2 * total), present, present]
+    return [_product(result, query.kind, 2 * total), present, present]
 
 
 @rule

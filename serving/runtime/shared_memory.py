@@ -1,6 +1,6 @@
 """The memory of a fused or static Transformer: a cache with room for a window, filled in place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -24,12 +24,19 @@ class SharedMemory(Memory):
         interface: its inputs and outputs.
         count: texts B.
         context: most tokens that the model sees at once.
+        drawable: takes logits and returns those of tokens that can be drawn; all unless given.
     """
 
     def __init__(
-        self, session: Session | AdaptedSession, interface: Interface, count: int, context: int
+        self,
+        session: Session | AdaptedSession,
+        interface: Interface,
+        count: int,
+        context: int,
+        drawable: Callable[[np.ndarray], np.ndarray] | None = None,
     ):
         super().__init__(count, context)
+        self._drawable = drawable or (lambda logits: logits)
         self._session, self.reads_rows_alone = session, not session.copies
         ports = [port for port in interface.inputs if port.name.startswith("past_key_values.")]
         self._past = [port.name for port in ports]
@@ -72,7 +79,7 @@ class SharedMemory(Memory):
             self._ids[row, 0], self._positions[row, 0] = token, position
             self._mask[row, position] = 1
         self._bound_step.run()
-        return self._logits
+        return self._drawable(self._logits)
 
     def _read(self, rows: Sequence[int], texts: Sequence[Sequence[int]]) -> np.ndarray:
         if len(texts) == len(self.texts) and _longest(texts) == 1:
@@ -116,8 +123,7 @@ class SharedMemory(Memory):
         for row, text, length in zip(rows, texts, lengths, strict=True):
             self._mask[row, :length] = 1
             self.texts[row].extend(text)
-        last: np.ndarray = logits[np.arange(len(texts)), new - 1]
-        return logits[0] if every else last
+        return self._drawable(logits[0] if every else logits[np.arange(len(texts)), new - 1])
 
     def _keep(self, rows: Sequence[int]) -> None:
         lengths = [len(self.texts[row]) for row in rows]

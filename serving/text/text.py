@@ -3,8 +3,10 @@
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
 
 from serving.errors import UsageError, nearest
 from serving.noise import SEED_LIMIT, checked_count, checked_seed
@@ -13,28 +15,20 @@ from serving.text.beams import beam_search
 from serving.text.decoding import Decoding
 from serving.text.growing import GrowingMemory
 from serving.text.lookup import LookupStatistics
-from serving.text.memory import Memory, Step
+from serving.text.memory import Memory, Past, Step
 from serving.text.sampling import Sampler, SamplingConfig
 from serving.text.scoring import Score, score
-from serving.text.tokenizer import StopStrings, Tokenizer, Utf8Stream
+from serving.text.tokenizer import Tokenizer
+from serving.text.writing import Completion, WrittenText
 
 SETTINGS = [setting.name for setting in fields(SamplingConfig)]
 
 
-class Completion(NamedTuple):
-    """What was written on from a prompt.
+@dataclass(frozen=True)
+class Encoded:
+    """A prompt that is tokens already, and after which a text of its own begins."""
 
-    Attributes:
-        text: without the prompt and without a stop string.
-        ids: all tokens that were drawn, those of a stop string and the end mark included.
-        log_probs: of each, in nats, as the model has it before penalties, temperature and filters.
-        reason: `length`, `stop` for a stop string, or `end` where the model ended the text.
-    """
-
-    text: str
-    ids: tuple[int, ...]
-    log_probs: tuple[float, ...]
-    reason: str
+    ids: Sequence[int]
 
 
 class TextModel:
@@ -68,7 +62,8 @@ class TextModel:
         guesses: bool = True,
         adapters: Mapping[str, Callable[[int], Memory]] | None = None,
     ):
-        self.step, self.tokenizer, self.context = step, tokenizer, context
+        self.step = step if tokenizer.whole else drawable(step, tokenizer)
+        self.tokenizer, self.context = tokenizer, context
         self.guesses = guesses
         self.last_seed: int | list[int] | None = None
         self.last_lookup: LookupStatistics | None = None
@@ -111,7 +106,9 @@ class TextModel:
         pairs = zip(texts, decoding.log_probs, strict=True)
         return [text.completion(log_probs) for text, log_probs in pairs]
 
-    def stream(self, prompt: str, max_new_tokens: int = 200, **options: Any) -> Iterator[str]:
+    def stream(
+        self, prompt: str | Encoded, max_new_tokens: int = 200, **options: Any
+    ) -> Iterator[str]:
         """Write on from one prompt, and yield the text as it comes, in whole characters.
 
         The pieces together are what `generate` returns. Wrong arguments raise at once, not when the
@@ -127,40 +124,47 @@ class TextModel:
         length_penalty: float = 1.0,
     ) -> list[Completion]:
         """Look for the likeliest continuations, best first; see `serving.text.beams`."""
+        ids = self._prompt_tokens(prompt)
+        after = self._has_text(ids)
         found = beam_search(
             self.step,
-            self._prompt_tokens(prompt),
+            ids,
             beams=beams,
             max_new_tokens=max_new_tokens,
             context=self.context,
-            stop_ids=[self.tokenizer.eos],
+            stop_ids=self.tokenizer.ends,
             length_penalty=length_penalty,
         )
-        eos = self.tokenizer.eos
-        return [
-            Completion(
-                self.tokenizer.decode(ids), ids, log_probs, "end" if ids[-1] == eos else "length"
-            )
-            for ids, log_probs in found
-        ]
+        return [self._found(after, *each) for each in found]
 
     def score(self, text: str, stride: int | None = None) -> Score:
         """Predict a text of any length, see `serving.text.scoring.score`."""
-        ids = self.tokenizer.encode(text, "the text")
+        ids = [*self.tokenizer.begin, *self.tokenizer.encode(text, "the text")]
         predicted = score(self.step, ids, context=self.context, stride=stride)
         return replace(predicted, characters=len(text) - len(self.tokenizer.decode(ids[:1])))
 
     # --- one call ---
 
-    def _prompt_tokens(self, prompt: str) -> list[int]:
-        ids = self.tokenizer.encode(prompt)
+    def _prompt_tokens(self, prompt: Any) -> list[int]:
+        if isinstance(prompt, Encoded):
+            return list(prompt.ids)
+        ids = [*self.tokenizer.begin, *self.tokenizer.encode(prompt)]
         if not ids:
             raise UsageError("the prompt is empty; give it at least one character to go on from")
         return ids
 
+    def _has_text(self, ids: Sequence[int]) -> bool:
+        return any(map(self.tokenizer.bytes_of, ids))
+
+    def _found(self, after: bool, ids: tuple[int, ...], log_probs: tuple[float, ...]) -> Completion:
+        """Return what a search has found to follow a prompt; `after` whether that has a text."""
+        end = ids[-1] in self.tokenizer.ends
+        text = self.tokenizer.decode(ids[:-1] if end else ids, after)
+        return Completion(text, ids, log_probs, "end" if end else "length")
+
     def _write(
         self, prompt: str | Sequence[str], max_new_tokens: int, options: dict[str, Any]
-    ) -> tuple[Decoding, list["_Text"]]:
+    ) -> tuple[Decoding, list[WrittenText]]:
         """Write on from one prompt or several to the end."""
         prompts: list[Any] = list(prompt) if _is_list(prompt) else [prompt]
         decoding, texts = self._begin(prompts, max_new_tokens, **options)
@@ -170,7 +174,7 @@ class TextModel:
 
     def _begin(
         self,
-        prompts: list[str],
+        prompts: list[Any],
         max_new_tokens: int,
         *,
         seed: int | Sequence[int] | None = None,
@@ -180,13 +184,17 @@ class TextModel:
         prompt_lookup_num_tokens: int | None = None,
         adapter: str | None = None,
         **settings: Any,
-    ) -> tuple[Decoding, list["_Text"]]:
+    ) -> tuple[Decoding, list[WrittenText]]:
         count = checked_count(len(prompts), "the number of prompts")
         configs = sampling_configs(settings, count)
         seeds = checked_seeds(seed, count)
         ids = [self._prompt_tokens(prompt) for prompt in prompts]
         stops: list[Any] = [] if stop is None else list(stop) if _is_list(stop) else [stop]
-        texts = [_Text(self.tokenizer, stops) for _ in prompts]
+        after = [
+            not isinstance(prompt, Encoded) and self._has_text(own)
+            for prompt, own in zip(prompts, ids, strict=True)
+        ]
+        texts = [WrittenText(self.tokenizer, stops, each) for each in after]
         wanted = 0 if prompt_lookup_num_tokens is None else prompt_lookup_num_tokens
         lookup = whole(wanted, "prompt_lookup_num_tokens", 0)
         sampler = Sampler(configs, seeds, ids, self.tokenizer.size)
@@ -222,7 +230,7 @@ class TextModel:
         memory.adapter = adapter
         return memory
 
-    def _pieces(self, decoding: Decoding, texts: list["_Text"]) -> Iterator[str]:
+    def _pieces(self, decoding: Decoding, texts: list[WrittenText]) -> Iterator[str]:
         """Decode to the end, and yield what is new whenever there is something."""
         try:
             for ids in decoding:
@@ -247,42 +255,19 @@ def _loaded(adapters: Iterable[str]) -> str:
     return 'none is loaded; serving.load(NAME, adapters={"poems": FOLDER}) loads one'
 
 
-class _Text:
-    """One text in the making."""
+def drawable(step: Step, tokenizer: Tokenizer) -> Step:
+    """Return a network whose logits are those of tokens that the tokenizer has."""
 
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str]):
-        self._tokenizer = tokenizer
-        self._characters, self._stop = Utf8Stream(), StopStrings(stop)
-        self._pieces: list[str] = []
-        self._ids: list[int] = []
-        self.reason: str | None = None
+    def drawing(
+        input_ids: np.ndarray,
+        attention_mask: np.ndarray,
+        position_ids: np.ndarray,
+        past: Past | None,
+    ) -> tuple[np.ndarray, Past]:
+        logits, present = step(input_ids, attention_mask, position_ids, past)
+        return tokenizer.drawable(np.asarray(logits)), present
 
-    def take(self, token: int) -> str:
-        """Add a token, and return the text that is sure now."""
-        self._ids.append(token)
-        piece = self._stop.push(self._characters.push(self._tokenizer.bytes_of(token)))
-        self._pieces.append(piece)
-        if token == self._tokenizer.eos:
-            self.reason = "end"
-        elif self._stop.found:
-            self.reason = "stop"
-        return piece
-
-    def end(self) -> str:
-        """Return what was held back."""
-        piece = self._stop.push(self._characters.end()) + self._stop.end()
-        self._pieces.append(piece)
-        self.reason = self.reason or ("stop" if self._stop.found else "length")
-        return piece
-
-    @property
-    def text(self) -> str:
-        """What is sure by now."""
-        return "".join(self._pieces)
-
-    def completion(self, log_probs: Sequence[float]) -> Completion:
-        """Return the finished text, given the log-probability of each token."""
-        return Completion(self.text, tuple(self._ids), tuple(log_probs), self.reason or "length")
+    return drawing
 
 
 def sampling_configs(settings: dict[str, Any], count: int) -> list[SamplingConfig]:

@@ -1,53 +1,120 @@
 """The tokenizer of a bundle, and text that arrives token by token."""
 
-import codecs
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
+from serving.bundle.refusal import plain
 from serving.errors import GenzooError, UsageError
 from serving.numbers import shown
 from serving.text import trusted
+from serving.text.spelling.special import SpecialText
+from serving.text.spelling.spelling import Spelling
+from serving.text.spelling.stream import TextStream
 
 SPECIAL = {"pad": "<|pad|>", "bos": "<|bos|>", "eos": "<|eos|>"}
 
 
 class Tokenizer:
-    """A byte-level tokenizer in the Hugging Face format, with the zoo's special tokens.
+    """A tokenizer in the Hugging Face format: byte-level, or derived from SentencePiece.
 
     Args:
         data: the content of `tokenizer.json`.
+        ends: tokens that end a text; the zoo's `<|eos|>` unless given.
+        begin: tokens that are put before a text; those that the file puts there unless given.
+        limit: tokens that the model has, some of which the tokenizer may know nothing of; as many
+            as the tokenizer has unless given.
 
     Attributes:
-        size: number of tokens.
-        pad, bos, eos: ids of the special tokens.
+        size: number of ids that can be drawn: one more than the last that stands for something.
+        whole: whether the model has as many, and each stands for something.
+        ends, begin: as said.
+        eos: the first of `ends`.
+        pad, bos: ids of the zoo's special tokens; None of tokenizers of others.
         bytes_of: takes the id of a token and returns the bytes that it stands for; none for a
             special token.
+        quoted: takes a text and returns it as a part of one that `encode_special` takes, in which
+            its special tokens are plain text.
 
     Raises:
-        GenzooError: the content is no such tokenizer.
+        GenzooError: the content is no such tokenizer, or not of a model of that size.
     """
 
-    def __init__(self, data: bytes):
-        self._tokenizer = trusted.read(data)
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        ends: Sequence[int] | None = None,
+        begin: Sequence[int] | None = None,
+        limit: int | None = None,
+    ):
+        file = trusted.checked(data)
+        self._tokenizer = trusted.built(file)
         self._tokenizer.encode_special_tokens = True  # what looks like one is plain text
         vocabulary = self._tokenizer.get_vocab()
-        missing = [token for token in SPECIAL.values() if token not in vocabulary]
-        if missing:
-            raise GenzooError(f"the tokenizer has no {missing[0]}; it is none of the zoo's")
-        self.pad, self.bos, self.eos = (vocabulary[token] for token in SPECIAL.values())
-        self.size = len(vocabulary)
-        self._bytes = _bytes_of_tokens(vocabulary)
-        self.bytes_of = self._bytes.__getitem__  # asked of every token, and so no method
-        single = {data for data in self._bytes.values() if len(data) == 1}
-        # Without a token for every byte, characters are known one by one.
-        self._characters = None if len(single) == 256 else set(self._bytes.values())
+        self._spelling = Spelling(file, vocabulary)
+        self.bytes_of = self._spelling.bytes.__getitem__  # asked of every token, and so no method
+        self._tokens = {number: token for token, number in vocabulary.items()}
+        self._check_size(file, limit)
+        self.pad, self.bos = (vocabulary.get(SPECIAL[name]) for name in ("pad", "bos"))
+        self.ends = frozenset(_zoo_ends(vocabulary) if ends is None else ends)
+        self.eos = min(self.ends) if ends is None else ends[0]
+        self.begin = self._put_before() if begin is None else tuple(begin)
+        for number in (*self.ends, *self.begin):
+            if number not in self._tokens:
+                raise GenzooError(f"the tokenizer has no token {number}, to end a text or begin it")
+        # A tokenizer of ours without a token for every byte knows characters one by one; those of
+        # others leave out, or call unknown, what they have no token for.
+        single = {data for data in self._spelling.bytes if len(data) == 1}
+        whole = len(single) == 256 or not {*SPECIAL.values()} <= vocabulary.keys()
+        self._characters = None if whole else set(self._spelling.bytes)
+        self._special = SpecialText(self._tokenizer, file.added_tokens)
+        self.quoted = self._special.quoted
+
+    def _check_size(self, file: trusted.File, limit: int | None) -> None:
+        """Refuse a tokenizer of more tokens than the model has, those that were added excepted."""
+        limit = limit or 1 + max(self._tokens, default=-1)
+        beyond = [token for token, number in file.model.vocab.items() if number >= limit]
+        for token in beyond[:1]:
+            raise GenzooError(
+                f"the tokenizer has more tokens than the model, which has {limit}: "
+                f"{plain(token)} is number {file.model.vocab[token]}"
+            )
+        self.size = 1 + max((number for number in self._tokens if number < limit), default=-1)
+        self._holes = np.array([at for at in range(self.size) if at not in self._tokens], np.int64)
+        self.whole = self.size == limit and not len(self._holes)
+
+    def _put_before(self) -> tuple[int, ...]:
+        """Return the tokens that the file puts before every text."""
+        around = self._tokenizer.encode("a").ids
+        inside = self._tokenizer.encode("a", add_special_tokens=False).ids
+        begin = next(
+            (at for at in range(len(around)) if around[at : at + len(inside)] == inside), 0
+        )
+        return tuple(around[:begin])
 
     def encode(self, text: str, what: str = "the prompt") -> list[int]:
-        """Return the tokens of a text.
+        """Return the tokens of a text, without those that are put before one.
 
         Raises:
             UsageError: it is no text, or has a character that the model does not know.
         """
+        self._check_text(text, what)
+        return self._known(self._tokenizer.encode(text, add_special_tokens=False).ids, what)
+
+    def encode_special(self, text: str, what: str = "the prompt") -> list[int]:
+        """Return the tokens of a text with special ones, as a chat template writes it.
+
+        Raises:
+            UsageError: as `encode`.
+        """
+        self._check_text(self._special.plain(text), what)
+        written = self._special.written(text)
+        ids = self._tokenizer.encode(written, add_special_tokens=False).ids
+        return self._known([self._special.meant.get(number, number) for number in ids], what)
+
+    def _check_text(self, text: str, what: str) -> None:
         if not isinstance(text, str):
             raise UsageError(f"{what} is {type(text).__name__}; expected a string")
         if lone := re.search("[\ud800-\udfff]", text):
@@ -61,44 +128,57 @@ class Tokenizer:
                     f"{what} has characters that this model does not know: {shown}{more}; "
                     "leave them out"
                 )
-        return self._tokenizer.encode(text).ids
+
+    def _known(self, ids: list[int], what: str) -> list[int]:
+        """Refuse tokens that were added to the tokenizer and not to the model."""
+        if ids and max(ids) >= self.size:
+            token = self._tokens[max(ids)]
+            raise UsageError(
+                f"{what} has {token!r}, of which the model knows nothing; leave it out"
+            )
+        return ids
 
     def _knows(self, character: str) -> bool:
         return self._characters is None or character.encode() in self._characters
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of tokens; bytes that are no UTF-8 come out as U+FFFD."""
-        return b"".join(map(self.bytes_of, ids)).decode("utf-8", errors="replace")
+    def decode(self, ids: Iterable[int], after: bool = False) -> str:
+        """Return the text of tokens; bytes that are no UTF-8 come out as U+FFFD.
+
+        Args:
+            ids: the tokens.
+            after: whether a text comes before them.
+        """
+        stream = self.stream(after)
+        return "".join(map(stream.push, ids)) + stream.end()
+
+    def stream(self, after: bool = False) -> TextStream:
+        """Return what makes text of tokens as they come; `after` as `decode` has it."""
+        return TextStream(self._spelling, after)
+
+    def drawable(self, logits: np.ndarray) -> np.ndarray:
+        """Return the logits `(..., size)` of ids that a token has; of others they are -inf.
+
+        Args:
+            logits: `(..., V)`, V being the number of tokens that the model has.
+        """
+        logits = logits[..., : self.size]
+        if len(self._holes):
+            logits = logits.copy()
+            logits[..., self._holes] = -np.inf
+        return logits
 
     @property
     def beginning(self) -> str:
-        """What a text begins with where nobody says: a new line, or the first character known."""
+        """What a text begins with where nobody says: nothing if tokens are put before it anyway.
+
+        Or else a new line, or the first character known.
+        """
+        if self.begin:
+            return ""
         if self._characters is None or self._knows("\n"):
             return "\n"
-        whole = (data.decode(errors="ignore") for _, data in sorted(self._bytes.items()))
+        whole = (data.decode(errors="ignore") for data in self._spelling.bytes)
         return next(text for text in whole if text)
-
-
-class Utf8Stream:
-    """Text from tokens as they come, never cut within a UTF-8 character.
-
-    Attributes:
-        push: takes bytes, and returns the text that is complete now that they have come.
-
-    Example:
-        >>> stream = Utf8Stream()
-        >>> [stream.push(part) for part in (b"caf", bytes([0xC3]), bytes([0xA9]))]
-        ['caf', '', 'é']
-        >>> stream.push(bytes([0xC3])) + stream.end()
-        '�'
-    """
-
-    def __init__(self) -> None:
-        self.push = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
-
-    def end(self) -> str:
-        """Return what is left at the end: nothing, or U+FFFD for a character cut short."""
-        return self.push(b"", final=True)
 
 
 class StopStrings:
@@ -164,27 +244,9 @@ def _overlap(text: str, string: str) -> int:
     return next((size for size in range(longest, 0, -1) if text.endswith(string[:size])), 0)
 
 
-def _bytes_of_tokens(vocabulary: dict[str, int]) -> dict[int, bytes]:
-    symbols, special = _bytes_of_symbols(), SPECIAL.values()
-    try:
-        return {
-            index: b"" if token in special else bytes(symbols[symbol] for symbol in token)
-            for token, index in vocabulary.items()
-        }
-    except KeyError as error:
+def _zoo_ends(vocabulary: Mapping[str, int]) -> list[int]:
+    if SPECIAL["eos"] not in vocabulary:
         raise GenzooError(
-            f"the tokenizer is not byte-level, since it has {error}; it is none of the zoo's"
-        ) from None
-
-
-def _bytes_of_symbols() -> dict[str, int]:
-    """Return the byte that each of the 256 printable stand-ins of byte-level BPE is for.
-
-    Printable bytes of Latin-1 stand for themselves, the others are numbered on from U+0100, as
-    GPT-2 defined it.
-    """
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    symbols = {chr(byte): byte for byte in printable}
-    symbols |= {chr(0x100 + index): byte for index, byte in enumerate(others)}
-    return symbols
+            f"the tokenizer has no {SPECIAL['eos']}, and nobody says which tokens end a text"
+        )
+    return [vocabulary[SPECIAL["eos"]]]

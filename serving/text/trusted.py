@@ -6,7 +6,7 @@ encodings with the parts that this project and well-known checkpoints write. Wha
 given is written anew from what was checked, so that both read the same.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tokenizers
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -14,16 +14,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from serving.bundle.records import Record
 from serving.bundle.refusal import plain
 from serving.errors import GenzooError
+from serving.text.spelling.patterns import KNOWN
 
 MOST_TOKENS, MOST_MERGES = 2**19, 2**20
-# How texts are split before they are encoded: by GPT-2, Llama 3, and Qwen 2.
-PATTERNS = (
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-)
 
 Character = Annotated[str, Field(min_length=1, max_length=1)]
 Few = Annotated[str, Field(min_length=1, max_length=8)]
@@ -42,21 +35,45 @@ def read(data: bytes) -> tokenizers.Tokenizer:
         Traceback (most recent call last):
         serving.errors.GenzooError: the tokenizer cannot be read: version: Field required
     """
+    return built(checked(data))
+
+
+def checked(data: bytes) -> "File":
+    """Return what `tokenizer.json` says, of parts that are allowed.
+
+    Raises:
+        GenzooError: it cannot be read, or has other parts.
+    """
     try:
-        checked = File.model_validate_json(data)
+        return File.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = plain(".".join(map(str, first["loc"])))
         reason = first["msg"].splitlines()[0][:200]
         raise GenzooError(f"the tokenizer cannot be read: {where}: {reason}") from None
+
+
+def built(file: "File") -> tokenizers.Tokenizer:
+    """Return the tokenizer that a file describes, each token with the number that it has there.
+
+    Raises:
+        GenzooError: the library cannot make it, or numbers tokens otherwise.
+    """
     try:
-        tokenizer = tokenizers.Tokenizer.from_str(checked.model_dump_json(exclude_unset=True))
+        tokenizer = tokenizers.Tokenizer.from_str(file.model_dump_json(exclude_unset=True))
         tokenizer.encode("a")
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of the library is no Exception
         reason = plain(str(error), 200)
         raise GenzooError(f"the tokenizer cannot be read: {reason}") from None
+    for token in file.added_tokens:
+        found = tokenizer.token_to_id(token.content)
+        if found != token.id:
+            raise GenzooError(
+                f"the tokenizer cannot be read: {plain(token.content)} is number {found}, and "
+                f"{token.id} in the list of added tokens"
+            )
     return tokenizer
 
 
@@ -66,7 +83,7 @@ def read(data: bytes) -> tokenizers.Tokenizer:
 class Normal(Record):
     """A Unicode normal form."""
 
-    type: Literal["NFC", "NFKC"]
+    type: Literal["NFC", "NFKC", "NFD", "NFKD"]
 
 
 class Prepend(Record):
@@ -133,6 +150,7 @@ class Metaspace(Record):
     prepend_scheme: Literal["always", "never", "first"] = "always"
     split: bool = True
     add_prefix_space: bool = True
+    str_rep: Any = Field(default=None, exclude=True)  # the replacement again, in old files
 
 
 class Known(Record):
@@ -143,7 +161,7 @@ class Known(Record):
     @field_validator("Regex")
     @classmethod
     def _is_known(cls, pattern: str) -> str:
-        if pattern not in PATTERNS:
+        if pattern not in KNOWN:
             raise ValueError("the regular expression is none of the known ones")
         return pattern
 
@@ -274,6 +292,14 @@ class BPE(Record):
         Field(max_length=MOST_MERGES),
     ]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_is_written_now(cls, values: Any) -> Any:
+        """Old files name no kind, there being one, and have an empty token for none."""
+        if not isinstance(values, dict):
+            return values
+        return {"type": "BPE"} | values | {"unk_token": values.get("unk_token") or None}
+
 
 class AddedToken(Record):
     """A token that is found before a text is split."""
@@ -291,8 +317,8 @@ class File(Record):
     """The content of `tokenizer.json`."""
 
     version: Literal["1.0"]
-    truncation: None = None
-    padding: None = None
+    truncation: Any = Field(default=None, exclude=True)  # is for batches, which are not made here
+    padding: Any = Field(default=None, exclude=True)
     added_tokens: Annotated[list[AddedToken], Field(max_length=2**14)]
     normalizer: Annotated[Normalizer | Normalizers, Field(discriminator="type")] | None
     pre_tokenizer: Annotated[PreTokenizer | PreTokenizers, Field(discriminator="type")] | None
@@ -304,6 +330,6 @@ class File(Record):
     def _numbers_each_token_once(self) -> "File":
         ids = {token.content: token.id for token in self.added_tokens}
         ids |= self.model.vocab
-        if sorted(ids.values()) != list(range(len(ids))):
-            raise ValueError("the tokens are not numbered from 0, each once")
+        if len({*ids.values()}) < len(ids):
+            raise ValueError("two tokens have the same number")
         return self

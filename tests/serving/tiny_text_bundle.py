@@ -7,7 +7,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.serving.text.toy_language import CORPUS, WIDTH, language_model
-from tests.serving.tiny_bundle import write_manifest
+from tests.serving.tiny_bundle import reseal, write_manifest
 from zoo.data import tokenizers
 
 OPSET, CONTEXT = 18, 16
@@ -115,3 +115,21 @@ def _vectors():
     return {f"model.inputs.{name}": array for name, array in inputs} | {
         f"model.outputs.{name}": array.astype(np.float32) for name, array in outputs
     }
+
+
+TEMPLATE = (
+    "{% for message in messages %}{{ message.content }}"
+    "{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+)
+
+
+def write_chat_bundle(directory: Path, template: str = TEMPLATE):
+    """Write a bundle with a chat template, which puts messages together, and return its directory."""
+    write_bundle(directory)
+    (directory / "chat_template.jinja").write_text(template)
+    special = {"eos_token": "<|eos|>"}
+    return reseal(
+        directory,
+        processing={"vocabulary_size": SIZE, "context": CONTEXT, "chat": special},
+        assets={"tokenizer": "tokenizer.json", "chat_template": "chat_template.jinja"},
+    )

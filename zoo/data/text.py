@@ -28,7 +28,8 @@ class TextConfig(Config):
         name: `tiny_shakespeare`, `python_topics` or another text of TensorFlow Datasets; or a
             `.txt` file or a folder of them, as `book.txt`, `./books` or `folder:books`, in UTF-8
             or, with a byte order mark, UTF-16.
-        tokenizer: `character`, or `bpe` trained on the training part.
+        tokenizer: `character`, or `bpe` trained on the training part; `given` of a model that was
+            imported, whose tokenizer came with it.
         vocabulary_size: `bpe` only; tokens in all, special ones and 256 bytes included.
         test: share of the characters, the last ones, that are held out and reported; a tenth is
             what nanoGPT calls validation.
@@ -40,7 +41,7 @@ class TextConfig(Config):
     """
 
     name: str
-    tokenizer: Literal["character", "bpe"] = "character"
+    tokenizer: Literal["character", "bpe", "given"] = "character"
     vocabulary_size: Annotated[int, Field(ge=tokenizers.SMALLEST)] | None = None
     test: Annotated[float, Field(gt=0, lt=1)] = 0.1
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.02
@@ -57,7 +58,8 @@ class TextConfig(Config):
         if (self.tokenizer == "bpe") != (self.vocabulary_size is not None):
             raise ValueError(
                 "vocabulary_size goes with tokenizer 'bpe', which needs it; "
-                "of tokenizer 'character' the text decides it"
+                f"of tokenizer '{self.tokenizer}' "
+                f"{'the text' if self.tokenizer == 'character' else 'the model'} decides it"
             )
         if self.test + self.validation >= 1:
             raise ValueError(
@@ -75,6 +77,7 @@ class Text:
         context: tokens T that the model sees at once.
         vocabulary_size: tokens that the model knows, to be checked; None if there is no model yet.
         tokenizer: of the model; made from the corpus if there is none yet.
+        end: the token between documents; None for none.
 
     Attributes:
         source: name, version and licence of the corpus.
@@ -97,8 +100,9 @@ class Text:
         context: int,
         vocabulary_size: int | None = None,
         tokenizer: Tokenizer | None = None,
+        end: int | None = tokenizers.EOS,
     ):
-        self.config, self.context = config, context
+        self.config, self.context, self._end = config, context, end
         documents, self.source = corpus.read(config.name)
         parts = dict(zip(PARTS, _cut(documents, config), strict=True))
         self.characters = {part: sum(map(len, texts)) for part, texts in parts.items()}
@@ -109,7 +113,8 @@ class Text:
         else:
             self.tokenizer = tokenizers.character_tokenizer("".join(documents))
         size = self.tokenizer.get_vocab_size()
-        if vocabulary_size not in (None, size):
+        # A model that was imported may have room for more tokens than there are.
+        if config.tokenizer != "given" and vocabulary_size not in (None, size):
             raise UsageError(
                 f"'{config.name}' has {size} tokens and the model takes {vocabulary_size}; "
                 f"set model.vocabulary_size={size}"
@@ -125,9 +130,9 @@ class Text:
 
     def _encode(self, documents: list[str]) -> np.ndarray:
         """Return the tokens of documents, int32 `(N,)`, the end of each but the last marked."""
-        encoded = []
+        encoded, end = [], [] if self._end is None else [self._end]
         for document in documents:
-            encoded += [tokenizers.encode(self.tokenizer, document), [tokenizers.EOS]]
+            encoded += [tokenizers.encode(self.tokenizer, document), end]
         return np.concatenate(encoded[:-1] or [[]]).astype(np.int32)
 
     def tokens(self, part: str) -> np.ndarray:

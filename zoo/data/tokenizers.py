@@ -107,12 +107,17 @@ def encode(tokenizer: tokenizers.Tokenizer, text: str) -> np.ndarray:
             f"the text has characters that the tokenizer does not know: {shown}{more}; "
             "leave them out, or use a BPE tokenizer"
         )
-    return np.array(tokenizer.encode(text).ids, np.int32)
+    return np.array(tokenizer.encode(text, add_special_tokens=False).ids, np.int32)
 
 
 def known_characters(tokenizer: tokenizers.Tokenizer, text: str) -> set[str]:
-    """Return those characters of `text` that the tokenizer can write."""
+    """Return those characters of `text` that the tokenizer can write.
+
+    Tokenizers of others know all, be it byte by byte or as a token for what is unknown.
+    """
     vocabulary = tokenizer.get_vocab()
+    if not {*SPECIAL} <= vocabulary.keys():
+        return set(text)
     if all(symbol in vocabulary for symbol in pre_tokenizers.ByteLevel.alphabet()):
         return set(text)
     return {character for character in set(text) if _symbols(character) in vocabulary}

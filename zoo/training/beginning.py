@@ -69,6 +69,15 @@ def asset_of(source: str | Path, file: str) -> bytes:
     return path.read_bytes()
 
 
+def inherited(source: str | Path) -> dict[str, Any]:
+    """Return what the record of a run takes over from the model it goes on from.
+
+    That is the licence of the weights, where it is known, and the checkpoint they once came from.
+    """
+    record = WorkDir(source).read_record() if _is_run(source) else presets.record_of(source)
+    return {key: record[key] for key in ("license", "checkpoint") if record.get(key)}
+
+
 def copy_weights(model: keras.Model, source: str | Path) -> None:
     """Copy the weights of a run, a bundle or a published model into `model`.
 

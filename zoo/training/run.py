@@ -16,7 +16,7 @@ from zoo.startup import conventions
 from zoo.task import Task
 from zoo.training import devices as device_requests
 from zoo.training.accumulation import divide_steps
-from zoo.training.beginning import copy_weights
+from zoo.training.beginning import copy_weights, inherited
 from zoo.training.callbacks.progress import FiniteLoss, Interruption, Progress, Stopped
 from zoo.training.callbacks.samples import Samples
 from zoo.training.callbacks.shipping import Shipping
@@ -121,6 +121,8 @@ class _Run:
         # Now: by the end of a long run another revision may lie there.
         places = {key: str(path) for key, path in recipe.places().items()}
         self.made_by = provenance(recipe.model.family) | {"places": places}
+        if config.initial_weights:
+            self.made_by |= inherited(config.initial_weights)
         self.seconds_before = directory.read_record().get("train_seconds", 0.0)
         self.started = time.monotonic()
 

@@ -23,7 +23,7 @@ class Attention(layers.Layer):
         x: `(B, T, W)`.
         attention_bias: added to the scores, `(B, 1, G T, S + T)` or 1 for B: very negative for what
             a token must not see; the same for each of the G query heads that share a key head.
-        rotary: cosine and sine of the rotary angles, `(B, 1, T, head_size / 2)` or 1 for B.
+        rotary: cosine and sine of the rotary angles, `(B, 1, T, R / 2)` or 1 for B.
         past: keys and values `(B, kv_heads, S, head_size)` of the tokens before.
         slots: where the new keys and values are written into `past`, see
             `zoo.transformer.cache.slots_of`; None for a past that grows by them.
@@ -49,22 +49,31 @@ class Attention(layers.Layer):
         # Queries, keys and values by one matrix: one large product is faster than three.
         self.project = layers.Dense(
             (self.heads + 2 * self.kv_heads) * self.head_size,
-            use_bias=config.bias,
+            use_bias=config.biased("inputs"),
             kernel_initializer=initializers.RandomNormal(stddev=stddev),
             name="project",
         )
         self.merge = layers.Dense(
             config.width,
-            use_bias=config.bias,
+            use_bias=config.biased("output"),
             kernel_initializer=initializers.RandomNormal(stddev=last),
             name="merge",
         )
+        self.query_norm = self.key_norm = None
+        if config.query_key_norm:
+            self.query_norm, self.key_norm = (
+                layers.RMSNormalization(epsilon=config.epsilon, name=f"{each}_norm")
+                for each in ("query", "key")
+            )
 
     def build(self, x_shape: tuple[int | None, ...]) -> None:
         self.project.build(x_shape)
         kinds = (self.heads, self.kv_heads, self.kv_heads)
         self.project.kernel.parts = tuple(count * self.head_size for count in kinds)
         self.merge.build((*x_shape[:-1], self.heads * self.head_size))
+        for norm in (self.query_norm, self.key_norm):
+            if norm is not None:
+                norm.build((None, None, None, self.head_size))
 
     def call(
         self,
@@ -87,6 +96,8 @@ class Attention(layers.Layer):
             # Not split: into unequal parts, that cannot be recorded as a CUDA graph.
             query, key = projected[:, : ends[0]], projected[:, ends[0] : ends[1]]
             value = projected[:, ends[1] :]
+        if self.query_norm is not None:
+            query, key = self.query_norm(query), self.key_norm(key)
         if rotary is not None:
             query, key = rotated(query, rotary), rotated(key, rotary)
         if past is not None:

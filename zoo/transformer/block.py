@@ -17,8 +17,6 @@ from zoo.transformer.attention import Attention
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.dropout import Dropout
 
-EPSILON = 1e-5  # of both normalisations
-
 
 class Block(layers.Layer):
     """`x + attention(norm(x))`, then `x + feed_forward(norm(x))`.
@@ -76,6 +74,8 @@ class FeedForward(layers.Layer):
     def __init__(self, config: GPTConfig, stddev: float, last: float, **kwargs):
         super().__init__(**kwargs)
         self.gated = config.activation == "swiglu"
+        # The tanh form is in bfloat16 half the cost of the exact one.
+        self.approximate = config.activation == "gelu"
         self.hidden_width = config.hidden_width
         # Gate and expansion are one matrix, since one large product is faster than two.
         columns = self.hidden_width * (2 if self.gated else 1)
@@ -95,22 +95,21 @@ class FeedForward(layers.Layer):
             # In float32, as the sigmoid of bfloat16 and of its gradient is several times slower.
             opened = ops.cast(ops.sigmoid(ops.cast(gate, "float32")), gate.dtype)
             return self.contract(gate * opened * x)
-        # The tanh form, in bfloat16 half the cost of the exact one.
-        return self.contract(ops.gelu(x, approximate=True))
+        return self.contract(ops.gelu(x, approximate=self.approximate))
 
 
 def normalisation(config: GPTConfig, name: str) -> layers.Layer:
     """Return the normalisation that `config` names, which computes in float32 at least."""
     if config.normalisation == "rms":
-        return layers.RMSNormalization(epsilon=EPSILON, name=name)
-    return layers.LayerNormalization(epsilon=EPSILON, center=config.bias, name=name)
+        return layers.RMSNormalization(epsilon=config.epsilon, name=name)
+    return layers.LayerNormalization(epsilon=config.epsilon, center=config.bias, name=name)
 
 
 def dense(width: int, config: GPTConfig, stddev: float, name: str) -> layers.Dense:
-    """Return a linear map with normal initial weights."""
+    """Return a linear map of the feed-forward network, with normal initial weights."""
     return layers.Dense(
         width,
-        use_bias=config.bias,
+        use_bias=config.biased("feed_forward"),
         kernel_initializer=initializers.RandomNormal(stddev=stddev),
         name=name,
     )

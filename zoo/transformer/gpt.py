@@ -73,7 +73,9 @@ class GPT(Accumulating):
         )
         self.rotary = self.position_embedding = None
         if config.positions == "rotary":
-            self.rotary = Rotary(config.context, config.head_size, config.rotary_base)
+            self.rotary = Rotary(
+                config.context, config.turned_width, config.rotary_base, config.rotary_scaling
+            )
         else:
             self.position_embedding = layers.Embedding(
                 config.context,
@@ -113,22 +115,27 @@ class GPT(Accumulating):
         positions = inputs.get("position_ids")
         if positions is None:
             positions = _positions(ids, seen, mask)  # (B or 1, T)
-        heads = self.config.key_value_heads
-        group = self.config.heads // heads  # G, as in Attention
-        if in_place:
-            slots, bias = slots_of(positions, heads), _attention_bias_in_place(positions, mask)
-        else:
-            slots, bias = None, _attention_bias(ids, seen, mask)
-        bias = ops.tile(bias, (1, 1, group, 1))  # (B or 1, 1, G T, S + T)
+        config, heads = self.config, self.config.key_value_heads
+        group = config.heads // heads  # G, as in Attention
+        slots = slots_of(positions, heads) if in_place else None
+        biases = {}  # by how many tokens one sees
+        for window in sorted({config.window(layer) for layer in range(config.layers)}):
+            if in_place:
+                bias = _attention_bias_in_place(positions, mask, window)
+            else:
+                bias = _attention_bias(ids, seen, mask, window)
+            biases[window] = ops.tile(bias, (1, 1, group, 1))  # (B or 1, 1, G T, S + T)
         x = self.token_embedding(ids)  # (B, T, W)
         if self.position_embedding is not None:
             x = x + self.position_embedding(positions)
         x = self.dropout(x, training=training)
-        rotary = self.rotary(positions) if self.rotary else None
+        angles = self.rotary(positions) if self.rotary else None
         present = []
         for index, block in enumerate(self.blocks):
             own = past[index] if past else None
-            x, pair = block(x, bias, rotary, own, slots, training=training)
+            turned = None if index in config.unturned_layers else angles
+            bias = biases[config.window(index)]
+            x, pair = block(x, bias, turned, own, slots, training=training)
             present.append(pair)
         logits = self.token_embedding(self.final_norm(x), reverse=True)  # (B, T, V)
         return {"logits": logits, "present": present} if past else logits
@@ -211,21 +218,32 @@ def _positions(ids: KerasTensor, seen: Any, mask: KerasTensor | None) -> KerasTe
     return ops.maximum(counted[:, seen:], 0)
 
 
-def _attention_bias(ids: KerasTensor, seen: Any, mask: KerasTensor | None) -> KerasTensor:
-    """Return what to add to attention's scores, 0 or MASKED: `(B, 1, T, S + T)`, or 1 for B."""
+def _attention_bias(
+    ids: KerasTensor, seen: Any, mask: KerasTensor | None, window: int
+) -> KerasTensor:
+    """Return what to add to attention's scores, 0 or MASKED: `(B, 1, T, S + T)`, or 1 for B.
+
+    A token sees `window` tokens, itself included, or all for 0.
+    """
     length = ops.shape(ids)[1]
     indices = ops.arange(seen + length, dtype="int32")
     # Not indexed by None, which TensorFlow Lite does not take.
-    visible = indices <= ops.expand_dims(indices[seen:], 1)  # (T, S + T): nothing ahead
+    own = ops.expand_dims(indices[seen:], 1)  # (T, 1)
+    visible = indices <= own  # (T, S + T): nothing ahead
+    if window:
+        visible = ops.logical_and(visible, indices > own - window)
     visible = ops.expand_dims(visible, 0)
     if mask is not None:
         visible = ops.logical_and(visible, ops.expand_dims(ops.cast(mask, "bool"), 1))
     return ops.expand_dims(ops.where(visible, 0.0, MASKED), 1)
 
 
-def _attention_bias_in_place(positions: KerasTensor, mask: KerasTensor) -> KerasTensor:
+def _attention_bias_in_place(positions: KerasTensor, mask: KerasTensor, window: int) -> KerasTensor:
     """Return what to add to attention's scores where the cache has room for S: `(B, 1, T, S)`."""
     slots = ops.arange(mask.shape[1], dtype=positions.dtype)
-    visible = slots <= ops.expand_dims(positions, 2)  # (B, T, S): nothing ahead
+    own = ops.expand_dims(positions, 2)  # (B, T, 1)
+    visible = slots <= own  # (B, T, S): nothing ahead
+    if window:
+        visible = ops.logical_and(visible, slots > own - window)
     visible = ops.logical_and(visible, ops.expand_dims(ops.cast(mask, "bool"), 1))
     return ops.expand_dims(ops.where(visible, 0.0, MASKED), 1)

@@ -1,7 +1,9 @@
 """The recipe of a Transformer."""
 
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
+from zoo.data import given
 from zoo.data.text import TextConfig
 from zoo.recipe import Recipe
 from zoo.transformer.config import GPTConfig
@@ -29,6 +31,12 @@ class GPTRecipe(Recipe):
     def build(self) -> GPT:
         """Make the model, untrained."""
         return GPT(self.model, seed=self.train.seed)
+
+    def kept_in(self, directory: Path) -> Self:
+        """Return the recipe with the tokenizer that the run of a model from elsewhere has kept."""
+        if self.data.tokenizer != given.KIND:
+            return self
+        return self.changed({"train.initial_weights": str(directory)})
 
     def task(self) -> GPTTask:
         """Read the text and make its tokenizer."""

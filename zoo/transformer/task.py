@@ -1,13 +1,14 @@
 """How a Transformer is trained: on blocks of text, by one optimizer, judged by its surprise."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from serving.errors import UsageError
-from zoo.data import tokenizers
+from zoo.data import given, tokenizers
 from zoo.data.text import Text
 from zoo.metric import Metric
 from zoo.recipe import Recipe
@@ -31,12 +32,14 @@ class GPTTask(Task):
     def __init__(self, recipe: Recipe):
         self.recipe = recipe
         start = recipe.train.initial_weights
+        self.given = _given(start) if recipe.data.tokenizer == given.KIND else None
         self.text = Text(
             recipe.data,
             recipe.model.context,
             recipe.model.vocabulary_size,
             # Weights mean the tokens that they learned, whatever others the corpus might give.
             tokenizer=tokenizers.parse(asset_of(start, tokenizers.FILE)) if start else None,
+            end=next(iter(self.given.ends), None) if self.given else tokenizers.EOS,
         )
         self.source = self.text.source
         config = recipe.train
@@ -48,7 +51,9 @@ class GPTTask(Task):
     def keep(self, directory: Path) -> None:
         """Write the tokenizer, which on another day another corpus might not give again."""
         path = directory / tokenizers.FILE
-        if not path.is_file():
+        if not path.is_file() and self.given:
+            self.given.write(directory)
+        elif not path.is_file():
             tokenizers.save(self.text.tokenizer, directory, self.recipe.model.context)
         elif tokenizers.load(directory).to_str() != self.text.tokenizer.to_str():
             raise UsageError(
@@ -81,7 +86,8 @@ class GPTTask(Task):
 
     def samples(self, shipped: GPT) -> Drawn:
         """Write a few texts."""
-        model = writer(shipped, self.text.tokenizer.to_str().encode())
+        tokenizer = self.given.tokenizer if self.given else self.text.tokenizer.to_str().encode()
+        model = writer(shipped, tokenizer, ends=self.given.ends if self.given else None)
         seeds = [self.recipe.train.seed + index for index in range(SAMPLES)]
         prompts = [model.tokenizer.beginning] * SAMPLES
         texts = model.generate(prompts, max_new_tokens=SAMPLE_TOKENS, seed=seeds)
@@ -93,3 +99,19 @@ class GPTTask(Task):
         ratio = self.text.characters["test"] / len(tokens)
         context = self.recipe.model.context
         return list(evaluate(KerasStep(model), tokens, ratio, context, settings))
+
+
+def _given(start: str | None) -> given.Given:
+    """Return what an imported model has kept of its source."""
+    if start is None:
+        raise UsageError(
+            "data.tokenizer 'given' is that of an imported model; go on from one "
+            "(genzoo train --from DIR)"
+        )
+
+    def find(file: str) -> bytes | None:
+        with suppress(UsageError):  # few have all of them
+            return asset_of(start, file)
+        return None
+
+    return given.Given.read(find)

@@ -1,6 +1,7 @@
 """A Keras GPT as something that reads and writes text."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -12,12 +13,13 @@ from serving.text.tokenizer import Tokenizer
 from zoo.transformer.gpt import GPT
 
 
-def writer(model: GPT, tokenizer: bytes) -> TextModel:
+def writer(model: GPT, tokenizer: bytes, ends: Sequence[int] | None = None) -> TextModel:
     """Return what generates, streams and scores text with a Keras model.
 
     Args:
         model: trained with this tokenizer.
         tokenizer: the content of `tokenizer.json`.
+        ends: the tokens that end a text; that of the zoo's tokenizers unless given.
 
     Example:
         >>> from zoo.data.text import Text, TextConfig
@@ -29,7 +31,8 @@ def writer(model: GPT, tokenizer: bytes) -> TextModel:
         >>> len(written) <= 8
         True
     """
-    return TextModel(KerasStep(model), Tokenizer(tokenizer), model.config.context)
+    known = Tokenizer(tokenizer, ends=ends or None, limit=model.config.vocabulary_size)
+    return TextModel(KerasStep(model), known, model.config.context)
 
 
 class KerasStep:

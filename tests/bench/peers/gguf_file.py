@@ -9,7 +9,6 @@ import gguf
 import numpy as np
 
 from zoo.transformer import GPT
-from zoo.transformer.block import EPSILON
 
 TYPES = {  # of matrices, by their bits
     32: gguf.GGMLQuantizationType.F32,
@@ -32,7 +31,7 @@ def write(model: GPT, bits: int, file: Path) -> None:
     writer.add_head_count_kv(config.key_value_heads)
     writer.add_rope_dimension_count(config.head_size)
     writer.add_rope_freq_base(config.rotary_base)
-    writer.add_layer_norm_rms_eps(EPSILON)
+    writer.add_layer_norm_rms_eps(config.epsilon)
     writer.add_tokenizer_model("none")  # tokens go in and come out as numbers
     for name, value in _tensors(model).items():
         in_blocks = value.ndim == 2 and value.shape[1] % BLOCK == 0

@@ -11,7 +11,8 @@ import keras
 import onnx
 
 from export.families.fusion import fuse
-from export.families.gpt import FUSED, genai_config
+from export.families.genai import genai_config
+from export.families.gpt import FUSED
 from export.families.gpt_graphs import graphs, static
 from export.graph import converter
 from export.graph.precision import quantize_weights, reduce_precision
@@ -19,7 +20,8 @@ from export.proof.graphs import GraphSpec
 from serving.bundle.files import pin_of
 from serving.bundle.manifest import Manifest, Part, Provenance, Variant
 from serving.bundle.records import MANIFEST_NAME
-from serving.families.gpt import PORTABLE, STATIC, TextProcessing
+from serving.families.gpt_graph import PORTABLE, STATIC
+from serving.families.text_processing import TextProcessing
 from tests.bench.peers import hand_written
 from tests.bench.texts import HAND_WRITTEN, LETTERS, SPECIAL, VARIANTS, Case, Shape, token_names
 from zoo.data import tokenizers
@@ -146,7 +148,7 @@ def _write_manifest(case: Case, model: GPT, spec: GraphSpec, variants: list[str]
         interface={spec.role: spec.interface},
         processing=TextProcessing(
             vocabulary_size=case.shape.vocabulary, context=case.shape.context
-        ).model_dump(),
+        ).model_dump(exclude_none=True),
         metrics=[],
         files={file.name: pin_of(file) for file in sorted(case.folder.iterdir())},
         license="none",

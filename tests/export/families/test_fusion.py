@@ -11,7 +11,7 @@ from export.graph.converter import OPSET, convert
 from export.graph.precision import quantize_weights
 from export.proof.linter import lint
 from export.proof.parity import prove, runner
-from serving.families.gpt import GraphStep
+from serving.families.gpt_graph import GraphStep
 from serving.graphs.scan import check_graph
 from serving.runtime.session import Session
 from serving.runtime.shared_memory import SharedMemory

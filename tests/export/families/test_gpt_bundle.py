@@ -15,8 +15,10 @@ from export import ExportError
 from export.comparison import compare
 from export.evaluation import evaluate
 from export.families.exporter import exporter_of
+from export.families.forms import Made
 from export.families.gpt import graph_step
 from export.families.gpt_graphs import graphs
+from export.graph.converter import convert
 from export.proof import saved_model
 from export.run import open_run
 from serving.bundle.manifest import read_manifest
@@ -24,7 +26,9 @@ from serving.catalogue import MODELS, models
 from serving.text.text import TextModel
 from serving.verify import verify
 from tests.serving.text.promise import assert_kept
+from tests.zoo.checkpoints.random_blocks import random_blocks
 from tests.zoo.transformer.test_gpt_training import recipe
+from zoo.checkpoints.blocks import save_blocks
 from zoo.transformer.writer import writer
 
 VARIANTS = {
@@ -285,3 +289,27 @@ def test_a_bundle_is_exported_again_from_its_weights(bundle, tmp_path):
     assert (after.metrics, after.provenance) == (before.metrics, before.provenance)
     nodes = [after.variants[name].nodes["model"] for name in ("fp32", "fused")]
     assert 0 < nodes[1] < nodes[0]
+
+
+def test_blocks_of_a_run_stay_as_they_came(workdir, tmp_path):
+    run = open_run(shutil.copytree(workdir, tmp_path / "run"))
+    blocks = {}
+    for variable in run.model.trainable_variables:
+        if len(variable.shape) == 2:
+            turned = variable.path.endswith("kernel")
+            rows, columns = variable.shape[:: -1 if turned else 1]
+            blocks[variable.path] = random_blocks(rows, columns, "Q4_1")
+            numbers = blocks[variable.path].dequantised()
+            variable.assign(numbers.T if turned else numbers)
+    save_blocks(run.directory.blocks, blocks)
+    exporter = exporter_of(run)
+    specs = {spec.role: spec for spec in exporter.graphs}
+    first = Made(specs, {role: convert(spec) for role, spec in specs.items()})
+    forms = {form.name: form for form in exporter.forms()}
+    for name in ("fused-int8", "fused-int4"):
+        made = forms[name].make(first).graphs["model"]
+        held = [node for node in made.graph.node if node.op_type == "MatMulNBits"]
+        assert len(held) == len(blocks)  # the embedding is one of them, which makes the logits
+        stored = {bytes(each.raw_data) for each in made.graph.initializer}
+        assert {each.packed().tobytes() for each in blocks.values()} <= stored
+        assert forms[name].runtimes["onnxruntime"] == "1.23"

@@ -11,7 +11,7 @@ from export.graph.converter import OPSET, convert
 from export.graph.precision import IN_PLACE, reduce_precision
 from export.proof.linter import lint
 from export.proof.parity import LIMIT, prove, prove_sensitive, runner
-from serving.families.gpt import GraphStep
+from serving.families.gpt_graph import GraphStep
 from serving.graphs.scan import check_graph
 from serving.runtime.fixed import FixedSession, cut, enlarged
 from serving.runtime.session import Session

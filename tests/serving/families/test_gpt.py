@@ -11,7 +11,7 @@ import serving
 from serving.bundle.manifest import read_manifest
 from serving.bundle.records import BundleError
 from serving.errors import UsageError
-from serving.families.gpt import check_graph
+from serving.families.gpt_graph import check_graph
 from serving.noise import SEED_LIMIT
 from serving.verify import verify
 from tests.serving import tiny_text_bundle
@@ -172,7 +172,7 @@ def test_a_tokenizer_that_was_altered(own, spoil, complaint):
         (lambda data: data.replace(b"eos", b"end"), "no <|eos|>"),
         (
             lambda data: data.replace(b'      "h": ', b'      "i": %d, "h": ' % SIZE),
-            "tokens and the model",
+            "more tokens than the model",
         ),
         (lambda data: b"", "the tokenizer cannot be read"),
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import defs, helper
+from onnx import defs, helper, numpy_helper
 
 from serving.bundle.manifest import read_manifest
 from serving.bundle.records import BundleError
@@ -175,6 +175,42 @@ def test_attention_turns_by_tables_of_its_heads(field, shape):
 
 def test_attention_has_tables_for_the_whole_window():
     assert "GroupQueryAttention" in refusal(*fused(context=12), window=13)
+
+
+def apart(query=32, key=32, value=32, given=("query", "key", "value"), **attributes):
+    """The graph with queries, keys and values apart, as where they are normalised."""
+    model, interface = fused()
+    parts = [query, key, value]
+    model.graph.initializer.append(numpy_helper.from_array(np.array(parts), "parts"))
+    split = node("Split", "packed parts", "query key_ value_", axis=-1)
+    model.graph.node.insert(7, split)
+    attention = model.graph.node[8]
+    for index, name in enumerate(["query", "key_", "value_"]):
+        attention.input[index] = name if name.strip("_") in given else ""
+    attention.attribute.extend(helper.make_attribute(*each) for each in attributes.items())
+    return model, interface
+
+
+def test_attention_takes_queries_keys_and_values_apart():
+    check(*apart(), window=12)
+    check(*apart(local_window_size=3), window=12)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"query": 16, "key": 48},
+        {"key": 16, "value": 48},
+        {"given": ("query", "key")},
+        {"given": ("query", "value")},
+        {"given": ("key", "value")},
+        {"local_window_size": 0},
+        {"local_window_size": -1},
+        {"local_window_size": 2**40},
+    ],
+)
+def test_attention_takes_nothing_else_apart(change):
+    assert "GroupQueryAttention" in refusal(*apart(**change), window=12)
 
 
 @pytest.mark.parametrize("less", [0, 2, -1, -(10**6), 2**31 - 1])

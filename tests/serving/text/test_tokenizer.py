@@ -5,24 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.errors import UsageError
-from serving.text.tokenizer import StopStrings, Tokenizer, Utf8Stream
+from serving.text.tokenizer import StopStrings, Tokenizer
 from tests.serving.text.complaint import complaint
 from tests.serving.text.toy_language import tokenizer
 from zoo.data.tokenizers import bpe_tokenizer
 
 FEW = settings(max_examples=40, deadline=None)
-
-
-@FEW
-@given(st.text(st.characters(exclude_categories=["Cs"])), st.randoms())
-def test_a_stream_of_bytes_never_cuts_a_character(text, random):
-    data, stream, pieces = text.encode(), Utf8Stream(), []
-    while data:
-        size = random.randint(1, 3)
-        pieces.append(stream.push(data[:size]))
-        data = data[size:]
-    pieces.append(stream.end())
-    assert "".join(pieces) == text
 
 
 def first_complete(text, strings):
@@ -78,7 +66,6 @@ def test_special_tokens_are_no_text():
         (b"{}", "cannot be read"),
         (b"\xff", "cannot be read"),
         (tokenizer()._tokenizer.to_str().replace("<|eos|>", "<|end|>").encode(), "no <|eos|>"),
-        (tokenizer()._tokenizer.to_str().replace('"h"', '"▁h"').encode(), "not byte-level"),
     ],
 )
 def test_a_file_that_is_no_tokenizer_of_the_zoo(data, message):

@@ -9,6 +9,7 @@ import serving
 from serving.bundle.records import BundleError
 from serving.errors import GenzooError
 from serving.text import trusted
+from serving.text.spelling import patterns
 from tests.serving import tiny_bundle, tiny_text_bundle
 from zoo.data import tokenizers
 
@@ -52,7 +53,7 @@ WELL_KNOWN = {
     "Llama 3": {
         "pre_tokenizer": {
             "type": "Sequence",
-            "pretokenizers": [split({"Regex": trusted.PATTERNS[1]}), BYTES],
+            "pretokenizers": [split({"Regex": patterns.LLAMA3}), BYTES],
         },
         "post_processor": {
             "type": "Sequence",
@@ -72,7 +73,7 @@ WELL_KNOWN = {
         "normalizer": {"type": "NFC"},
         "pre_tokenizer": {
             "type": "Sequence",
-            "pretokenizers": [split({"Regex": trusted.PATTERNS[2]}), BYTES],
+            "pretokenizers": [split({"Regex": patterns.QWEN2}), BYTES],
         },
     },
     "SmolLM": {
@@ -157,13 +158,13 @@ HOSTILE = {
     "a template of tokens that there are not": {"post_processor": template([LETTER])},
     "a template without a text": {"post_processor": template([])},
     "a template of very many tokens": {"post_processor": template([LETTER] * 99, a="a")},
-    "padding to any length": {"padding": {"strategy": {"Fixed": 10**9}}},
-    "cutting": {"truncation": {"max_length": 0, "stride": 5}},
     "another model": {"model": {"type": "Unigram", "vocab": []}},
     "tokens at random": {"model.dropout": 0.5},
     "a prefix": {"model.continuing_subword_prefix": "##"},
     "a number twice": {"model.vocab.low": 5},
-    "a number beyond the others": {"model.vocab.z": 9999},
+    "an added token of another number": {
+        "added_tokens": [dict(GOOD["added_tokens"][0], content="<new>", id=999)]
+    },
     "a negative number": {"model.vocab.z": -1},
     "a number of any size": {"model.vocab.z": 2**63},
     "an empty token": {"model.vocab.": 262},
@@ -183,6 +184,19 @@ def test_what_blows_up_or_panics(what):
         trusted.read(changed(HOSTILE[what]))
     message = str(caught.value)
     assert len(message) < 500 and message.isprintable()
+
+
+def test_padding_and_cutting_are_left_out():
+    sizes = {"padding": {"strategy": {"Fixed": 10**9}}, "truncation": {"max_length": 0}}
+    assert (
+        trusted.read(changed(sizes)).encode(TEXT).ids == trusted.read(changed({})).encode(TEXT).ids
+    )
+
+
+def test_what_old_versions_wrote():
+    document = json.loads(changed({"model.unk_token": ""}))
+    del document["model"]["type"]
+    assert trusted.read(json.dumps(document).encode()).encode(TEXT).ids
 
 
 def test_a_key_that_is_given_twice_has_one_value():

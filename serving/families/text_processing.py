@@ -1,0 +1,95 @@
+"""How text enters and leaves the graph of a Transformer."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from serving.bundle.manifest import Manifest
+from serving.bundle.records import BundleError, Record, Word
+from serving.errors import GenzooError
+from serving.text.chat import Chat
+from serving.text.tokenizer import Tokenizer
+
+MOST_TOKENS = 2**20
+REMEDY = "fetch or export the bundle again"
+Id = Annotated[int, Field(ge=0, lt=MOST_TOKENS)]
+Size = Annotated[int, Field(gt=0, le=MOST_TOKENS)]
+Special = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class TextProcessing(Record):
+    """How text enters and leaves a graph: by a tokenizer, and with random numbers of the host.
+
+    A token is drawn where one number of the stream falls in the cumulated probabilities, in the
+    order of the ids.
+
+    Attributes:
+        vocabulary_size: of the graph's logits.
+        context: most tokens that it sees at once.
+        tokens: ids from here on belong to no token, and are never drawn; as many as the logits
+            unless said.
+        begin_tokens: are put before a text, but not before what a chat template writes; unless
+            said those that the tokenizer's post-processor puts there.
+        end_tokens: each of which ends a text; `<|eos|>` unless said.
+        chat: special tokens by the names that the chat template has for them (`bos_token`,
+            `eos_token`); None of a model without a template.
+    """
+
+    vocabulary_size: Size
+    context: Annotated[int, Field(gt=0, le=2**20)]
+    noise: Literal["numpy.random.RandomState(seed).random_sample"] = (
+        "numpy.random.RandomState(seed).random_sample"
+    )
+    tokens: Size | None = None
+    begin_tokens: Annotated[list[Id], Field(max_length=8)] | None = None
+    end_tokens: Annotated[list[Id], Field(min_length=1, max_length=64)] | None = None
+    chat: Annotated[dict[Word, Special], Field(max_length=16)] | None = None
+
+
+def read_tokenizer(
+    manifest: Manifest, assets: dict[str, bytes], processing: TextProcessing
+) -> Tokenizer:
+    """Read a bundle's tokenizer.
+
+    Raises:
+        BundleError: it is missing, unreadable, or not of the model's size.
+    """
+    if "tokenizer" not in assets:
+        raise BundleError(f"{manifest.name} has no tokenizer; {REMEDY}")
+    where = f"{manifest.assets['tokenizer']} of {manifest.name}"
+    try:
+        tokenizer = Tokenizer(
+            assets["tokenizer"],
+            ends=processing.end_tokens,
+            begin=processing.begin_tokens,
+            limit=processing.vocabulary_size,
+        )
+    except GenzooError as error:
+        raise BundleError(f"{where}: {error}; {REMEDY}") from None
+    expected = processing.tokens or processing.vocabulary_size
+    if tokenizer.size != expected:
+        raise BundleError(f"{where} has {tokenizer.size} tokens and the model {expected}; {REMEDY}")
+    return tokenizer
+
+
+def read_chat(
+    manifest: Manifest, assets: dict[str, bytes], processing: TextProcessing, tokenizer: Tokenizer
+) -> Chat | None:
+    """Read a bundle's chat template; None where it has none.
+
+    Raises:
+        BundleError: it is missing or unreadable, or nobody says which special tokens it knows.
+    """
+    if ("chat_template" in assets) != (processing.chat is not None):
+        raise BundleError(
+            f"{manifest.name} has a chat template or processing.chat, and not both; {REMEDY}"
+        )
+    if processing.chat is None:
+        return None
+    where = f"{manifest.assets['chat_template']} of {manifest.name}"
+    try:
+        return Chat(assets["chat_template"].decode("utf-8"), processing.chat, tokenizer)
+    except UnicodeDecodeError:
+        raise BundleError(f"{where} is not UTF-8; {REMEDY}") from None
+    except GenzooError as error:
+        raise BundleError(f"{where}: {error}; {REMEDY}") from None

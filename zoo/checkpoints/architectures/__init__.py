@@ -1,0 +1,1 @@
+"""Architectures of open checkpoints: what their keys mean, and where their weights belong."""
