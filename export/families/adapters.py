@@ -82,14 +82,18 @@ def _ports(name: str, layer: Any) -> list[Port]:
 def _adapted(model: onnx.ModelProto, layers: Mapping[str, Any]) -> onnx.ModelProto:
     """Return a graph with the product of each layer changed by what two new inputs say."""
     changed = ir.serde.deserialize_model(model)
-    products = {
-        _layer_of(node.name or ""): node for node in changed.graph if node.op_type in _PRODUCTS
-    }
+    nodes = (node for node in changed.graph if node.op_type in _PRODUCTS)
+    # Of a matrix in few bits there may be two products; that of x itself is the latter kind.
+    products = {_layer_of(node.name or ""): node for node in sorted(nodes, key=_kind)}
     for name, layer in layers.items():
         if name not in products:
             raise ExportError(f"{model.graph.name}: the product of layer {name} is not found")
         _adapt(changed.graph, products[name], _ports(name, layer))
     return canonical(changed)
+
+
+def _kind(node: ir.Node) -> int:
+    return _PRODUCTS.index(node.op_type)
 
 
 def _layer_of(name: str) -> str:
