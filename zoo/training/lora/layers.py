@@ -108,7 +108,7 @@ def enable(model: keras.Model, rank: int, targets: Sequence[str], alpha: float |
         >>> import zoo
         >>> model = zoo.GPT(zoo.GPTConfig(vocabulary_size=9, layers=1, width=16, heads=2))
         >>> enable(model, 2, ["project"], alpha=None)
-        >>> [variable.shape for variable in model.trainable_variables]
+        >>> [tuple(variable.shape) for variable in model.trainable_variables]
         [(16, 2), (2, 48)]
     """
     layers = capable(model)
