@@ -74,6 +74,9 @@ def import_checkpoint(
             valid. Nothing is left behind.
 
     Example:
+        >>> import_checkpoint("nowhere.gguf", "runs/nothing")
+        Traceback (most recent call last):
+        serving.errors.UsageError: there is no file nowhere.gguf
         >>> made = import_checkpoint("SmolLM2-135M", "runs/smollm2")  # doctest: +SKIP
         >>> made.parameters  # doctest: +SKIP
         134515008

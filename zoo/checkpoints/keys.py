@@ -30,10 +30,9 @@ class Keys:
         >>> keys = Keys({"hidden_size": 64, "logit_scale": 2.0}, "llama")
         >>> keys.number("hidden_size")
         64
-        >>> keys.finish()
+        >>> keys.finish()  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        zoo.checkpoints.checkpoint.CheckpointError: config.json: key 'logit_scale' is 2.0, which is
-        not understood of a 'llama' and may change what it computes
+        zoo.checkpoints.checkpoint.CheckpointError: config.json: key 'logit_scale' is 2.0, which...
     """
 
     def __init__(self, values: Mapping[str, Any], model_type: str, prefix: str = ""):

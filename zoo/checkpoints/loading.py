@@ -13,12 +13,15 @@ from zoo.checkpoints.architectures.mistral import MISTRAL
 from zoo.checkpoints.architectures.qwen2 import QWEN2
 from zoo.checkpoints.architectures.qwen3 import QWEN3
 from zoo.checkpoints.architectures.smollm3 import SMOLLM3
+from zoo.checkpoints.architectures.stablelm import STABLELM
 from zoo.checkpoints.checkpoint import Checkpoint, CheckpointError, Tensor
 from zoo.checkpoints.folder import open_folder
 from zoo.checkpoints.keys import unknown
 from zoo.transformer import GPT, GPTConfig
 
-ARCHITECTURES = {each.model_type: each for each in (GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, SMOLLM3)}
+ARCHITECTURES = {
+    each.model_type: each for each in (GPT2, LLAMA, MISTRAL, QWEN2, QWEN3, SMOLLM3, STABLELM)
+}
 SHOWN = 3  # names in an error
 
 
@@ -60,7 +63,13 @@ def from_checkpoint(source: str | Path | Checkpoint, context: int | None = None)
 
 
 def open_checkpoint(source: str | Path) -> Checkpoint:
-    """Open a folder of Hugging Face or a GGUF file; raises as `from_checkpoint` does."""
+    """Open a folder of Hugging Face or a GGUF file; raises as `from_checkpoint` does.
+
+    Example:
+        >>> open_checkpoint("nowhere.gguf")
+        Traceback (most recent call last):
+        serving.errors.UsageError: there is no file nowhere.gguf
+    """
     path = Path(source).expanduser()
     if path.suffix == ".gguf" and not path.is_dir():
         if not path.is_file():

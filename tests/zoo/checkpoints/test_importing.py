@@ -1,11 +1,13 @@
 """An imported checkpoint is a run: measured, trained on, and nothing where it went wrong."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
 import zoo
+from export import cli
 from export.evaluation import evaluate
 from serving.errors import GenzooError, UsageError
 from tests.zoo.checkpoints.folders import SIZE, TEMPLATE, make
@@ -90,8 +92,9 @@ def test_what_goes_wrong_leaves_nothing(tmp_path):
     assert f"Tiny: the tokenizer has no token {SIZE}" in refused()
     (source / "generation_config.json").write_text(json.dumps({"eos_token_id": "end"}))
     assert "eos_token_id is 'end'" in refused()
+    (source / "generation_config.json").unlink()
     (source / "tokenizer.json").write_text("{}")
-    assert "tokenizer.json of Tiny is no tokenizer" in refused()
+    assert "Tiny: the tokenizer cannot be read" in refused()
     (source / "tokenizer.json").unlink()
     assert "Tiny has no tokenizer.json" in refused()
 
@@ -112,3 +115,21 @@ def test_a_padded_vocabulary(tmp_path):
     small = make(tmp_path / "Small", vocab_size=SIZE - 1)
     with pytest.raises(GenzooError, match=f"more tokens than the model, which has {SIZE - 1}"):
         import_checkpoint(small, tmp_path / "other")
+
+
+def test_the_command(tmp_path, capsys, monkeypatch):
+    place = tmp_path / "run"
+
+    def genzoo(*arguments):
+        monkeypatch.setattr(sys, "argv", ["genzoo", "import", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code, *capsys.readouterr()
+
+    source = make(tmp_path / "Tiny")
+    code, text, _ = genzoo(source, "--out", place, "--set", "model.context=8")
+    assert code == 0 and "2 layers x 16" in text and "licence cc-by-4.0" in text
+    assert f"next: genzoo evaluate {place}; genzoo export {place}" in text
+    assert WorkDir(place).read_recipe().model.context == 8
+    code, _, errors = genzoo(source, "--out", place)
+    assert code == 2 and errors == f"genzoo: {place} is there already; give a new directory\n"

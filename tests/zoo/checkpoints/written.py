@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-KINDS = ("llama", "mistral", "qwen2", "qwen3", "smollm3", "gpt2")
+KINDS = ("llama", "mistral", "qwen2", "qwen3", "smollm3", "stablelm", "gpt2")
 TINY = {
     "vocab_size": 31,
     "hidden_size": 16,
@@ -32,10 +32,14 @@ TINY_GPT2 = {"vocab_size": 31, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_posit
     "eos_token_id": 2,
 }
 
+TINY_STABLELM = {key: TINY[key] for key in TINY if key != "head_dim"} | {
+    "partial_rotary_factor": 0.5
+}
+
 
 def job(kind, folder, **changes):
     """What `write` takes: a tiny model of a kind, with other keys than usual."""
-    keys = (TINY_GPT2 if kind == "gpt2" else TINY) | changes
+    keys = {"gpt2": TINY_GPT2, "stablelm": TINY_STABLELM}.get(kind, TINY) | changes
     return {"kind": kind, "keys": keys, "folder": str(folder)}
 
 
@@ -116,6 +120,8 @@ def gated(draw, *optional):
         ),
         "no_rope_layers": st.lists(st.integers(0, 1), min_size=layers, max_size=layers + 2),
         "no_rope_layer_interval": st.integers(1, 3),
+        "use_qkv_bias": st.booleans(),
+        "partial_rotary_factor": st.sampled_from([0.25, 0.5, 0.75, 1.0]),
     }
     keys |= draw(st.fixed_dictionaries({}, optional={key: choices[key] for key in optional}))
     if "sliding_attention" in keys.get("layer_types", []):  # which takes both of these
@@ -153,6 +159,16 @@ ODD = {
     "qwen3": gated("head_dim", "attention_bias", "max_window_layers", *WINDOWS),
     "smollm3": gated(
         "attention_bias", "mlp_bias", "no_rope_layers", "no_rope_layer_interval", *WINDOWS
+    ),
+    "stablelm": gated("use_qkv_bias", "partial_rotary_factor").map(
+        lambda keys: (
+            {
+                "layer_norm_eps" if key == "rms_norm_eps" else key: value
+                for key, value in keys.items()
+            }
+            # Heads of which two values at least are turned, and a pair each time.
+            | {"hidden_size": 8 * keys["num_attention_heads"]}
+        )
     ),
     "gpt2": learned(),
 }

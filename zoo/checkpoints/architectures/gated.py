@@ -9,11 +9,17 @@ from zoo.checkpoints.keys import Keys
 from zoo.transformer.config import GPTConfig
 
 BASE = 10000.0  # of rotary positions, where nothing is said
-EPSILON = 1e-6  # of normalisations, likewise
 TABLES = ("rope_scaling", "rope_parameters")
 
 
-def sizes(keys: Keys, *, kv_heads: int = 0, head_dim: int = 0, tied: bool = False) -> dict:
+def sizes(
+    keys: Keys,
+    *,
+    kv_heads: int = 0,
+    head_dim: int = 0,
+    tied: bool = False,
+    epsilon: tuple[str, float] = ("rms_norm_eps", 1e-6),
+) -> dict[str, Any]:
     """Return the values of `GPTConfig` that all descendants of Llama say in the same words.
 
     Args:
@@ -21,6 +27,7 @@ def sizes(keys: Keys, *, kv_heads: int = 0, head_dim: int = 0, tied: bool = Fals
         kv_heads: heads of keys and values where the key is not there; 0 for as many as of queries.
         head_dim: likewise the width of a head; 0 for its share of the width.
         tied: whether the embedding also predicts tokens, where nothing is said.
+        epsilon: the key of that of the normalisations, and its value where it is not there.
     """
     keys.only("hidden_act", "silu", "swish")
     width, heads = keys.number("hidden_size"), keys.number("num_attention_heads")
@@ -41,22 +48,26 @@ def sizes(keys: Keys, *, kv_heads: int = 0, head_dim: int = 0, tied: bool = Fals
         "kv_heads": shared,
         "head_width": 0 if head_dim * heads == width else head_dim,
         "feed_forward": keys.number("intermediate_size"),
-        "epsilon": keys.real("rms_norm_eps", EPSILON),
+        "epsilon": keys.real(*epsilon),
         "tied_embeddings": keys.flag("tie_word_embeddings", tied),
     }
 
 
-def rotary(keys: Keys, context: int, base: float = BASE) -> dict[str, Any]:
+def rotary(
+    keys: Keys, context: int, base: float = BASE, turned: tuple[int, float] | None = None
+) -> dict[str, Any]:
     """Return the values of `GPTConfig` on rotary positions.
 
     The table is `rope_parameters`, or in older checkpoints `rope_scaling`; what it leaves open is
-    said beside it. That heads are turned in part is refused: programs disagree on whether these
-    architectures then turn them whole.
+    said beside it. That heads are turned in part is refused of architectures that are always
+    turned whole: programs disagree on what they then compute.
 
     Args:
         keys: of the checkpoint.
         context: tokens that the model sees.
         base: where none is given.
+        turned: where heads may be turned in part, their width, and the share that is where nothing
+            is said.
     """
     base, share = keys.real("rope_theta", base), keys.get("partial_rotary_factor")
     keys.only("rope_interleaved", False)
@@ -65,12 +76,24 @@ def rotary(keys: Keys, context: int, base: float = BASE) -> dict[str, Any]:
         raise keys.error(TABLES[0], keys.get(TABLES[0]), f"expected it or {TABLES[1]}, not both")
     table = tables[0] if tables else Keys({}, keys.model_type)
     share = table.get("partial_rotary_factor", share)
-    if share not in (None, 1):
+    if turned is None and share not in (None, 1):
         raise keys.error("partial_rotary_factor", share, "expected 1, as heads are turned whole")
     found = {"rotary_base": table.real("rope_theta", base)}
+    if turned is not None:
+        found["rotary_width"] = _turned_width(keys, share, *turned)
     scaling = _scaling(table, context)
     table.finish()
     return found | ({"rotary_scaling": scaling} if scaling else {})
+
+
+def _turned_width(keys: Keys, share: Any, width: int, usual: float) -> int:
+    """Return how many values of heads of a width are turned; 0 for all."""
+    share = usual if share is None else share
+    if not isinstance(share, int | float) or not 0 < share <= 1 or int(width * share) < 2:
+        expected = f"expected a share, up to 1, of heads {width} wide"
+        raise keys.error("partial_rotary_factor", share, expected)
+    found = int(width * share)
+    return 0 if found == width else found
 
 
 def _scaling(table: Keys, context: int) -> dict[str, Any]:
@@ -146,7 +169,7 @@ def slots(config: GPTConfig) -> Iterator[Slot]:
         yield Slot("token_embedding/reverse_embeddings", ("lm_head.weight",), size, True)
     for layer in range(config.layers):
         yield from _of_block(config, f"block_{layer}/", f"model.layers.{layer}.")
-    yield Slot("final_norm/scale", ("model.norm.weight",), (config.width,))
+    yield from _norm(config, "final_norm", "model.norm")
 
 
 def _of_block(config: GPTConfig, ours: str, theirs: str) -> Iterator[Slot]:
@@ -173,4 +196,12 @@ def _of_block(config: GPTConfig, ours: str, theirs: str) -> Iterator[Slot]:
         ("attention_norm", "input_layernorm"),
         ("feed_forward_norm", "post_attention_layernorm"),
     ):
-        yield Slot(f"{ours}{name}/scale", (f"{theirs}{kind}.weight",), (config.width,))
+        yield from _norm(config, f"{ours}{name}", f"{theirs}{kind}")
+
+
+def _norm(config: GPTConfig, ours: str, theirs: str) -> Iterator[Slot]:
+    if config.normalisation == "rms":
+        yield Slot(f"{ours}/scale", (f"{theirs}.weight",), (config.width,))
+        return
+    yield Slot(f"{ours}/gamma", (f"{theirs}.weight",), (config.width,))
+    yield Slot(f"{ours}/beta", (f"{theirs}.bias",), (config.width,))
