@@ -13,7 +13,7 @@ import typer
 import serving.commands.app
 import zoo.cli
 from serving.commands.calls import CallGroup
-from serving.errors import GenzooError
+from serving.errors import GenzooError, UsageError
 from serving.terminal import show
 from zoo.startup import load_tensorflow
 
@@ -26,19 +26,21 @@ EXTRAS = {
     "tensorflow_datasets": "train",
     "sklearn": "train",
     "tomli_w": "train",
-    "safetensors": "train",
-    "ml_dtypes": "train",
-    "gguf": "train",
     "onnx": "export",
     "onnxscript": "export",
     "tf2onnx": "export",
+    "gguf": "checkpoints",
+    "ml_dtypes": "checkpoints",
+    "safetensors": "checkpoints",
     "cyclonedx": "publish",
-    "jinja2": "publish",
     "markdown_it": "publish",
 }
 
 
-@app.command(epilog="Example: genzoo evaluate runs/v1 --set evaluate.importance_samples=500")
+@app.command(
+    epilog="Example: genzoo evaluate runs/v1 --set evaluate.importance_samples=500; genzoo "
+    "evaluate gpt-python-topics --on blimp --limit 100 --variant all"
+)
 def evaluate(
     source: Annotated[
         str,
@@ -51,10 +53,27 @@ def evaluate(
         typer.Option("--set", metavar="KEY=VALUE", help="Override an evaluate key; repeatable."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few images, samples or tokens.")] = False,
-    variant: Annotated[str, typer.Option(help="Of a bundle: auto, fp32, fp16, int8, ...")] = "auto",
+    variant: Annotated[
+        str,
+        typer.Option(help="Of a bundle: auto, fp32, fp16, int8, ...; with --on all of them: all."),
+    ] = "auto",
+    on: Annotated[
+        str | None,
+        typer.Option(help="Pairs of sentences, of which one is right: blimp, or a .jsonl file."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="With --on: pairs of each test; all if not given.")
+    ] = None,
 ) -> None:
     """Measure a trained model, or the ONNX graphs of a bundle, by the same metrics."""
+    if on is None and limit is not None:
+        raise UsageError("--limit goes with --on; leave it out, or say --set evaluate.limit=N")
+    if on is not None and (assignments or quick):
+        raise UsageError("--set and --quick are for the recipe's own metrics; leave --on out")
     load_tensorflow()
+    if on is not None:
+        _show_pairs(source, on, limit, variant)
+        return
     from export.evaluation import evaluate as measure
 
     overrides = zoo.cli.parse_assignments(assignments or [])
@@ -67,6 +86,22 @@ def evaluate(
         )
 
 
+def _show_pairs(source: str, on: str, limit: int | None, variant: str) -> None:
+    """Print, by phenomenon, how often each variant prefers the right one of two sentences."""
+    from export.evaluation import evaluate_on
+    from zoo.evaluation.minimal_pairs import PREFIX, PUBLISHED, SETS
+
+    measured = evaluate_on(source, on, limit=limit, variant=variant)
+    show(" ".join([f"{'':<32}{'pairs':>8}", *(f"{name:>12}" for name in measured)]))
+    for rows in zip(*measured.values(), strict=True):
+        name = rows[0].name.removeprefix(PREFIX).replace("_", " ")
+        shares = " ".join(f"{row.value:>12.4f}" for row in rows)
+        show(f"{name:<32}{rows[0].samples:>8} {shares}")
+    if f"of {SETS} tests" in rows[0].definition:
+        known = ", ".join(f"{name} {share:.2f}" for name, share in PUBLISHED.items())
+        show(f"published, of all {SETS} tests: {known} (Warstadt et al. 2020)")
+
+
 @app.command(epilog="Example: genzoo export runs/v1 --out bundles/v1 --variants fp32,fp16,int8")
 def export(
     workdir: Annotated[
@@ -77,7 +112,13 @@ def export(
         ),
     ],
     out: Annotated[Path, typer.Option(help="The bundle's directory; an older bundle is replaced.")],
-    formats: Annotated[str, typer.Option(help="saved_model, onnx or both.")] = "saved_model,onnx",
+    formats: Annotated[
+        str,
+        typer.Option(
+            help="saved_model, onnx; of text also safetensors (transformers), gguf, gguf-q8_0, "
+            "gguf-q4_0 (llama.cpp)."
+        ),
+    ] = "saved_model,onnx",
     variants: Annotated[
         str,
         typer.Option(

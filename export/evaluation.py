@@ -10,7 +10,11 @@ from export.families.exporter import exporter_class
 from export.run import open_run
 from serving.bundle.files import sha256
 from serving.errors import UsageError, nearest
+from serving.numbers import whole
+from serving.text.text import TextModel
 from zoo.config import Config
+from zoo.data.minimal_pairs import read
+from zoo.evaluation.minimal_pairs import evaluate_pairs
 from zoo.metric import Metric, write_metrics
 from zoo.recipe import Recipe
 from zoo.training.workdir import WorkDir
@@ -42,6 +46,44 @@ def evaluate(
     if WorkDir(workdir_or_name).recipe.is_file():
         return _evaluate_run(workdir_or_name, overrides or {}, quick)
     return _evaluate_bundle(workdir_or_name, overrides or {}, quick, variant)
+
+
+def evaluate_on(
+    name: str | Path, on: str, *, limit: int | None = None, variant: str = "auto"
+) -> dict[str, list[Metric]]:
+    """Measure how often a language model prefers the right one of two sentences.
+
+    Args:
+        name: of a bundle, or its directory.
+        on: `blimp`, or a file of such pairs, see `zoo.data.minimal_pairs.read`.
+        limit: of each test, take the first so many pairs.
+        variant: one of the bundle's; `all` for every one that is here.
+
+    Returns:
+        By variant, a metric for each phenomenon and the last for all.
+
+    Raises:
+        UsageError: there is no such bundle or file, or the model is none of text.
+    """
+    if WorkDir(name).recipe.is_file():
+        raise UsageError(
+            f"{name} is a run, and --on takes bundles; `genzoo export` makes one of it"
+        )
+    limit = None if limit is None else whole(limit, "limit", 1)
+    served = serving.load(name, variant="auto" if variant == "all" else variant)
+    if not isinstance(served, TextModel):
+        raise UsageError(
+            f"{name} writes no text, and {on} is pairs of sentences; take one that does"
+        )
+    pairs = read(on, limit)
+    if variant != "all":
+        return {served.variant: list(evaluate_pairs(served, pairs))}
+    here = [
+        each
+        for each, found in served.manifest.variants.items()
+        if all((served.directory / file).is_file() for file in found.graphs.values())
+    ]
+    return {each: list(evaluate_pairs(serving.load(name, variant=each), pairs)) for each in here}
 
 
 def _evaluate_run(workdir: str | Path, overrides: Mapping[str, Any], quick: bool) -> list[Metric]:

@@ -109,7 +109,7 @@ class Call:
             value = parameter.example
             if parameter.content and not parameter.options:
                 words += [parameter.name.upper()] * parameter.required
-            elif value is not None:
+            elif value is not None and parameter.name != self.turns:
                 words += [
                     parameter.option_names[0],
                     f'"{value}"' if value == str(value) else str(value),

@@ -16,11 +16,11 @@ from serving.hub import Source
 from serving.hub.opening import open_manifest
 from serving.numbers import whole
 from serving.runtime.adapters import load_adapter
+from serving.runtime.divided import Checked
 from serving.runtime.loaded import Loaded, checked_assets, checked_graphs, open_session
-from serving.runtime.sealed import Sealed
 from serving.runtime.session import DeviceError, Session, cuda_expected
 
-Start = Callable[[Manifest, str, str, Sealed | bytes, str], Session]
+Start = Callable[[Manifest, str, str, Checked, str], Session]
 
 
 def load(

@@ -32,13 +32,15 @@ class Parameter:
             how it is given there.
         each: whether it may also be several, one for each of what is made.
         options: how it is given on the command line; `--name` if nothing is said.
+        file: whether the command line names a file, whose text is the value.
         applies: whether models of some processing take it at all.
         example: a value for usage lines, or a function of the processing.
         folders: of a word, the argument of `serving.load` that gives names to folders: the word is
             such a name, and on the command line the folder.
         refusal: what is said to who gives it to a model that does not take it.
-        kind: `int`, `float`, `str`, `bool`, `mapping`, `messages`, `content` or `any`; of the
-            annotation unless given.
+        kind: `int`, `float`, `str`, `bool`, `mapping`, `json` (a mapping or text), `messages`,
+            `content` or `any`; of the annotation unless given.
+        multiplies: `rows` or `tokens`, of which a call makes so many times as many.
         default: of the signature; `inspect.Parameter.empty` where it has none.
         name: of the argument.
     """
@@ -51,11 +53,13 @@ class Parameter:
     content: str | None = None
     each: bool = False
     options: tuple[str, ...] = ()
+    file: bool = False
     applies: Callable[[Any], bool] | None = None
     example: Any = None
     folders: str | None = None
     refusal: str = "this model does not take it; leave it out"
     kind: str = ""
+    multiplies: str = ""
     default: Any = inspect.Parameter.empty
     name: str = ""
 
@@ -102,6 +106,8 @@ class Parameter:
             raise UsageError(f"{self.name} is {shown(value)}; expected true or false")
         if self.kind == "str":
             return self._word(value)
+        if self.kind == "json" and not isinstance(value, str | Mapping):
+            raise UsageError(f"{self.name} is {shown(value)}; expected an object, or its text")
         return value
 
     def _several(self, values: Any) -> Any:

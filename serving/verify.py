@@ -15,8 +15,8 @@ from serving.errors import GenzooError
 from serving.hub import Source, find, holding
 from serving.hub.opening import open_manifest
 from serving.loader import runtime_of
+from serving.runtime.divided import Checked
 from serving.runtime.loaded import checked_assets, checked_graphs, open_session
-from serving.runtime.sealed import Sealed
 
 SAVED_MODEL = "saved_model"
 TOLERANCE = 1e-4
@@ -55,7 +55,7 @@ def verify(name_or_dir: str | Path, device: str = "cpu") -> Iterator[Check]:
     whose = "is the catalogue's" if source.entry else f"describes {manifest.name}"
     yield Check("manifest", True, whose)
     files = _places(source, {name: [name] for name in manifest.files})
-    variants = _places(source, {n: [*v.graphs.values()] for n, v in manifest.variants.items()})
+    variants = _places(source, {n: v.files for n, v in manifest.variants.items()})
     if absent := sorted(manifest.files.keys() - files.keys()):
         left_out = f"{', '.join(variants) or 'no variant'}, without {', '.join(absent)}"
         yield Check("pulled", bool(variants), left_out)
@@ -108,7 +108,7 @@ def _graphs(directory: Path, manifest: Manifest, variant: str) -> str:
     return f"{', '.join(graphs)}: opset {manifest.variants[variant].opset}, nothing but data"
 
 
-def _checked(directory: Path, manifest: Manifest, variant: str) -> dict[str, Sealed | bytes]:
+def _checked(directory: Path, manifest: Manifest, variant: str) -> dict[str, Checked]:
     return checked_graphs(directory, manifest, variant, runtime_of(manifest).window_of(manifest))
 
 

@@ -17,8 +17,20 @@ from tests.bench.report import page
 
 ROOT = Path(__file__).parent.parent
 README, RESULTS = ROOT / "README.md", (ROOT / "docs/results.md").read_text(encoding="utf-8")
-PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in
-                   ("training", "shipping", "publishing", "extending", "results"))]  # fmt: skip
+NAMES = [
+    "training",
+    "smaller",
+    "importing",
+    "shipping",
+    "checkpoints",
+    "publishing",
+    "extending",
+    "text",
+    "chat",
+    "server",
+    "results",
+]
+PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 
 def blocks(page: Path, language: str) -> list[str]:

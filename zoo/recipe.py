@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Importance = Literal["taylor", "magnitude"]
 
 
 class TrainConfig(Config):
@@ -50,6 +51,14 @@ class TrainConfig(Config):
         lora_targets: names of the layers that are changed, or of what they lie in; those of a
             Transformer's attention unless given.
         lora_alpha: the change is scaled by `lora_alpha / lora`; not at all unless given.
+        prune: make the model of the most important parts of the one in `initial_weights`, which is
+            larger: `taylor` by what the loss would change without a part, `magnitude` by the norm
+            of its weights. The `[model]` table says how many parts stay. Transformers only.
+        teacher: a finished run, a bundle, or a name of `genzoo list`, to learn from besides the
+            data: what it holds likely for each token (Hinton et al. 2015). Transformers only.
+        teacher_weight: share of the teacher's part in the loss; 0.5 unless given.
+        teacher_temperature: by which the logits of both are divided before they are compared; 2
+            unless given.
     """
 
     epochs: Positive = 10
@@ -74,12 +83,20 @@ class TrainConfig(Config):
     lora: Annotated[int, Field(ge=0, le=MOST_RANK)] = 0
     lora_targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("project", "merge")
     lora_alpha: Annotated[float, Field(gt=0)] | None = None
+    prune: Importance | None = None
+    teacher: str | None = None
+    teacher_weight: Annotated[float, Field(gt=0, le=1)] | None = None
+    teacher_temperature: Annotated[float, Field(gt=0)] | None = None
 
     def places(self) -> dict[str, Path]:
-        """Return where the run or bundle lies that the weights come from."""
-        path = Path(self.initial_weights or "").expanduser()
-        known = any((path / name).is_file() for name in ("recipe.toml", "bundle.json"))
-        return {"initial_weights": path.absolute()} if self.initial_weights and known else {}
+        """Return where the runs or bundles lie that the weights and the teacher come from."""
+        named = {"initial_weights": self.initial_weights, "teacher": self.teacher}
+        paths = {key: Path(name).expanduser() for key, name in named.items() if name}
+        return {
+            key: path.absolute()
+            for key, path in paths.items()
+            if any((path / name).is_file() for name in ("recipe.toml", "bundle.json"))
+        }
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -93,10 +110,19 @@ class TrainConfig(Config):
                 f"weight_decay is of adamw and muon, and {self.optimizer} would ignore it; name "
                 "one of those as the optimizer, or leave weight_decay out"
             )
+        needs = {"prune": "initial_weights", "teacher_weight": "teacher"}
+        for key, other in (needs | {"teacher_temperature": "teacher"}).items():
+            if getattr(self, key) is not None and getattr(self, other) is None:
+                raise ValueError(f"{key} goes with {other}; name a model there, or leave {key} out")
         if self.lora and not self.initial_weights:
             raise ValueError(
                 f"lora {self.lora} is a change of weights that are there, and none are named; give "
                 "--from or initial_weights, or leave lora out"
+            )
+        if self.lora and self.prune:
+            raise ValueError(
+                "lora changes the weights of a model as it is, and prune makes another one of "
+                "them; train with prune first, and go on from that run with lora"
             )
         return self
 

@@ -111,8 +111,8 @@ def _interface(manifest: Manifest, exporter: Exporter) -> str:
 def _variants(manifest: Manifest, exporter: Exporter) -> str:
     unit, rows, metrics = exporter.content.unit, [], set()
     for name, variant in manifest.variants.items():
-        files = ", ".join(f"`{file}`" for file in variant.graphs.values())
-        size = sum(manifest.files[file].bytes for file in variant.graphs.values())
+        files = ", ".join(f"`{file}`" for file in variant.files)
+        size = sum(manifest.files[file].bytes for file in variant.files)
         quality, change = "not measured", ""
         if variant.quality:
             quality, change = f"{variant.quality.value:.4f}", f"{variant.quality.change:+.4f}"

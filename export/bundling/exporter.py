@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 import serving
 from export.bundling import card
+from export.bundling.formats import DEFAULT, Chosen, chosen_formats
 from export.bundling.staging import replacing_directory
 from export.bundling.variants import chosen_forms, write_variants
 from export.bundling.weights import compress
@@ -22,11 +23,10 @@ from export.run import Run, opened
 from serving.bundle.files import pin_of
 from serving.bundle.manifest import Manifest, Variant
 from serving.bundle.records import MANIFEST_NAME, NAME_PATTERN, Pin
-from serving.errors import UsageError, nearest
+from serving.errors import UsageError
 from serving.loader import runtime_of
 from serving.verify import verify
 
-FORMATS = ("saved_model", "onnx")
 VECTOR_ROWS = 3
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def export(
     workdir: str | Path,
     out: str | Path,
     *,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = DEFAULT,
     variants: Sequence[str] = ("fp32",),
     name: str | None = None,
 ) -> Path:
@@ -50,7 +50,8 @@ def export(
         workdir: of `zoo.train`, of which the weights that validated best are exported; or a bundle
             or a name of `genzoo list`, which is exported again from its weights.
         out: the bundle's directory. A bundle that is there is replaced, anything else refused.
-        formats: `onnx`, `saved_model`, or both.
+        formats: `onnx` and `saved_model`; of a Transformer also `safetensors`, for `transformers`,
+            and `gguf`, `gguf-q8_0` and `gguf-q4_0`, for llama.cpp.
         variants: of the ONNX graphs: `fp32`, `fp16`, `int8`; of a Transformer also `static`,
             `static-fp16` and `static-int8`, with a cache of fixed size, for GPUs and NPUs, and
             `fused`, `fused-int8` and `fused-int4`, for ONNX Runtime alone, and `fused-lora`,
@@ -72,13 +73,12 @@ def export(
         >>> (bundle / "decoder.onnx").is_file()
         True
     """
-    formats = _choose("format", formats, FORMATS)
     check_name(name)
     with opened(workdir) as run:
         exporter = exporter_of(run)
-        forms = chosen_forms(exporter, variants)
+        chosen, forms = chosen_formats(exporter, formats), chosen_forms(exporter, variants)
         with replacing_directory(Path(out)) as directory:
-            _Export(exporter, directory, name or run.name).write(formats, forms)
+            _Export(exporter, directory, name or run.name).write(chosen, forms)
     return Path(out)
 
 
@@ -107,16 +107,19 @@ class _Export:
             self.run.metrics(), key=lambda metric: metric["name"] != exporter.metric
         )
 
-    def write(self, formats: Sequence[str], forms: Sequence[Form]) -> None:
+    def write(self, formats: Chosen, forms: Sequence[Form]) -> None:
         """Write the whole bundle, then prove it."""
-        written = write_variants(self.exporter, forms, self.directory) if "onnx" in formats else {}
-        if "saved_model" in formats:
+        written = write_variants(self.exporter, forms, self.directory) if formats.onnx else {}
+        if formats.saved_model:
             self._write_saved_model()
         drawn = self.exporter.samples(self.run.model)
         self.exporter.content.write_samples(
             drawn, self.exporter.processing, self.directory / "samples"
         )
-        assets = self.exporter.write_assets(self.directory)
+        assets = self.exporter.write_assets(self.directory, written)
+        for each in formats.checkpoints:
+            log.info("writing %s", each.name)
+            each.write(self.directory, self.name)
         for part, run in self.run.parts.items():
             compress(run.weights, self.directory / weights_name(part))
         self._write_vectors()
@@ -211,14 +214,3 @@ def _strictest(run: Run) -> str:
     """Return the licence of a bundle: that of its parts, where they are of one."""
     licenses = list(dict.fromkeys(part.license for part in run.parts.values()))
     return licenses[0] if len(licenses) == 1 else " AND ".join(licenses)
-
-
-def _choose(what: str, chosen: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Return the chosen names in the order of `known`, each once."""
-    for name in chosen:
-        if name not in known:
-            hint = nearest(name, known) or f"; there are {', '.join(known)}"
-            raise UsageError(f"unknown {what} '{name}'{hint}")
-    if not chosen:
-        raise UsageError(f"no {what} is given; there are {', '.join(known)}")
-    return [name for name in known if name in chosen]

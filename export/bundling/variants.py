@@ -11,6 +11,7 @@ from export.errors import ExportError
 from export.families.exporter import Exporter
 from export.families.forms import Form, Graphs, Made
 from export.graph import converter
+from export.graph.divided import write_graph
 from export.proof.graphs import GraphSpec
 from export.proof.linter import lint
 from export.proof.parity import LIMIT, Runner, prove, prove_sensitive, runner
@@ -102,18 +103,23 @@ class _Proved:
         suffix = "" if form.name == FIRST else f".{form.name}"
         graphs = self.made.graphs
         files = {role: f"{role}{suffix}.onnx" for role in graphs}
-        for role, graph in graphs.items():
-            onnx.save(graph, directory / files[role])
+        nodes = {role: len(graph.graph.node) for role, graph in graphs.items()}
+        opset = max(_opset(graph) for graph in graphs.values())
+        written = {
+            role: write_graph(graphs[role], directory / file) for role, file in files.items()
+        }
+        weights = {role: file.name for role, file in written.items() if file is not None}
         axes: dict[str, int] = {}
         for spec in self.made.specs.values():
             axes |= spec.fixed
         return Variant(
             graphs=files,
+            weights=weights or None,
             form=form.kind,
             axes=axes or None,
             devices=list(form.devices),
-            nodes={role: len(graph.graph.node) for role, graph in graphs.items()},
-            opset=max(_opset(graph) for graph in graphs.values()),
+            nodes=nodes,
+            opset=opset,
             parity=self.error,
             runtimes=dict(form.runtimes),
             quality=quality,

@@ -6,13 +6,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from export.checkpoints.format import Format
 from export.errors import ExportError
 from export.families.forms import Form, portable_forms
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import Runner
 from export.run import Run
 from serving import registry
-from serving.bundle.manifest import Quality
+from serving.bundle.manifest import Quality, Variant
 from serving.errors import UsageError
 from zoo.config import Config
 from zoo.metric import Metric
@@ -100,8 +101,16 @@ class Exporter(ABC):
     def samples(self, generator: Any) -> Any:
         """Draw the card's samples, from Keras or from `serving`, the same from both."""
 
-    def write_assets(self, directory: Path) -> dict[str, str]:
+    def formats(self) -> Sequence[Format]:
+        """Return the formats that there are beside those of graphs: here none."""
+        return ()
+
+    def write_assets(self, directory: Path, variants: Mapping[str, Variant]) -> dict[str, str]:
         """Write what the model needs beside graphs and weights: here nothing.
+
+        Args:
+            directory: of the bundle.
+            variants: whose graphs are there.
 
         Returns:
             The files that the runtime is given, by what they are.

@@ -1,6 +1,5 @@
 """How a Transformer is exported: its graph, its tokenizer, its metric, what its card says."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -9,20 +8,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from export.checkpoints.format import Format
+from export.checkpoints.formats import formats
 from export.errors import ExportError
+from export.families import gpt_settings
 from export.families.adapters import adaptable
 from export.families.exporter import Exporter
 from export.families.forms import Form, Made, portable_forms, reduced
 from export.families.fusion import fuse
-from export.families.genai import genai_config
 from export.families.gpt_graphs import LONGEST, feeds, fused, graphs, static
+from export.families.gpt_settings import FUSED
 from export.graph import converter
 from export.graph.blocks import OLDEST as BLOCKS_OLDEST
 from export.graph.precision import quantize_weights
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import LIMIT, Runner
 from export.run import Run
-from serving.bundle.manifest import Quality
+from serving.bundle.manifest import Quality, Variant
 from serving.families.gpt_graph import ADAPTABLE, STATIC, GraphStep
 from serving.families.text_processing import TextProcessing
 from serving.runtime.fixed import enlarged
@@ -40,7 +42,7 @@ SAMPLES, SAMPLE_TOKENS, TEMPERATURE = 4, 200, 0.8
 CALIBRATION_WINDOWS = 32
 QUALITY_TOKENS = 4000
 PROOF_STEPS = 200
-FUSED, FUSED_OLDEST = "fused", {"onnxruntime": "1.18"}
+FUSED_OLDEST = {"onnxruntime": "1.18"}
 
 
 class GPTExporter(Exporter):
@@ -230,10 +232,13 @@ class GPTExporter(Exporter):
                 f"at most {allowed:.2g} is allowed"
             )
 
-    def write_assets(self, directory: Path) -> dict[str, str]:
-        """Write the tokenizer, and the settings that ONNX Runtime GenAI reads."""
-        text = json.dumps(genai_config(self.config, self.given), indent=2) + "\n"
-        (directory / "genai_config.json").write_text(text, encoding="utf-8")
+    def formats(self) -> list[Format]:
+        """Return those of llama.cpp and `transformers`, with what speaks against each."""
+        return formats(self.run, self.tokenizer, self.given)
+
+    def write_assets(self, directory: Path, variants: Mapping[str, Variant]) -> dict[str, str]:
+        """Write the tokenizer, and the settings that other programs read."""
+        gpt_settings.write(self.config, variants, directory, self.given)
         if self.given:
             return self.given.write(directory)
         tokenizers.save(tokenizers.parse(self.tokenizer), directory, self.config.context)

@@ -63,6 +63,7 @@ def graphs(model: GPT) -> list[GraphSpec]:
             sensitivity=("input_ids", "logits"),
             trials=lambda: _trials(model, several=3),
             layers=model.config.layers,
+            matrices=[each for each in model.variables if len(each.shape) == 2],
         )
     ]
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 import onnx
 import tf2onnx
@@ -13,13 +14,14 @@ from onnxscript.rewriter.rules.common import matmul_add_to_gemm_rule
 from onnxscript.version_converter import convert_version
 
 from export.errors import ExportError
+from export.graph.apart import put_back
 from export.graph.canonical import canonical, put_in_order
 from export.graph.folding import fold
 from export.graph.layout import channels_first
 from export.graph.repeats import merge_resizes, resize_repeated
 from export.graph.stacked import merge_stacked
 from export.graph.tidy import plain_reshapes, tidy_layers
-from export.proof.graphs import GraphSpec
+from export.proof.graphs import APART, GraphSpec
 from export.quiet import quiet
 from serving.errors import first_line
 
@@ -42,7 +44,7 @@ def convert(spec: GraphSpec) -> onnx.ModelProto:
     Raises:
         ExportError: tf2onnx gave up. (It does not on operators it cannot convert: the linter does.)
     """
-    function = spec.function()
+    function = spec.function(apart=True)
     with quiet():
         try:
             model, _ = tf2onnx.convert.from_function(
@@ -54,6 +56,8 @@ def convert(spec: GraphSpec) -> onnx.ModelProto:
         except Exception as error:  # tf2onnx raises whatever its parts raise
             reason = first_line(error)
             raise ExportError(f"{spec.role}: tf2onnx cannot convert it: {reason}") from error
+        numbers = (keras.ops.convert_to_numpy(matrix) for matrix in spec.matrices)
+        put_back(model, {f"{APART}{count}": matrix for count, matrix in enumerate(numbers)})
         _declare(model, spec)
         return simplify(model)
 

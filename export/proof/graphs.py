@@ -5,7 +5,8 @@ once what its graphs are (`vae_graphs.py`) and gets the rest.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ import onnx
 from serving.bundle.records import Interface, Port
 
 Arrays = dict[str, np.ndarray]
+APART = "matrix_"  # what the inputs are called that stand for matrices
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class GraphSpec:
         fixed: sizes of the portable graph's axes that this one fixes.
         adapters: inputs that may be left out, behind the others, see
             `serving.bundle.adaptable.Adaptable`.
+        matrices: Keras variables that a conversion takes as inputs, and finds constants of later.
     """
 
     role: str
@@ -52,6 +55,7 @@ class GraphSpec:
     checks: tuple[Callable[[onnx.ModelProto, str], None], ...] = ()
     fixed: Mapping[str, int] = field(default_factory=dict)
     adapters: tuple[Port, ...] = ()
+    matrices: Sequence[Any] = ()
 
     @property
     def interface(self) -> Interface:
@@ -75,10 +79,16 @@ class GraphSpec:
         """Run the Keras model itself: the truth every export is compared with."""
         return {name: np.asarray(value) for name, value in self.call(**inputs).items()}
 
-    def function(self) -> Any:
-        """Return the `tf.function` whose signature carries the input and output names."""
+    def function(self, apart: bool = False) -> Any:
+        """Return the `tf.function` whose signature carries the input and output names.
+
+        Args:
+            apart: whether it takes the values of `matrices` too, after the inputs.
+        """
+        import keras
         import tensorflow as tf
 
+        matrices = self.matrices if apart else ()
         names = [port.name for port in self.inputs]
         signature = [
             tf.TensorSpec(
@@ -88,10 +98,15 @@ class GraphSpec:
             )
             for port in self.inputs
         ]
+        for count, matrix in enumerate(matrices):
+            signature.append(tf.TensorSpec(matrix.shape, matrix.dtype, name=f"{APART}{count}"))
 
         @tf.function(input_signature=signature, autograph=False)
         def function(*tensors: Any) -> dict[str, Any]:
-            outputs = self.call(**dict(zip(names, tensors, strict=True)))
+            given = dict(zip(names, tensors, strict=False))  # the others are matrices
+            values = list(zip(matrices, tensors[len(names) :], strict=True))
+            with keras.StatelessScope(state_mapping=values) if values else nullcontext():
+                outputs = self.call(**given)
             return {port.name: tf.identity(outputs[port.name]) for port in self.outputs}
 
         return function

@@ -22,8 +22,8 @@ def keep(directory: str | Path) -> list[str]:
         UsageError: it has no graphs.
     """
     manifest = read_manifest(directory)
-    kept = set(manifest.variants[choose_variant(manifest, "auto", "cpu")].graphs.values())
-    others = {file for variant in manifest.variants.values() for file in variant.graphs.values()}
+    kept = set(manifest.variants[choose_variant(manifest, "auto", "cpu")].files)
+    others = {file for variant in manifest.variants.values() for file in variant.files}
     gone = sorted(file for file in others - kept if (Path(directory) / file).is_file())
     for file in gone:
         (Path(directory) / file).unlink()

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from export.bundling.staging import RELEASE, check_free, replacing_directory
-from export.release import bill, gallery, onnx_hub
+from export.release import bill, gallery, onnx_hub, repositories
 from export.release.models import Model, check, take
 from serving.bundle.files import sha256
 from serving.bundle.manifest import read_manifest
@@ -117,6 +117,7 @@ def _describe(tree: Path, key: Path | None) -> None:
         for name, entry in index.models.items()
     ]
     onnx_hub.write(tree, models)
+    repositories.write(tree, models)
     bill.write(tree, models)
     gallery.write(tree, models, signed=key is not None)
     (tree / SUMS).write_text("".join(_sums(tree)), encoding="utf-8")

@@ -5,10 +5,12 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from serving.bundle.records import BundleError, Pin
 
 REMEDY = "fetch or export the bundle again"
+PIECE = 2**20  # bytes that are copied at once
 
 
 def lies_there(path: Path) -> bool:
@@ -27,9 +29,7 @@ def read_listed(directory: Path, files: Mapping[str, Pin], name: str) -> bytes:
     Raises:
         BundleError: it is not listed, or not what the list says.
     """
-    if name not in files:
-        raise BundleError(f"{directory} uses {name}, which its manifest does not list; {REMEDY}")
-    return read_checked(directory, name, files[name])
+    return read_checked(directory, name, _listed(directory, files, name))
 
 
 def read_checked(directory: Path, name: str, expected: Pin) -> bytes:
@@ -40,12 +40,28 @@ def read_checked(directory: Path, name: str, expected: Pin) -> bytes:
     """
     path = Path(directory) / name
     data = read_regular(path, expected.bytes)
-    if len(data) != expected.bytes:
-        size = "more" if len(data) > expected.bytes else len(data)
-        raise BundleError(f"{path} has {size} bytes, expected {expected.bytes}; {REMEDY}")
-    if hashlib.sha256(data).hexdigest() != expected.sha256:
-        raise BundleError(f"{path} was altered: its sha256 is not the expected one; {REMEDY}")
+    _compare(path, expected, len(data), hashlib.sha256(data))
     return data
+
+
+def copy_listed(directory: Path, files: Mapping[str, Pin], name: str, target: BinaryIO) -> None:
+    """Copy a file that a manifest or an index lists, a piece at a time, and compare the copy.
+
+    Args:
+        directory, files, name: as `read_listed` takes them.
+        target: receives the bytes; what was written to it must not be used if this raises.
+
+    Raises:
+        BundleError: as `read_listed` does.
+    """
+    expected = _listed(directory, files, name)
+    path, found, size = Path(directory) / name, hashlib.sha256(), 0
+    with _opened(path) as file:
+        while piece := file.read(min(PIECE, expected.bytes + 1 - size)):
+            found.update(piece)
+            target.write(piece)
+            size += len(piece)
+    _compare(path, expected, size, found)
 
 
 def read_regular(path: Path, limit: int) -> bytes:
@@ -57,16 +73,34 @@ def read_regular(path: Path, limit: int) -> bytes:
     Raises:
         BundleError: it is missing, a link, or not a regular file.
     """
+    with _opened(path) as file:
+        # Python sets memory aside for all that may be read, so a limit that lies is costly.
+        return file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
+
+
+def _opened(path: Path) -> BinaryIO:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise BundleError(f"{path} is a link or not a regular file; {REMEDY}")
         # Between the look and the opening the file may have been replaced by a link or a pipe.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        with os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
-            # Python sets memory aside for all that may be read, so a limit that lies is costly.
-            return file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
+        return os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb")
     except FileNotFoundError:
         raise BundleError(f"{path} is missing; {REMEDY}") from None
+
+
+def _listed(directory: Path, files: Mapping[str, Pin], name: str) -> Pin:
+    if name not in files:
+        raise BundleError(f"{directory} uses {name}, which its manifest does not list; {REMEDY}")
+    return files[name]
+
+
+def _compare(path: Path, expected: Pin, size: int, found: "hashlib._Hash") -> None:
+    if size != expected.bytes:
+        has = "more" if size > expected.bytes else size
+        raise BundleError(f"{path} has {has} bytes, expected {expected.bytes}; {REMEDY}")
+    if found.hexdigest() != expected.sha256:
+        raise BundleError(f"{path} was altered: its sha256 is not the expected one; {REMEDY}")
 
 
 def pin_of(path: str | Path) -> Pin:

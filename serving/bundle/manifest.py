@@ -58,6 +58,7 @@ class Variant(Record):
 
     Attributes:
         graphs: the file of each graph, by the graph's role (`encoder`, `decoder`).
+        weights: the file with the constants of a graph that is too large for one, by its role.
         form: what the family knows these graphs by; `portable` ones are standard ONNX that takes
             what the interface says.
         axes: which of the interface's axes have a fixed size here.
@@ -73,6 +74,7 @@ class Variant(Record):
     """
 
     graphs: Annotated[dict[Word, FileName], Field(min_length=1, max_length=32)]
+    weights: Annotated[dict[Word, FileName], Field(max_length=32)] | None = None
     form: str = "portable"
     axes: Sizes | None = None
     devices: list[Device] = []
@@ -87,6 +89,11 @@ class Variant(Record):
     def adapter_inputs(self, role: str) -> list[Port]:
         """Return the inputs of a graph that are an adapter's, and may be left out."""
         return [] if self.adapters is None else self.adapters.inputs.get(role, [])
+
+    @property
+    def files(self) -> list[str]:
+        """All files of its graphs."""
+        return [*self.graphs.values(), *(self.weights or {}).values()]
 
 
 class Origin(Record):

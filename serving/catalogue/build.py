@@ -69,9 +69,7 @@ def _entry(folder: Path) -> Entry:
             license=manifest.license,
             parameters=manifest.parameters,
             metric=_headline(manifest.metrics),
-            variants={
-                name: sorted(variant.graphs.values()) for name, variant in manifest.variants.items()
-            },
+            variants={name: sorted(variant.files) for name, variant in manifest.variants.items()},
             devices={name: variant.devices for name, variant in manifest.variants.items()},
             costs={
                 name: variant.cost

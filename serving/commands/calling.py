@@ -28,7 +28,7 @@ def ask(
         out: a file; unless given, what the content says of a model of that name.
     """
     content: Content = registry.content(call.gives)
-    arguments = dict(values) | _read(model, call, inputs)
+    arguments = _opened(call, values) | _read(model, call, inputs)
     call.check((), arguments)
     if out is None:
         out = content.default_out(model.manifest.name)
@@ -59,6 +59,15 @@ def _read(model: Model, call: Call, inputs: Sequence[str]) -> dict[str, Any]:
         kind: Content = registry.content(str(call.parameters[name].content))
         read[name] = kind.read([Path(path) for path in paths], model.manifest.processing)
     return read
+
+
+def _opened(call: Call, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as the model takes them: of those that name a file, what is in it."""
+    text: Content = registry.content("text")
+    return {
+        name: text.read([Path(value)], {}) if call.parameters[name].file else value
+        for name, value in values.items()
+    }
 
 
 def _count(call: Call, arguments: Mapping[str, Any]) -> int:

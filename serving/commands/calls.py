@@ -18,7 +18,14 @@ from serving.commands.shared import Device, Threads, Variant
 from serving.errors import UsageError, nearest
 from serving.parameters import Parameter
 
-_TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "content": str}
+_TYPES: dict[str, Any] = {
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "str": str,
+    "json": str,
+    "content": str,
+}
 
 
 class CallGroup(TyperGroup):
@@ -233,7 +240,8 @@ def _hidden(parameter: Parameter) -> inspect.Parameter:
 
 def _help(parameter: Parameter, several: bool) -> str:
     """Return one line: what it is, its range, its default."""
-    words = parameter.help[0].upper() + parameter.help[1:]
+    words = f"file of {parameter.help}" if parameter.file else parameter.help
+    words = words[0].upper() + words[1:]
     low, high, more = parameter.minimum, parameter.maximum, parameter.above
     if parameter.choices:
         words += f": {' or '.join(parameter.choices)}"

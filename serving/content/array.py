@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.content.content import Content, Distance, Processing, one_of
+from serving.content.content import Cell, Content, Distance, Processing, one_of
 from serving.errors import UsageError, first_line
 from serving.files import written
 
@@ -28,6 +28,7 @@ class ArrayContent(Content):
     """
 
     name, noun, unit = "array", "row", "rows"
+    media = {".npz": "application/x-npz", ".npy": "application/x-npy"}
 
     def read(self, paths: Sequence[Path], processing: Processing) -> np.ndarray:
         """Return the rows of files, one after the other; of an archive its first array."""
@@ -42,6 +43,20 @@ class ArrayContent(Content):
 
     def default_out(self, name: str) -> str:
         return f"{name}.npz"
+
+    def from_json(self, value: Any, processing: Processing) -> np.ndarray:
+        """Return nested lists of numbers as an array, or the file of a `data:` address."""
+        if isinstance(value, str):
+            rows: np.ndarray = super().from_json(value, processing)
+            return rows
+        return array_of(value)
+
+    def to_json(self, value: Any, processing: Processing) -> Any:
+        """Return nested lists of numbers by name."""
+        return {name: array.tolist() for name, array in _named(value).items()}
+
+    def cell(self, processing: Processing, *, given: bool) -> Cell | None:
+        return Cell("float32", (-1,)) if given else None  # what is made may be several, by name
 
     def words(self, value: Any, processing: Processing) -> str:
         arrays = _named(value)
@@ -65,6 +80,35 @@ def _named(value: Any) -> Mapping[str, np.ndarray]:
         named: Mapping[str, np.ndarray] = value._asdict()
         return named
     return {"values": np.asarray(value)}
+
+
+def array_of(value: Any) -> np.ndarray:
+    """Return nested lists of numbers as an array.
+
+    Raises:
+        UsageError: they are none, or not all of one length.
+
+    Example:
+        >>> array_of([[1, 2.5]]).dtype
+        dtype('float64')
+    """
+    try:
+        # Words in an array all take the room of the longest.
+        array = np.asarray(value if _no_words(value) else "")
+    except ValueError:  # lists of different lengths
+        raise UsageError("nested lists are not all of one length; expected one array") from None
+    if array.dtype.kind not in "iuf":
+        raise UsageError(
+            "an array in JSON holds what are no numbers; expected nested lists of such"
+        )
+    return array
+
+
+def _no_words(value: Any) -> bool:
+    """Say whether nested lists hold no text."""
+    if isinstance(value, list):
+        return all(map(_no_words, value))
+    return not isinstance(value, str | bytes | dict)
 
 
 def read_array(path: Path) -> np.ndarray:

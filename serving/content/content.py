@@ -1,5 +1,11 @@
 """What is known of a kind of content, whatever model makes it."""
 
+import base64
+import binascii
+import math
+import mimetypes
+import tempfile
+import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,8 +16,10 @@ import numpy as np
 from serving.content import pictures
 from serving.errors import UsageError
 from serving.files import replacing
+from serving.numbers import shown
 
 Processing = Mapping[str, Any]
+UNPACKED = 2**28  # bytes of an archive that somebody sends
 PICTURE, WORDS = "samples.png", "samples.txt"
 
 
@@ -20,6 +28,18 @@ class Distance(NamedTuple):
 
     words: str
     is_rounding: bool
+
+
+class Cell(NamedTuple):
+    """What one of a content is in a tensor: its type as NumPy names it, and its axes, -1 any."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """How many it takes; of an axis of any size, as if it were 1."""
+        return math.prod(map(abs, self.shape)) * np.dtype(self.dtype).itemsize
 
 
 class Content(ABC):
@@ -31,12 +51,15 @@ class Content(ABC):
     Attributes:
         name: as manifests have it.
         noun: one of it, in words; `s` makes it several.
+        media: the types of its files as the web has them, by suffix, the usual one first; that of
+            `default_out` unless given.
         unit: what speed is told in.
     """
 
     name: ClassVar[str]
     noun: ClassVar[str]
     unit: ClassVar[str]
+    media: ClassVar[Mapping[str, str]] = {}
 
     # --- files ---
 
@@ -59,6 +82,69 @@ class Content(ABC):
     def default_out(self, name: str) -> str | None:
         """Return the file that a model of that name writes to unless told; None to print."""
         return f"{name}.png"
+
+    # --- over a wire ---
+
+    def files(self) -> Mapping[str, str]:
+        """Return the types of its files as the web has them, by suffix, the usual one first."""
+        if self.media:
+            return self.media
+        name = self.default_out("content") or "content.bin"
+        return {Path(name).suffix: mimetypes.guess_type(name)[0] or "application/octet-stream"}
+
+    def from_json(self, value: Any, processing: Processing) -> Any:
+        """Return what a value of JSON stands for: a file, or several, as `data:` addresses.
+
+        Raises:
+            UsageError: it stands for nothing that a model takes.
+        """
+        addresses = value if isinstance(value, list) else [value]
+        with tempfile.TemporaryDirectory(prefix="genzoo-") as folder:
+            paths = [
+                _unpacked(address, Path(folder) / str(index), self.files())
+                for index, address in enumerate(addresses)
+            ]
+            return self.read(paths, processing)
+
+    def to_json(self, value: Any, processing: Processing) -> Any:
+        """Return a value as JSON has it: its file as a `data:` address, unless it can be plain."""
+        suffix, kind = next(iter(self.files().items()))
+        data = self.to_bytes(value, suffix, processing)
+        return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+    def to_bytes(self, value: Any, suffix: str, processing: Processing) -> bytes:
+        """Return what a file of a value holds.
+
+        Raises:
+            UsageError: there are no such files of this value.
+        """
+        with tempfile.TemporaryDirectory(prefix="genzoo-") as folder:
+            path = Path(folder) / f"content{suffix}"
+            self.writer(str(path), self.count(value), processing)(value)
+            return path.read_bytes()
+
+    def cell(self, processing: Processing, *, given: bool) -> Cell | None:
+        """Return what one of it is in a tensor, `given` to a model or made; None if it is none."""
+        return None
+
+    def from_tensor(self, array: np.ndarray) -> Any:
+        """Return the value that a tensor of cells stands for."""
+        return array
+
+    def to_tensor(self, value: Any) -> np.ndarray:
+        """Return a value as a tensor of cells."""
+        return np.asarray(value)
+
+    def from_bytes(self, data: bytes, suffix: str, processing: Processing) -> Any:
+        """Return what the bytes of a file hold, as `read` does.
+
+        Raises:
+            UsageError: they cannot be read, or do not fit.
+        """
+        with tempfile.TemporaryDirectory(prefix="genzoo-") as folder:
+            path = Path(folder) / f"content{suffix}"
+            _keep(data, path)
+            return self.read([path], processing)
 
     # --- showing ---
 
@@ -98,6 +184,35 @@ class Content(ABC):
         Raises nothing; of 1 it leaves the `s` out.
         """
         return f"{count} {self.noun}{'' if count == 1 else 's'}"
+
+
+def _unpacked(address: Any, stem: Path, media: Mapping[str, str]) -> Path:
+    """Write what a `data:` address holds beside `stem`, with the suffix of its type."""
+    head, comma, data = str(address).partition(",") if isinstance(address, str) else ("", "", "")
+    kinds = {f"data:{kind};base64": suffix for suffix, kind in media.items()}
+    if not comma or head not in kinds:
+        raise UsageError(
+            f"content in JSON begins with {shown(head)}; expected {' or '.join(kinds)}, a comma, "
+            "and the file in base64"
+        )
+    try:
+        return _keep(base64.b64decode(data, validate=True), stem.with_suffix(kinds[head]))
+    except binascii.Error as error:
+        raise UsageError(f"content in JSON is no base64: {error}") from None
+
+
+def _keep(data: bytes, path: Path) -> Path:
+    """Write somebody's file, unless it is an archive of much more than it seems."""
+    path.write_bytes(data)
+    if data.startswith(b"PK"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(each.file_size for each in archive.infolist())
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise UsageError(f"the archive cannot be read: {error}") from None
+        if size > UNPACKED:
+            raise UsageError(f"the archive unpacks to {size} bytes; expected {UNPACKED} at most")
+    return path
 
 
 def one_of(path: str, kinds: Mapping[str, Any], what: str) -> Any:

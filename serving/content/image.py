@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from serving.content import image_files, pictures
-from serving.content.array import read_array
-from serving.content.content import Content, Distance, Processing
+from serving.content.array import array_of, read_array
+from serving.content.content import Cell, Content, Distance, Processing
 from serving.errors import UsageError, first_line
 
 LEVELS = 1  # of 255: a value next to one half may be rounded either way
@@ -28,6 +28,15 @@ class ImageContent(Content):
     """
 
     name, noun, unit = "image", "image", "images"
+    media = {
+        ".png": "image/png",
+        ".npy": "application/x-npy",
+        ".npz": "application/x-npz",
+        ".jpg": "image/jpeg",
+        ".gif": "image/gif",
+        ".webp": "image/webp",
+        ".bmp": "image/bmp",
+    }
 
     def read(self, paths: Sequence[Path], processing: Processing) -> np.ndarray:
         """Return uint8 `(N, H, W, C)` of pictures, arrays, folders of pictures, or sheets.
@@ -42,6 +51,33 @@ class ImageContent(Content):
 
     def writer(self, out: str, count: int, processing: Processing) -> Callable[[Any], None]:
         return image_files.writer(out, count, processing["image_shape"][-1])
+
+    def from_json(self, value: Any, processing: Processing) -> np.ndarray:
+        """Return images of `data:` addresses, or of nested lists of levels 0 to 255.
+
+        Example:
+            >>> ImageContent().from_json([[[0], [255]]], {"image_shape": [1, 2, 1]}).shape
+            (1, 2, 1)
+        """
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(first, str):
+            images: np.ndarray = super().from_json(value, processing)
+            return images
+        levels = array_of(value)
+        if levels.dtype.kind not in "iu" or not (
+            levels.size and 0 <= levels.min() <= levels.max() <= 255
+        ):
+            raise UsageError("images in JSON are no levels; expected whole numbers from 0 to 255")
+        return levels.astype(np.uint8)
+
+    def to_json(self, value: Any, processing: Processing) -> Any:
+        """Return a `data:` address of a picture for each image; of rows a list of each."""
+        if value.ndim > 3:
+            return [self.to_json(each, processing) for each in value]
+        return super().to_json(value[None], processing)
+
+    def cell(self, processing: Processing, *, given: bool) -> Cell:
+        return Cell("uint8", tuple(processing["image_shape"]))
 
     def picture(self, value: Any, processing: Processing) -> np.ndarray:
         """Lay images out in a grid: rows as they are, else a column for each class, or a square."""

@@ -20,6 +20,7 @@ class NumbersContent(Content):
     """
 
     name, noun, unit = "numbers", "number", "numbers"
+    media = {".json": "application/json"}
 
     def read(self, paths: Sequence[Path], processing: Processing) -> Any:
         raise UsageError("no model takes numbers by name")
@@ -35,6 +36,10 @@ class NumbersContent(Content):
 
     def default_out(self, name: str) -> None:
         return None
+
+    def to_json(self, value: Any, processing: Processing) -> Any:
+        """Return the numbers by name."""
+        return dict(_summary(value))
 
     def words(self, value: Any, processing: Processing) -> str:
         numbers = _summary(value)

@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from serving.content.content import Content, Distance, Processing
+import numpy as np
+
+from serving.content.content import Cell, Content, Distance, Processing
 from serving.errors import UsageError
 from serving.files import written
+from serving.numbers import shown
 
 RULE = "\n\n---\n"  # between texts
 TURNS = 1  # texts that may part: where two tokens are all but even, rounding decides between them
@@ -22,6 +25,7 @@ class TextContent(Content):
     """
 
     name, noun, unit = "text", "text", "tokens"
+    media = {".txt": "text/plain"}
 
     def read(self, paths: Sequence[Path], processing: Processing) -> str | list[str]:
         """Return the text of a file, `-` being standard input; a list of those of several."""
@@ -40,6 +44,48 @@ class TextContent(Content):
 
     def default_out(self, name: str) -> None:
         return None
+
+    def from_json(self, value: Any, processing: Processing) -> str | list[str]:
+        """Return a string, or a list of them.
+
+        Example:
+            >>> TextContent().from_json(["To be", 2], {})
+            Traceback (most recent call last):
+            serving.errors.UsageError: a text in JSON is 2; expected a string, or a list of them
+        """
+        for each in value if isinstance(value, list) else [value]:
+            if not isinstance(each, str):
+                what = shown(each)
+                raise UsageError(f"a text in JSON is {what}; expected a string, or a list of them")
+        found: str | list[str] = value
+        return found
+
+    def to_json(self, value: Any, processing: Processing) -> str | list[str]:
+        """Return a string, or a list of them."""
+        return (
+            value
+            if isinstance(value, str)
+            else [str(getattr(each, "text", each)) for each in value]
+        )
+
+    def cell(self, processing: Processing, *, given: bool) -> Cell:
+        return Cell("object", ())
+
+    def from_tensor(self, array: np.ndarray) -> list[str]:
+        """Return the texts of bytes in UTF-8.
+
+        Raises:
+            UsageError: they are not.
+        """
+        try:
+            return [bytes(each).decode() for each in array.ravel().tolist()]
+        except UnicodeDecodeError as error:
+            raise UsageError(f"a text is not UTF-8: {error.reason}") from None
+
+    def to_tensor(self, value: Any) -> np.ndarray:
+        """Return texts as bytes in UTF-8: objects `(N,)`."""
+        texts = [value] if isinstance(value, str) else value
+        return np.array([str(getattr(each, "text", each)).encode() for each in texts], object)
 
     def words(self, value: Any, processing: Processing) -> str:
         if isinstance(value, str):

@@ -19,6 +19,7 @@ Ends = Annotated[Any, Parameter("latents, one a row; drawn if none", content="ar
 
 START = Parameter("class at the start", minimum=0, maximum=lambda model: model.classes - 1,
                   example=0)  # fmt: skip
+ROWS = Parameter("rows", minimum=1, options=("-n", "--count"), multiplies="rows")
 END = replace(START, help="class at the end", example=lambda model: model.classes - 1)
 
 
@@ -90,7 +91,7 @@ class GAN(ImageModel):
         start: Annotated[int, START],
         end: Annotated[int, END],
         steps: Steps = 8,
-        n: Annotated[int, Parameter("rows", minimum=1, options=("-n", "--count"))] = 1,
+        n: Annotated[int, ROWS] = 1,
         seed: Seed = None,
         truncation: Truncation = 1.0,
     ) -> np.ndarray:

@@ -23,11 +23,11 @@ from serving.text.chat import Messages
 from serving.text.decoding import OVERFLOW
 from serving.text.growing import GrowingMemory
 from serving.text.memory import Memory
-from serving.text.sampling import SamplingConfig
+from serving.text.sampling_config import SamplingConfig
 from serving.text.scoring import Score
+from serving.text.spelling.writing import Completion
 from serving.text.text import Encoded, TextModel, checked_seeds, drawable
 from serving.text.tokenizer import Tokenizer
-from serving.text.writing import Completion
 
 AT_ONCE = 16  # texts written at the same time where more are asked for
 
@@ -39,10 +39,19 @@ PROMPT = Parameter(
     each=True,
     example="The ",
 )
+MESSAGES = Parameter(
+    "what was said so far", kind="messages", example=[{"role": "user", "content": "Hello"}]
+)
 Prompt = Annotated[str | Sequence[str], PROMPT]
-NewTokens = Annotated[int, Parameter("tokens at most", minimum=1)]
+NewTokens = Annotated[int, Parameter("tokens at most", minimum=1, multiplies="tokens")]
 TextCount = Annotated[
-    int, Parameter("texts, of this seed and those after it", minimum=1, options=("-n", "--count"))
+    int,
+    Parameter(
+        "texts, of this seed and those after it",
+        minimum=1,
+        options=("-n", "--count"),
+        multiplies="rows",
+    ),
 ]
 Seeds = Annotated[int | None, replace(SEED, each=True)]
 Stop = Annotated[str | Sequence[str], Parameter("ends the text, and is left out", each=True)]
@@ -55,6 +64,7 @@ ADAPTER = Parameter(
     refusal="this model has no variant that takes adapters; export it with --variants fused-lora",
 )
 AdapterName = Annotated[str | None, ADAPTER]
+BEAMS = Parameter("continuations followed at once", minimum=1, multiplies="rows")
 Stride = Parameter(
     "tokens by which the window moves on", minimum=1, maximum=lambda model: model.context
 )
@@ -186,7 +196,7 @@ class GPT(Model, TextModel):
     )
     def chat(
         self,
-        messages: Annotated[Messages, Parameter("what was said so far", kind="messages")],
+        messages: Annotated[Messages, MESSAGES],
         system: Annotated[str | None, Parameter("what the model is told before all else")] = None,
         max_new_tokens: NewTokens = 512,
         seed: Annotated[int | None, SEED] = None,
@@ -243,7 +253,7 @@ class GPT(Model, TextModel):
     def search(
         self,
         prompt: Annotated[str, replace(PROMPT, each=False)],
-        beams: Annotated[int, Parameter("continuations followed at once", minimum=1)] = 4,
+        beams: Annotated[int, BEAMS] = 4,
         max_new_tokens: NewTokens = 200,
         length_penalty: Annotated[float, Penalty] = 1.0,
     ) -> list[Completion]:

@@ -55,11 +55,14 @@ Labels = Annotated[
 Truncation = Annotated[
     float, Parameter("scale of the noise; less varied below 1", minimum=0, maximum=1)
 ]
-Steps = Annotated[int, Parameter("images of a path, both ends included", minimum=2)]
+Steps = Annotated[
+    int, Parameter("images of a path, both ends included", minimum=2, multiplies="rows")
+]
 Latents = Annotated[Any, Parameter("latents, one a row", content="array")]
 Count = Annotated[
-    int, Parameter("how many", minimum=1, options=("-n", "--count"), example=16)
-]  # fmt: skip
+    int,
+    Parameter("how many", minimum=1, options=("-n", "--count"), example=16, multiplies="rows"),
+]
 
 
 class ImageModel(Model):

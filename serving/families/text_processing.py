@@ -1,5 +1,6 @@
 """How text enters and leaves the graph of a Transformer."""
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -58,18 +59,25 @@ def read_tokenizer(
         raise BundleError(f"{manifest.name} has no tokenizer; {REMEDY}")
     where = f"{manifest.assets['tokenizer']} of {manifest.name}"
     try:
-        tokenizer = Tokenizer(
-            assets["tokenizer"],
-            ends=processing.end_tokens,
-            begin=processing.begin_tokens,
-            limit=processing.vocabulary_size,
-        )
+        special = (_several(ids) for ids in (processing.end_tokens, processing.begin_tokens))
+        tokenizer = _tokenizer(assets["tokenizer"], *special, processing.vocabulary_size)
     except GenzooError as error:
         raise BundleError(f"{where}: {error}; {REMEDY}") from None
     expected = processing.tokens or processing.vocabulary_size
     if tokenizer.size != expected:
         raise BundleError(f"{where} has {tokenizer.size} tokens and the model {expected}; {REMEDY}")
     return tokenizer
+
+
+def _several(ids: list[int] | None) -> tuple[int, ...] | None:
+    return None if ids is None else tuple(ids)
+
+
+@lru_cache(maxsize=1)  # it is asked for when a bundle is checked, and again when it is loaded
+def _tokenizer(
+    data: bytes, ends: tuple[int, ...] | None, begin: tuple[int, ...] | None, limit: int
+) -> Tokenizer:
+    return Tokenizer(data, ends=ends, begin=begin, limit=limit)
 
 
 def read_chat(

@@ -22,7 +22,9 @@ Dimension = Annotated[
         example=0,
     ),
 ]
-Values = Annotated[float | tuple[float, ...], Parameter("what it is set to", each=True)]
+Values = Annotated[
+    float | tuple[float, ...], Parameter("what it is set to", each=True, multiplies="rows")
+]
 
 
 class Gaussian(NamedTuple):

@@ -187,7 +187,7 @@ def _each_from(low: int, high: int = 2**20) -> Attribute:
 _FLOAT = Attribute(1, "f", math.isfinite)
 _INT = Attribute(2, "i", lambda _: True)
 _TEXT = Attribute(3, "s", lambda value: len(value) <= 64)
-_TENSOR = Attribute(4, "t", lambda _: True)
+_TENSOR = Attribute(4, "t", lambda value: "external_data" not in value)
 _FLOATS = Attribute(6, "floats", lambda values: all(map(math.isfinite, values)))
 _INTS = Attribute(7, "ints", lambda _: True)
 _FLAG = _one_of("0,1")

@@ -1,27 +1,32 @@
 """Reads an ONNX file, which is a protobuf message, as far as graphs of the zoo go and no further.
 
 The table below names every field that such a graph may have, and the reader refuses the rest. So
-whatever else the format can express (weights in other files, sparse tensors, subgraphs, functions,
-training graphs, what later versions add) is refused without having to be foreseen.
+whatever else the format can express (sparse tensors, subgraphs, functions, training graphs, what
+later versions add) is refused without having to be foreseen. Numbers may lie in one other file, if
+the caller names it.
 
 The field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 """
 
 import math
+import mmap
+import re
 import struct
-from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
 from serving.bundle.refusal import RefusedError, shown
 
 Message = dict[str, Any]
+Bytes: TypeAlias = bytes | mmap.mmap  # what can be looked at, of which a slice is bytes
 
 MOST_FIELDS = 500_000  # in a file; one of a thousand operators has 20,000
 MOST_NUMBERS = 64  # in a list
 LARGEST_SIZE = 2**31  # of one axis
 MOST_AXES = 8
+ALIGNMENT = 64  # bytes, of numbers in another file
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 
 # Field number -> "name kind", with `*` where it may be repeated. What is `data` stays where it is.
 _MESSAGES: dict[str, dict[int, str]] = {
@@ -79,7 +84,8 @@ _MESSAGES: dict[str, dict[int, str]] = {
         9: "raw_data data",
         10: "double_data data",
         12: "doc_string text",
-        14: "data_location int",  # 1 would be: the weights are in another file
+        13: "external_data property*",
+        14: "data_location int",  # 1: the numbers are in another file
         16: "metadata_props property*",
     },
     "value": {1: "name text", 2: "type type", 3: "doc_string text", 4: "metadata_props property*"},
@@ -98,7 +104,6 @@ _WELL_KNOWN = {  # absent from the table on purpose; here for the error message 
     ("attribute", 22): "sparse_tensor",
     ("attribute", 23): "sparse_tensors",
     ("tensor", 6): "string_data",
-    ("tensor", 13): "external_data",
 }
 _VARINT, _SIZED, _FIXED32 = 0, 2, 5  # how a value is written
 _WRITTEN = {"int": _VARINT, "float": _FIXED32}
@@ -136,22 +141,34 @@ _FIELDS = {
 }
 
 
-def read_model(data: bytes) -> Message:
+class WeightsFile(NamedTuple):
+    """The one file beside a graph that numbers of it may be in: its name, and how long it is."""
+
+    name: str
+    size: int
+
+
+def read_model(data: Bytes, weights: WeightsFile | None = None) -> Message:
     """Read an ONNX file into dictionaries by the names of onnx.proto; lists where repeated.
 
     A tensor's numbers stay where they are; see `elements`.
 
+    Args:
+        data: the content of the file.
+        weights: the file beside it that numbers may be in; without, they must all be in this one.
+
     Raises:
         RefusedError: it is no such file, or holds a field that is not allowed.
     """
-    return _Reader(data).message("model", 0, len(data))
+    return _Reader(data, weights).message("model", 0, len(data))
 
 
 class _Reader:
     """Reads messages by the table."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Bytes, weights: WeightsFile | None) -> None:
         self._data, self._view, self._fields_left = data, memoryview(data), MOST_FIELDS
+        self._weights = weights
 
     def message(self, kind: str, position: int, end: int) -> Message:
         fields, data = _FIELDS[kind], self._data
@@ -181,8 +198,10 @@ class _Reader:
                 raise RefusedError(f"{kind} has two values of {field.name}")
             else:
                 message[field.name] = value
-        if kind in _CHECKS:
-            _CHECKS[kind](message)
+        if kind == "tensor":
+            _check_tensor(message, self._weights)
+        elif kind == "attribute":
+            _check_list(message)
         return message
 
     def _field(self, kind: str, position: int, end: int) -> tuple["_Field", int]:
@@ -206,7 +225,7 @@ class _Reader:
         return self.message(field.kind, start, stop)
 
 
-def _varint(data: bytes | memoryview, position: int, end: int) -> tuple[int, int]:
+def _varint(data: Bytes | memoryview, position: int, end: int) -> tuple[int, int]:
     """Return the variable-length integer at `position` and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
@@ -231,18 +250,20 @@ def _unknown(kind: str, key: int) -> str:
     return f"a {kind} has field {number} ({name}), which is not allowed"
 
 
-def _check_tensor(tensor: Message) -> None:
-    """Refuse a tensor that has not exactly the data for its shape, here in the file."""
+def _check_tensor(tensor: Message, weights: WeightsFile | None) -> None:
+    """Refuse a tensor that has not exactly the data for its shape, here or where it says."""
     kind, name, dims = tensor.get("data_type", 0), tensor.get("name", ""), tensor.get("dims", [])
     dtype = DTYPES.get(kind)
     if dtype is None:
         raise RefusedError(f"tensor {shown(name)} is of type {kind}, which is not allowed")
-    if tensor.get("data_location", 0):
-        raise RefusedError(f"the data of tensor {shown(name)} would be in another file")
     count, possible = math.prod(dims), len(dims) <= MOST_AXES
     possible = possible and all(0 <= size <= LARGEST_SIZE for size in dims)
     fields = [field for field in ("raw_data", *_PACKED) if field in tensor]
-    if fields == ["raw_data"]:
+    if tensor.get("data_location", 0) or "external_data" in tensor:
+        if weights is None:
+            raise RefusedError(f"the data of tensor {shown(name)} would be in another file")
+        whole = not fields and start_of(tensor, weights) is not None
+    elif fields == ["raw_data"]:
         whole = len(tensor["raw_data"]) == count * dtype.itemsize
     elif fields:
         whole = fields == [_typed(kind)] and _numbers(fields[0], tensor[fields[0]]) == count
@@ -252,16 +273,31 @@ def _check_tensor(tensor: Message) -> None:
         raise RefusedError(f"tensor {shown(name)} has not the data for {count} elements")
 
 
+def start_of(tensor: Message, weights: WeightsFile) -> int | None:
+    """Return where in another file the numbers of a tensor begin.
+
+    None where they do not lie there whole, and as exporters put them: at a multiple of 64 bytes.
+    """
+    entries = [(each.get("key"), each.get("value", "")) for each in tensor.get("external_data", ())]
+    told = dict(entries)
+    if sorted(str(key) for key, _ in entries) != ["length", "location", "offset"]:
+        return None
+    if told["location"] != weights.name or tensor.get("data_location") != 1:
+        return None
+    if not all(_DECIMAL.fullmatch(told[key]) for key in ("length", "offset")):
+        return None
+    start, length = int(told["offset"]), int(told["length"])
+    size = math.prod(tensor.get("dims", [])) * DTYPES[tensor["data_type"]].itemsize
+    fits = length == size > 0 and start + length <= weights.size and start % ALIGNMENT == 0
+    return start if fits else None
+
+
 def _check_list(message: Message) -> None:
     for field in ("ints", "floats"):
         if len(message.get(field, ())) > MOST_NUMBERS:
             raise RefusedError(f"an attribute has more than {MOST_NUMBERS} {field}")
 
 
-_CHECKS: dict[str, Callable[[Message], None]] = {
-    "attribute": _check_list,
-    "tensor": _check_tensor,
-}
 # How numbers lie in a tensor that has no raw data: so many bytes each, or as many as each takes.
 _PACKED = {"float_data": 4, "int32_data": None, "int64_data": None, "double_data": 8}
 

@@ -6,12 +6,22 @@ may compute in `serving.graphs.operators`, and what that may cost in `serving.gr
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from serving.bundle.records import BundleError, Interface, Port
 from serving.bundle.refusal import RefusedError, plain, shown
 from serving.graphs.operators import DOMAIN, OPERATORS, OPSETS, STANDARD, Operator
-from serving.graphs.protobuf import Message, elements, read_model
+from serving.graphs.protobuf import (
+    DTYPES,
+    Bytes,
+    Message,
+    WeightsFile,
+    elements,
+    read_model,
+    start_of,
+)
 from serving.graphs.shapes import Array, known
 from serving.graphs.sizes import KINDS, Graph, Node, check_sizes
 
@@ -22,14 +32,31 @@ _FIELDS = ("f", "i", "s", "t", "floats", "ints")  # of an attribute, one of whic
 _DTYPES = {number: dtype for dtype, number in KINDS.items()}
 
 
+class Outside(NamedTuple):
+    """A constant in another file: its name, type and shape, and where it begins."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int
+
+
+def _outside(tensor: Message, weights: WeightsFile) -> Outside:
+    start = start_of(tensor, weights)
+    assert start is not None  # it was checked when it was read
+    shape = tuple(tensor.get("dims", ()))
+    return Outside(tensor.get("name", ""), DTYPES[tensor["data_type"]], shape, start)
+
+
 def check_graph(
-    data: bytes,
+    data: Bytes,
     name: str,
     interface: Interface,
     opset: int,
     window: int | None = None,
     adapters: Sequence[Port] = (),
-) -> None:
+    weights: WeightsFile | None = None,
+) -> list[Outside]:
     """Refuse an ONNX file that is not exactly what its manifest says, or that could do more.
 
     Args:
@@ -39,6 +66,10 @@ def check_graph(
         opset: the version of the ONNX operator set it must use.
         window: most tokens that a model of text sees at once.
         adapters: inputs beside those, which may be left out: zeros of rank 1 stand in for them.
+        weights: the file beside it that constants may be in, if the manifest names one.
+
+    Returns:
+        The constants in that file.
 
     Raises:
         BundleError: the bytes are not a well-formed model; hold a field, domain, operator or
@@ -46,7 +77,7 @@ def check_graph(
             outputs; or ask for too much memory or work.
     """
     try:
-        model = read_model(data)
+        model = read_model(data, weights)
         _check_versions(model, opset)
         graph = model.get("graph")
         if graph is None:
@@ -60,6 +91,11 @@ def check_graph(
         _check_lengths(nodes, constants, interface)
         declared = {value.get("name", ""): _type(value) for value in graph.get("value_info", [])}
         check_sizes(Graph(nodes, constants, declared), interface, window or WINDOW)
+        return [
+            _outside(each, weights)
+            for each in graph.get("initializer", [])
+            if weights and "external_data" in each
+        ]
     except RefusedError as refusal:
         raise BundleError(f"{name} is refused: {refusal}") from None
 
@@ -126,7 +162,8 @@ def _constants(graph: Message, adapters: Sequence[Port]) -> dict[str, Array]:
         tensor = tensors.pop(port.name, None)
         shape = [1 if isinstance(axis, str) else axis for axis in port.axes]
         found = tensor and (tensor.get("data_type"), tensor.get("dims"))
-        if not tensor or found != (KINDS[port.dtype], shape) or elements(tensor).any():
+        here = tensor and "external_data" not in tensor
+        if not here or found != (KINDS[port.dtype], shape) or elements(tensor).any():
             raise RefusedError(f"{shown(port.name)} is not zero where no adapter is given")
     return {name: known(tensor) for name, tensor in tensors.items()}
 

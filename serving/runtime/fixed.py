@@ -6,7 +6,7 @@ import numpy as np
 
 from serving.bundle.records import Interface
 from serving.errors import GenzooError
-from serving.runtime.sealed import Sealed
+from serving.runtime.divided import Checked
 from serving.runtime.session import Session
 
 Arrays = Mapping[str, np.ndarray]
@@ -26,7 +26,7 @@ class FixedSession(Session):
 
     def __init__(
         self,
-        data: Sealed | bytes,
+        data: Checked,
         name: str,
         device: str,
         threads: int | None = None,

@@ -1,17 +1,23 @@
 """What a runtime is made of: a bundle's graphs and assets, checked and ready."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from serving.bundle.files import read_listed
+import numpy as np
+
+from serving.bundle.files import copy_listed, read_listed
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
-from serving.graphs.scan import check_graph
+from serving.graphs.protobuf import WeightsFile
+from serving.graphs.scan import Outside, check_graph
 from serving.runtime.adapters import Arrays
+from serving.runtime.divided import Checked, Divided
 from serving.runtime.fixed import FixedSession
-from serving.runtime.sealed import Sealed, sealed
+from serving.runtime.sealed import Sealed, content_of, sealed
 from serving.runtime.session import Session
 
 
@@ -34,7 +40,7 @@ class Loaded(NamedTuple):
 
 def checked_graphs(
     directory: Path, manifest: Manifest, variant: str, window: int | None = None
-) -> dict[str, Sealed | bytes]:
+) -> dict[str, Checked]:
     """Return the files of a variant's graphs by role, each checked against the manifest and sealed.
 
     Args:
@@ -44,15 +50,46 @@ def checked_graphs(
     Raises:
         BundleError: a file or a graph is not what the manifest says.
     """
-    graphs: dict[str, Sealed | bytes] = {}
+    graphs: dict[str, Checked] = {}
     described = manifest.variants[variant]
     interfaces = manifest.interface_of(variant)
     for role, file in described.graphs.items():
-        data = read_listed(directory, manifest.files, file)
-        adapters = described.adapter_inputs(role)
-        check_graph(data, file, interfaces[role], described.opset, window, adapters)
-        graphs[role] = sealed(data)
+        read = partial(_read, directory, manifest)
+        check = partial(
+            check_graph,
+            name=file,
+            interface=interfaces[role],
+            opset=described.opset,
+            window=window,
+            adapters=described.adapter_inputs(role),
+        )
+        graphs[role] = _checked(read, check, file, (described.weights or {}).get(role))
     return graphs
+
+
+def _read(directory: Path, manifest: Manifest, file: str) -> Sealed | bytes:
+    return sealed(partial(copy_listed, directory, manifest.files, file))
+
+
+def _checked(
+    read: Callable[[str], Sealed | bytes],
+    check: Callable[..., list[Outside]],
+    file: str,
+    weights: str | None,
+) -> Checked:
+    data = read(file)
+    if weights is None:
+        check(content_of(data))
+        return data
+    numbers = content_of(read(weights))
+    outside = check(content_of(data), weights=WeightsFile(weights, len(numbers)))
+    constants = {
+        each.name: np.frombuffer(numbers, each.dtype, math.prod(each.shape), each.start).reshape(
+            each.shape
+        )
+        for each in outside
+    }
+    return Divided(data, constants)
 
 
 def checked_assets(directory: Path, manifest: Manifest, limit: int = 2**26) -> dict[str, bytes]:
@@ -78,7 +115,7 @@ def open_session(
     manifest: Manifest,
     variant: str,
     role: str,
-    data: Sealed | bytes,
+    data: Checked,
     device: str,
     threads: int | None = None,
     spinning: bool = True,

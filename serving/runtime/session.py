@@ -4,7 +4,7 @@ import contextlib
 import ctypes
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +14,9 @@ import onnxruntime
 
 from serving.bundle.records import BundleError, Interface
 from serving.errors import GenzooError, first_line
+from serving.runtime import interruption
+from serving.runtime.allocation import giving_back
+from serving.runtime.divided import Checked, Divided
 from serving.runtime.huge_pages import huge_pages
 from serving.runtime.ports import check_declared, check_not_empty, check_results
 from serving.runtime.sealed import Sealed
@@ -41,7 +44,7 @@ class Session:
     """A graph, loaded and ready to run.
 
     Args:
-        data: the bytes of an ONNX file that has been checked, sealed if need be.
+        data: an ONNX file that has been checked, sealed if need be.
         name: the file's name, for errors.
         device: `cpu` or `cuda`.
         threads: how many threads an operator may use; None for one per physical core.
@@ -62,7 +65,7 @@ class Session:
 
     def __init__(
         self,
-        data: Sealed | bytes,
+        data: Checked,
         name: str,
         device: str,
         threads: int | None = None,
@@ -80,10 +83,14 @@ class Session:
         if device == "cuda":
             _require_cuda()
         try:
-            with _loading(device, len(data)):
+            with _loading(device, data.size if isinstance(data, Divided) else len(data)):
+                graph = data.graph if isinstance(data, Divided) else data
+                options = _options(self.threads, spinning)
+                # They stay where they lie, and must do so as long as the session.
+                self._constants = _given(data, options)
                 self._session = onnxruntime.InferenceSession(
-                    data.path if isinstance(data, Sealed) else data,
-                    _options(self.threads, spinning),
+                    graph.path if isinstance(graph, Sealed) else graph,
+                    options,
                     providers=_providers(device, replays),
                     enable_fallback=0,  # it would print to stdout and run elsewhere than asked
                 )
@@ -120,7 +127,9 @@ class Session:
         Raises:
             GenzooError: an input is empty, or does not fit.
             BundleError: the results are not what the manifest says.
+            StoppedError: whoever asked for it does not want it any more.
         """
+        interruption.check()
         for name, array in feeds.items():
             if 0 in array.shape:
                 check_not_empty(name, array.shape, self._axes.get(name, ()))
@@ -200,6 +209,7 @@ class Bound:
 
     def run(self) -> None:
         """Run the graph once."""
+        interruption.check()
         try:
             for array, value in self._sent:
                 value.update_inplace(array)
@@ -231,7 +241,13 @@ def _loading(device: str, size: int) -> AbstractContextManager[None]:
     """Return what a graph of so many bytes is loaded within."""
     if device == "cuda":
         return _quiet()
-    return huge_pages() if size >= _LARGE else nullcontext()
+    return _large() if size >= _LARGE else nullcontext()
+
+
+@contextmanager
+def _large() -> Iterator[None]:
+    with huge_pages(), giving_back():
+        yield
 
 
 @contextmanager
@@ -278,6 +294,20 @@ def _providers(device: str, replays: bool) -> list[str | tuple[str, dict[str, st
     if device == "cpu":
         return [CPU]
     return [(CUDA, _CUDA_OPTIONS | {"enable_cuda_graph": str(int(replays))}), CPU]
+
+
+def _given(
+    data: Checked, options: onnxruntime.SessionOptions
+) -> Mapping[str, onnxruntime.OrtValue]:
+    """Give a graph its constants of another file, which ONNX Runtime then does not open."""
+    if not isinstance(data, Divided):
+        return {}
+    held = {
+        name: onnxruntime.OrtValue.ortvalue_from_numpy(array)
+        for name, array in data.constants.items()
+    }
+    options.add_external_initializers(list(held), list(held.values()))
+    return held
 
 
 def _options(threads: int, spinning: bool) -> onnxruntime.SessionOptions:

@@ -8,6 +8,7 @@ from serving.bundle.records import Interface
 from serving.runtime.adapters import AdaptedSession
 from serving.runtime.session import Bound, Session
 from serving.text.memory import Memory
+from serving.text.slots import SeparateSlots, Slots
 
 CHUNK = 128  # tokens of a prompt read at once; each costs a row of logits as long as the vocabulary
 
@@ -64,10 +65,10 @@ class SharedMemory(Memory):
         mask: np.ndarray,
         positions: np.ndarray,
         logits: np.ndarray,
-        row: int | None = None,
+        rows: slice | None = None,
         replay: bool = False,
     ) -> Bound:
-        cache = self._cache if row is None else [each[row : row + 1] for each in self._arrays]
+        cache = self._cache if rows is None else [each[rows] for each in self._arrays]
         tokens = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
         inputs = tokens | dict(zip(self._past, cache, strict=True))
         outputs = {"logits": logits} | dict(zip(self._present, cache, strict=True))
@@ -119,7 +120,8 @@ class SharedMemory(Memory):
         width = self._width if isinstance(self._width, int) else lengths.max()
         mask = (np.arange(width) < lengths[:, None]).astype(np.int64)
         logits: np.ndarray = np.empty((*ids.shape, self._vocabulary), np.float32)
-        self._bound(ids, mask, positions, logits, row).run()
+        only = None if row is None else slice(row, row + 1)
+        self._bound(ids, mask, positions, logits, only).run()
         for row, text, length in zip(rows, texts, lengths, strict=True):
             self._mask[row, :length] = 1
             self.texts[row].extend(text)
@@ -133,6 +135,82 @@ class SharedMemory(Memory):
         super()._truncate(rows, length)
         for row in rows:
             self._mask[row, length:] = 0
+
+
+class SharedSlots(Slots):
+    """Slots that are rows of one `SharedMemory`, whose steps the graph computes together.
+
+    Args:
+        memory: that `reads_rows_alone`, with a row for each slot.
+    """
+
+    def __init__(self, memory: SharedMemory):
+        super().__init__(len(memory.texts), memory.context)
+        self._memory = memory
+        self._steps: dict[int, Bound] = {}  # of the first rows, by their number
+
+    def _read(self, prompt: Sequence[int]) -> Iterator[np.ndarray | None]:
+        memory = self._memory
+        memory._truncate([self._begun], 0)
+        *chunks, last = _chunks(prompt)
+        for chunk in chunks:
+            memory._read_chunk([chunk], self._begun)
+            yield None
+        yield memory._read_chunk([last], self._begun)[0]
+
+    def step(self, tokens: Sequence[int]) -> np.ndarray:
+        memory, count = self._memory, len(tokens)
+        windows = {
+            row: [*memory.texts[row], token]
+            for row, token in enumerate(tokens)
+            if len(memory.texts[row]) >= self.context
+        }
+        memory._truncate(list(windows), 0)
+        for row, token in enumerate(tokens):
+            position = len(memory.texts[row])
+            memory._ids[row, 0], memory._positions[row, 0] = token, position
+            memory._mask[row, position] = 1
+        self._step(count).run()
+        for row, token in enumerate(tokens):
+            memory.texts[row].append(token)
+        logits = np.array(memory._drawable(memory._logits[:count]))
+        for row, window in windows.items():  # go on as if they had begun with their newer half
+            memory._truncate([row], 0)
+            logits[row] = memory._read_chunks(window[-max(1, self.context // 2) :], row)[0]
+        return logits
+
+    def _step(self, count: int) -> Bound:
+        """Return what reads a token in each of the first rows."""
+        if count not in self._steps:
+            memory, rows = self._memory, slice(count)
+            arrays = (memory._ids, memory._mask, memory._positions)
+            ids, mask, positions = (each[rows] for each in arrays)
+            logits = memory._logits[rows, None]
+            self._steps[count] = memory._bound(ids, mask, positions, logits, rows, replay=True)
+        return self._steps[count]
+
+    def _move(self, source: int, target: int) -> None:
+        memory = self._memory
+        length = len(memory.texts[source])
+        for each in memory._arrays:  # (slots, heads, context, head_size)
+            each[target, :, :length] = each[source, :, :length]
+        memory._mask[target] = memory._mask[source]
+        memory.texts[target] = memory.texts[source]
+        memory.texts[source] = []
+        memory._mask[source] = 0
+
+
+def slots(new_memory: Callable[[int], Memory], count: int) -> Slots:
+    """Return slots for so many texts: rows of one memory, where it reads them alone.
+
+    Args:
+        new_memory: of a language model, see `serving.text.text.TextModel`.
+        count: texts at most.
+    """
+    memory = new_memory(count)
+    if isinstance(memory, SharedMemory) and memory.reads_rows_alone:
+        return SharedSlots(memory)
+    return SeparateSlots(new_memory, count)
 
 
 def _chunks(text: Sequence[int]) -> Iterator[Sequence[int]]:

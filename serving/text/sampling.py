@@ -3,125 +3,22 @@
 Each text has its own settings and its own stream of random numbers, and draws the same tokens alone
 and in a batch. Number n of the stream decides token n: it is `RandomState(seed).random_sample()`,
 whose stream NumPy has frozen for good, and picks from the probabilities in the order of the ids.
+A token that is the only one possible, as in a text that follows a schema, uses its number up too.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from functools import cache
-from itertools import chain
-from typing import Annotated, Any, get_type_hints
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 
 import numpy as np
 
-from serving.errors import GenzooError, UsageError
+from serving.errors import GenzooError
 from serving.noise import uniform
-from serving.numbers import real, shown, whole
-from serving.parameters import Parameter, declared_parameter
+from serving.text.constraints import Constraint
 from serving.text.filters import likeliest, nucleus, pick
+from serving.text.sampling_config import SamplingConfig
 
-BIAS_LIMIT = 1e4  # large enough to forbid or to force a token
 _NO_PENALTY = {"repetition_penalty": 1, "frequency_penalty": 0, "presence_penalty": 0}
-
-
-@dataclass(frozen=True)
-class SamplingConfig:
-    """How one text is sampled. Applied in this order, each to what the one before has left.
-
-    Args:
-        logit_bias: added to the logits of these tokens.
-        repetition_penalty: divides the positive logits of tokens that the prompt or the text has,
-            and multiplies the negative ones (Keskar et al. 2019, arXiv:1909.05858); 1 for none.
-        frequency_penalty: taken from a token's logit for each time that the new text has it.
-        presence_penalty: taken once from the logit of each token that the new text has.
-        temperature: divides the logits; 0 always takes the likeliest token.
-        top_k: keep this many of the likeliest tokens; None for all.
-        top_p: keep the likeliest tokens that together reach this probability (Holtzman et al. 2020,
-            arXiv:1904.09751).
-        min_p: keep tokens at least this likely, relative to the likeliest (Nguyen et al. 2024,
-            arXiv:2407.01082).
-
-    Raises:
-        UsageError: a value out of its range.
-
-    Example:
-        >>> SamplingConfig(temperature=0.8, top_k=40).top_p
-        1.0
-    """
-
-    temperature: Annotated[
-        float, Parameter("0 takes the likeliest token", minimum=0, each=True, example=0.8)
-    ] = 1.0
-    top_k: Annotated[
-        int | None,
-        Parameter(
-            "draw from so many tokens",
-            minimum=1,
-            maximum=lambda model: model.vocabulary_size,
-            each=True,
-        ),
-    ] = None
-    top_p: Annotated[
-        float,
-        Parameter("draw from the likeliest that reach this share", above=0, maximum=1, each=True),
-    ] = 1.0
-    min_p: Annotated[
-        float,
-        Parameter("leave out what is less likely, beside the likeliest", minimum=0, maximum=1,
-                  each=True),
-    ] = 0.0  # fmt: skip
-    repetition_penalty: Annotated[
-        float, Parameter("of tokens that are there already; 1 for none", above=0, each=True)
-    ] = 1.0
-    frequency_penalty: Annotated[
-        float,
-        Parameter("for each time that a token was drawn", minimum=-100, maximum=100, each=True),
-    ] = 0.0
-    presence_penalty: Annotated[
-        float, Parameter("once a token was drawn", minimum=-100, maximum=100, each=True)
-    ] = 0.0
-    logit_bias: Annotated[
-        Mapping[int, float], Parameter("added to the logits of these tokens", each=True)
-    ] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        checked = {name: each.check(getattr(self, name)) for name, each in _numbers().items()}
-        if not isinstance(self.logit_bias, Mapping):
-            biases = shown(self.logit_bias)
-            raise UsageError(f"logit_bias is {biases}; expected numbers by token id")
-        checked["logit_bias"] = {
-            _token(key): real(bias, f"logit_bias of token {shown(key)}", -BIAS_LIMIT, BIAS_LIMIT)
-            for key, bias in self.logit_bias.items()
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)  # the dataclass is frozen
-
-    def check_vocabulary(self, size: int) -> None:
-        """Raise UsageError where top_k or logit_bias name more tokens than the model has."""
-        if self.top_k is not None:
-            whole(self.top_k, "top_k", 1, size, also=", the vocabulary, or None")
-        for token in self.logit_bias:
-            if token >= size:
-                raise UsageError(f"a token of logit_bias is {token}; expected 0 to {size - 1}")
-
-
-@cache
-def _numbers() -> dict[str, Parameter]:
-    """Return how each number of a `SamplingConfig` is checked, of whatever model."""
-    hints = get_type_hints(SamplingConfig, include_extras=True)
-    found = {}
-    for name in (each.name for each in fields(SamplingConfig) if each.name != "logit_bias"):
-        declared = declared_parameter(name, hints[name], getattr(SamplingConfig, name))
-        most = None if callable(declared.maximum) else declared.maximum
-        found[name] = replace(declared, each=False, maximum=most)
-    return found
-
-
-def _token(key: Any) -> int:
-    """Return a key of `logit_bias` as the id of a token; in JSON it is text."""
-    if isinstance(key, str) and key.isascii() and key.isdigit():
-        key = int(key[:20])
-    return whole(key, "a token of logit_bias", 0)
 
 
 class Sampler:
@@ -132,6 +29,7 @@ class Sampler:
         seeds: one for each text, 0 <= seed < 2**32.
         prompts: the tokens of each prompt, for the repetition penalty.
         vocabulary_size: number of tokens V.
+        constraints: what each text must follow, None for nothing; nothing of any by default.
 
     Raises:
         UsageError: settings that do not fit the vocabulary, or a seed out of range.
@@ -148,10 +46,14 @@ class Sampler:
         seeds: Sequence[int],
         prompts: Sequence[Sequence[int]],
         vocabulary_size: int,
+        constraints: Sequence[Constraint | None] | None = None,
     ):
+        followed = repeat(None, len(configs)) if constraints is None else constraints
         self._texts = [
-            _TextSampler(config, seed, prompt, vocabulary_size)
-            for config, seed, prompt in zip(configs, seeds, prompts, strict=True)
+            _TextSampler(config, seed, prompt, vocabulary_size, constraint)
+            for config, seed, prompt, constraint in zip(
+                configs, seeds, prompts, followed, strict=True
+            )
         ]
 
     def draw(self, logits: np.ndarray, rows: Sequence[int] | None = None) -> list[int]:
@@ -193,14 +95,20 @@ class _TextSampler:
     """
 
     def __init__(
-        self, config: SamplingConfig, seed: int, prompt: Sequence[int], vocabulary_size: int
+        self,
+        config: SamplingConfig,
+        seed: int,
+        prompt: Sequence[int],
+        vocabulary_size: int,
+        constraint: Constraint | None = None,
     ):
         config.check_vocabulary(vocabulary_size)
         self._config, self._stream = config, uniform(seed)
         self._numbers: Iterator[float] = self._stream  # with the next one, where it is known
         self._greedy = config.temperature == 0
         self._temperature = max(config.temperature, 1e-12)  # which makes no number overflow
-        self._top_k = config.top_k if config.top_k != vocabulary_size else None
+        self._constraint = constraint
+        self._top_k = config.top_k or vocabulary_size
         self._top_p, self._min_p = config.top_p, config.min_p
         # What is not asked for costs nothing.
         self._bias = self._counts = None
@@ -217,6 +125,10 @@ class _TextSampler:
         """Return the next token, given its logits `(V,)`."""
         if self._adjusts:
             logits = self._adjusted(logits)
+        allowed = None  # ids of what is left of the logits, where some are not
+        if self._constraint is not None:
+            allowed = self._constraint.allowed()
+            logits = logits[allowed]
         token = int(logits.argmax())  # of equals the lowest; the first NaN, if there is any
         highest = logits.item(token)
         if not math.isfinite(highest):
@@ -225,10 +137,15 @@ class _TextSampler:
                 "from them; its weights or its input are not what they should be"
             )
         if not self._greedy:
-            ids, weights = self._weights(logits, highest)
-            token = pick(weights, next(self._numbers))
+            number, ids = next(self._numbers), None
+            if len(logits) > 1:
+                ids, weights = self._weights(logits, highest)
+                token = pick(weights, number)
             if ids is not None:
                 token = ids.item(token)
+        if self._constraint is not None and allowed is not None:
+            token = allowed.item(token)
+            self._constraint.take(token)
         if self._counts is not None:
             self._counts[token] += 1
             self._met[token] = True
@@ -244,6 +161,8 @@ class _TextSampler:
         if self._adjusts:
             logits = self._adjusted(logits)
             error *= max(self._config.repetition_penalty, 1 / self._config.repetition_penalty)
+        if self._constraint is not None:
+            logits = logits[self._constraint.allowed()]
         highest = logits.max()
         error += float(np.spacing(np.float32(abs(highest))))  # where a large bias rounds the rest
         if self._greedy:
@@ -278,7 +197,7 @@ class _TextSampler:
             near |= np.abs(logs - math.log(self._min_p)) <= 2 * error
         doubt = float(np.exp(logs[near]).sum() / weights.sum())
         if self._top_p < 1:
-            among = logs if self._top_k is None else logs[likeliest(logs, self._top_k)]
+            among = logs[likeliest(logs, self._top_k)] if self._top_k < len(logs) else logs
             shares = np.sort(np.exp(among.astype(np.float64)))[::-1]
             shares /= shares.sum()
             before = np.add.accumulate(shares) - shares
@@ -290,11 +209,15 @@ class _TextSampler:
         if self._adjusts:
             logits = self._adjusted(logits)
         shares = np.zeros(len(logits))
+        allowed = np.arange(len(logits))
+        if self._constraint is not None:
+            allowed = self._constraint.allowed()
+            logits = logits[allowed]
         if self._greedy:
-            shares[logits.argmax()] = 1
+            shares[allowed[logits.argmax()]] = 1
             return shares
         ids, weights = self._weights(logits, logits.max())
-        shares[slice(None) if ids is None else ids] = weights / weights.sum()
+        shares[allowed if ids is None else allowed[ids]] = weights / weights.sum()
         return shares
 
     def _adjusted(self, logits: np.ndarray) -> np.ndarray:
@@ -323,7 +246,7 @@ class _TextSampler:
             Ids in rising order, `(C,)`, or None for all; and their weights, float64 `(C,)`.
         """
         ids = None
-        if self._top_k is not None:
+        if self._top_k < len(logits):
             ids = likeliest(logits, self._top_k)
             logits = logits[ids]
         weights = logits.astype(np.float64)

@@ -20,10 +20,12 @@ class Score:
         log_probs: of each token given those before it, the first excepted, in nats.
         nats: their negative sum.
         characters: how many these tokens stand for; 0 where only tokens are known.
+        bytes: the same in UTF-8.
     """
 
     log_probs: np.ndarray
     characters: int = 0
+    bytes: int = 0
 
     @property
     def tokens(self) -> int:
@@ -46,6 +48,11 @@ class Score:
         return self.nats / self.characters if self.characters else math.nan
 
     @property
+    def nats_per_byte(self) -> float:
+        """Mean surprise at a byte, which compares models of different tokenizers and scripts."""
+        return self.nats / self.bytes if self.bytes else math.nan
+
+    @property
     def perplexity(self) -> float:
         """Among how many equally likely tokens each was, so to speak: e to the mean surprise."""
         return math.exp(self.nats_per_token)
@@ -54,6 +61,7 @@ class Score:
         """Return its numbers by name."""
         return {
             "nats_per_character": self.nats_per_character,
+            "nats_per_byte": self.nats_per_byte,
             "nats_per_token": self.nats_per_token,
             "perplexity": self.perplexity,
             "nats": self.nats,

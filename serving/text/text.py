@@ -12,14 +12,16 @@ from serving.errors import UsageError, nearest
 from serving.noise import SEED_LIMIT, checked_count, checked_seed
 from serving.numbers import shown, whole
 from serving.text.beams import beam_search
+from serving.text.constraints import Grammars
 from serving.text.decoding import Decoding
 from serving.text.growing import GrowingMemory
 from serving.text.lookup import LookupStatistics
 from serving.text.memory import Memory, Past, Step
-from serving.text.sampling import Sampler, SamplingConfig
+from serving.text.sampling import Sampler
+from serving.text.sampling_config import SamplingConfig
 from serving.text.scoring import Score, score
+from serving.text.spelling.writing import Completion, WrittenText
 from serving.text.tokenizer import Tokenizer
-from serving.text.writing import Completion, WrittenText
 
 SETTINGS = [setting.name for setting in fields(SamplingConfig)]
 
@@ -69,6 +71,7 @@ class TextModel:
         self.last_lookup: LookupStatistics | None = None
         self.new_memory = memory or (lambda count: GrowingMemory(self.step, count, context))
         self._adapters = dict(adapters or {})
+        self._grammars = Grammars(tokenizer)
         self._idle: list[Memory] = []  # that of the last single text, unless one is written now
 
     def generate(
@@ -141,7 +144,12 @@ class TextModel:
         """Predict a text of any length, see `serving.text.scoring.score`."""
         ids = [*self.tokenizer.begin, *self.tokenizer.encode(text, "the text")]
         predicted = score(self.step, ids, context=self.context, stride=stride)
-        return replace(predicted, characters=len(text) - len(self.tokenizer.decode(ids[:1])))
+        first = self.tokenizer.decode(ids[:1])
+        return replace(
+            predicted,
+            characters=len(text) - len(first),
+            bytes=sum(len(self.tokenizer.bytes_of(token)) for token in ids[1:]),
+        )
 
     # --- one call ---
 
@@ -197,7 +205,8 @@ class TextModel:
         texts = [WrittenText(self.tokenizer, stops, each) for each in after]
         wanted = 0 if prompt_lookup_num_tokens is None else prompt_lookup_num_tokens
         lookup = whole(wanted, "prompt_lookup_num_tokens", 0)
-        sampler = Sampler(configs, seeds, ids, self.tokenizer.size)
+        constraints = [self._grammars.constraint(config) for config in configs]
+        sampler = Sampler(configs, seeds, ids, self.tokenizer.size, constraints)
         decoding = Decoding(
             self._memory(count, adapter),
             ids,

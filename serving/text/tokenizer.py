@@ -8,7 +8,7 @@ import numpy as np
 from serving.bundle.refusal import plain
 from serving.errors import GenzooError, UsageError
 from serving.numbers import shown
-from serving.text import trusted
+from serving.text.spelling import trusted
 from serving.text.spelling.special import SpecialText
 from serving.text.spelling.spelling import Spelling
 from serving.text.spelling.stream import TextStream
@@ -55,44 +55,22 @@ class Tokenizer:
         vocabulary = self._tokenizer.get_vocab()
         self._spelling = Spelling(file, vocabulary)
         self.bytes_of = self._spelling.bytes.__getitem__  # asked of every token, and so no method
-        self._tokens = {number: token for token, number in vocabulary.items()}
-        self._check_size(file, limit)
+        _check_size(file.model.vocab, limit)
+        known = np.zeros(len(self._spelling.bytes), bool)
+        known[[*vocabulary.values()]] = True
+        self.size = 1 + int(np.flatnonzero(known[:limit])[-1])
+        self._holes = np.flatnonzero(~known[: self.size])
+        self.whole = self.size == (limit or len(known)) and not len(self._holes)
         self.pad, self.bos = (vocabulary.get(SPECIAL[name]) for name in ("pad", "bos"))
         self.ends = frozenset(_zoo_ends(vocabulary) if ends is None else ends)
         self.eos = min(self.ends) if ends is None else ends[0]
-        self.begin = self._put_before() if begin is None else tuple(begin)
+        self.begin = tuple(_put_before(file.post_processor) if begin is None else begin)
         for number in (*self.ends, *self.begin):
-            if number not in self._tokens:
+            if number >= self.size or not known[number]:
                 raise GenzooError(f"the tokenizer has no token {number}, to end a text or begin it")
-        # A tokenizer of ours without a token for every byte knows characters one by one; those of
-        # others leave out, or call unknown, what they have no token for.
-        single = {data for data in self._spelling.bytes if len(data) == 1}
-        whole = len(single) == 256 or not {*SPECIAL.values()} <= vocabulary.keys()
-        self._characters = None if whole else set(self._spelling.bytes)
+        self._characters = _characters(self._spelling.bytes, vocabulary)
         self._special = SpecialText(self._tokenizer, file.added_tokens)
         self.quoted = self._special.quoted
-
-    def _check_size(self, file: trusted.File, limit: int | None) -> None:
-        """Refuse a tokenizer of more tokens than the model has, those that were added excepted."""
-        limit = limit or 1 + max(self._tokens, default=-1)
-        beyond = [token for token, number in file.model.vocab.items() if number >= limit]
-        for token in beyond[:1]:
-            raise GenzooError(
-                f"the tokenizer has more tokens than the model, which has {limit}: "
-                f"{plain(token)} is number {file.model.vocab[token]}"
-            )
-        self.size = 1 + max((number for number in self._tokens if number < limit), default=-1)
-        self._holes = np.array([at for at in range(self.size) if at not in self._tokens], np.int64)
-        self.whole = self.size == limit and not len(self._holes)
-
-    def _put_before(self) -> tuple[int, ...]:
-        """Return the tokens that the file puts before every text."""
-        around = self._tokenizer.encode("a").ids
-        inside = self._tokenizer.encode("a", add_special_tokens=False).ids
-        begin = next(
-            (at for at in range(len(around)) if around[at : at + len(inside)] == inside), 0
-        )
-        return tuple(around[:begin])
 
     def encode(self, text: str, what: str = "the prompt") -> list[int]:
         """Return the tokens of a text, without those that are put before one.
@@ -132,7 +110,7 @@ class Tokenizer:
     def _known(self, ids: list[int], what: str) -> list[int]:
         """Refuse tokens that were added to the tokenizer and not to the model."""
         if ids and max(ids) >= self.size:
-            token = self._tokens[max(ids)]
+            token = self._tokenizer.id_to_token(max(ids))
             raise UsageError(
                 f"{what} has {token!r}, of which the model knows nothing; leave it out"
             )
@@ -250,3 +228,40 @@ def _zoo_ends(vocabulary: Mapping[str, int]) -> list[int]:
             f"the tokenizer has no {SPECIAL['eos']}, and nobody says which tokens end a text"
         )
     return [vocabulary[SPECIAL["eos"]]]
+
+
+def _check_size(vocabulary: Mapping[str, int], limit: int | None) -> None:
+    """Refuse a tokenizer without tokens, or with more than the model has.
+
+    Of those that were added, the model may know nothing.
+    """
+    last = max(vocabulary, key=vocabulary.__getitem__, default=None)
+    if last is None:
+        raise GenzooError("the tokenizer has no tokens")
+    if limit is not None and vocabulary[last] >= limit:
+        raise GenzooError(
+            f"the tokenizer has more tokens than the model, which has {limit}: {plain(last)} is "
+            f"number {vocabulary[last]}"
+        )
+
+
+def _put_before(processor: trusted.PostProcessor | trusted.PostProcessors | None) -> list[int]:
+    """Return the tokens that a file puts before every text."""
+    parts = processor.processors if isinstance(processor, trusted.PostProcessors) else [processor]
+    before: list[int] = []
+    for each in parts:
+        if isinstance(each, trusted.Template):
+            before = [*each.before, *before]  # the later ones are put around the earlier
+    return before
+
+
+def _characters(written: Sequence[bytes], vocabulary: Mapping[str, int]) -> set[bytes] | None:
+    """Return the characters that a tokenizer of ours knows one by one, or None.
+
+    It does without a token for every byte. Those of others leave out, or call unknown, what they
+    have no token for.
+    """
+    if not {*SPECIAL.values()} <= vocabulary.keys():
+        return None
+    whole = {data for data in written if len(data) == 1}
+    return None if len(whole) == 256 else {*written}

@@ -9,10 +9,12 @@ from operator import eq
 
 import pytest
 
+from serving.catalogue import MODELS
 from serving.errors import UsageError
 from tests.bench import __main__ as images
-from tests.bench import ablation, machine, report, text
+from tests.bench import ablation, constraints, machine, report, text, yardsticks
 from tests.bench.peers.peer import Peer, compete, unlike
+from zoo.presets import from_preset
 from zoo.recipe import Recipe
 
 TINY = ["--layers=1", "--width=32", "--heads=2", "--vocabulary=128", "--context=16", "--tokens=8"]
@@ -57,6 +59,44 @@ def test_whoever_is_installed_takes_part(module, options, sets, tmp_path, monkey
     assert len(report.markdown(document).splitlines()) == 1 + 1 + 2 + sets + 1 + 2 + 1
 
 
+def test_what_a_schema_costs_is_told_for_every_way_to_draw(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("llguidance", reason="llguidance is not installed")
+    for name, value in machine.SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    file = tmp_path / "figures.json"
+    constraints.main(["--rounds", "1", "--json", str(file)])
+    rows, shown = json.loads(file.read_text())["rows"], capsys.readouterr().out
+    assert [row["sampling"] for row in rows] == [*constraints.SAMPLINGS]
+    for row in rows:
+        assert row["ratio"] > 0 and row["mask_microseconds"] > 0 and row["tokens"] > 100
+        assert row["sampling"] in shown
+
+
+def test_llama_cpp_is_as_surprised_as_we_are(tmp_path, capsys):
+    pytest.importorskip("llama_cpp", reason="llama_cpp is not installed")
+    gguf_file = pytest.importorskip("tests.bench.peers.gguf_file", reason="gguf is not installed")
+    gguf_file.write(from_preset("gpt-python-topics"), 32, tmp_path / "network.gguf")
+    rows = [
+        {"UID": "a", "linguistics_term": "b", "sentence_good": f"The {noun} is one.",
+         "sentence_bad": f"The {noun} are one."} for noun in ("object", "class", "function")
+    ]  # fmt: skip
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    asked = [str(MODELS / "gpt-python-topics"), "--gguf", str(tmp_path / "network.gguf")]
+    asked += ["--characters", "3000", "--pairs", str(tmp_path / "pairs.jsonl")]
+    yardsticks.main([*asked, "--json", str(tmp_path / "figures.json")])
+    ours, exact, rounded = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [row["way"].split(",")[0] for row in (ours, exact)] == ["genzoo", "llama.cpp"]
+    assert exact["nats_per_byte"] == pytest.approx(ours["nats_per_byte"], abs=1e-4)
+    assert rounded["nats_per_byte"] == pytest.approx(ours["nats_per_byte"], abs=1e-2)
+    assert ours["pairs"] == exact["pairs"] and 0.5 < ours["nats_per_byte"] < 2
+    assert capsys.readouterr().out.count("nats/byte") == 3
+
+
+def test_what_cannot_be_measured_is_one_line():
+    with pytest.raises(SystemExit, match=r"^error: no model and no directory is called 'nowhere'"):
+        yardsticks.main(["nowhere"])
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
@@ -71,7 +111,9 @@ def test_wrong_options_are_refused_in_a_line(options, error, capsys):
     assert error in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("name", ["", ".text", ".training", ".ablation", ".report"])
+@pytest.mark.parametrize(
+    "name", ["", ".text", ".training", ".ablation", ".constraints", ".yardsticks", ".report"]
+)
 def test_every_comparison_says_what_it_is(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [f"tests.bench{name}", "--help"])
     with pytest.raises(SystemExit) as stopped:

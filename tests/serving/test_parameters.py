@@ -151,6 +151,15 @@ def test_content_and_mappings_are_the_methods_to_check():
     assert declared(dict[int, float], default={}).check(bias) is bias
 
 
+def test_json_is_an_object_or_its_text():
+    schema = declared(dict | str | None, default=None, kind="json", each=True)
+    for value in ({"type": "object"}, '{"type": "object"}', [{}, None, "{}"], None):
+        assert schema.check(value) == value
+    assert complaint(schema, 3) == "size is 3; expected an object, or its text"
+    assert complaint(schema, [{}, 3]) == "one of size is 3; expected an object, or its text"
+    assert schema.record()["type"] == "json"
+
+
 def test_ranges_are_the_models():
     parameter = declared(int, maximum=lambda model: model.classes - 1, minimum=0,
                          example=lambda model: model.classes // 2)  # fmt: skip

@@ -124,7 +124,7 @@ TEMPLATE = (
 
 
 def write_chat_bundle(directory: Path, template: str = TEMPLATE):
-    """Write a bundle with a chat template, which puts messages together, and return its directory."""
+    """Write a bundle with a chat template that puts messages together; return its directory."""
     write_bundle(directory)
     (directory / "chat_template.jinja").write_text(template)
     special = {"eos_token": "<|eos|>"}

@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 
 from serving.bundle.refusal import plain
 from serving.errors import GenzooError, nearest
-from serving.text import trusted
-from serving.text.spelling import patterns
+from serving.text.spelling import patterns, trusted
 
 SPACE = "\u2581"  # what SentencePiece writes for one
 

@@ -18,7 +18,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from serving.errors import GenzooError, UsageError
 from serving.files import replacing
-from serving.text import trusted
+from serving.text.spelling import trusted
 
 FILE = "tokenizer.json"
 SPECIAL = ("<|pad|>", "<|bos|>", "<|eos|>")

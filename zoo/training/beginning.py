@@ -10,7 +10,9 @@ from zoo import presets
 from zoo.recipe import Recipe
 from zoo.training.workdir import WorkDir
 
-TUNING_RATE = 0.1  # of the learning rate of the model's own recipe
+# Of the learning rate of the model's own recipe. Parts of a larger model learn at the whole of it:
+# a third of `gpt-shakespeare-nano`, after 150 steps, was at 1.970 nats by it, and 2.202 at a tenth.
+TUNING_RATE = 0.1
 
 
 def fine_tuning(
@@ -18,7 +20,8 @@ def fine_tuning(
 ) -> Recipe:
     """Return the recipe that goes on from a finished model: its own, at a tenth of the rate.
 
-    With `train.lora` the rate is the model's own: what is trained then begins anew, and bears it.
+    With `train.lora` or `train.prune` among the overrides the rate is the model's own: what is
+    trained then begins anew, or has much to learn again.
 
     Args:
         source: a work directory, a bundle, or a name of `genzoo list`.
@@ -34,12 +37,18 @@ def fine_tuning(
         ('dcgan-mnist-tuned', 'dcgan-mnist')
     """
     found, overrides = recipe_of(source), overrides or {}
-    rate = 1.0 if overrides.get("train.lora") else TUNING_RATE
+    anew = overrides.get("train.lora") or overrides.get("train.prune")
+    rate = 1.0 if anew else TUNING_RATE
     changes = {
         "name": f"{found.name.removesuffix('-tuned')}-tuned",
         "train.initial_weights": str(source),
         "train.learning_rate": rate * found.train.learning_rate,
-        "train.lora": 0,  # that of the source is merged into its weights
+        # How the model came about is over; what was trained of low rank is merged into its weights.
+        "train.lora": 0,
+        "train.prune": None,
+        "train.teacher": None,
+        "train.teacher_weight": None,
+        "train.teacher_temperature": None,
     }
     return found.changed(changes | overrides, quick=quick)
 
@@ -89,7 +98,8 @@ def copy_weights(model: keras.Model, source: str | Path) -> None:
     if [variable.shape for variable in ours] != [variable.shape for variable in theirs]:
         raise UsageError(
             f"the weights of {source} do not fit the recipe's [model] table, which may differ from "
-            "that of the source in objective, samples, beta and free_bits"
+            "that of the source in objective, samples, beta and free_bits; a Transformer can be "
+            "made of parts of a larger one with train.prune"
         )
     for target, value in zip(ours, theirs, strict=True):
         target.assign(value.numpy())

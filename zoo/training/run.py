@@ -26,6 +26,8 @@ from zoo.training.lora.file import prepared
 from zoo.training.lora.layers import check_trained
 from zoo.training.provenance import provenance
 from zoo.training.restoring import keep_parts
+from zoo.training.smaller.distillation import teach
+from zoo.training.smaller.pruning import prune
 from zoo.training.workdir import WorkDir
 
 
@@ -106,9 +108,10 @@ class _Run:
         keras.utils.set_random_seed(config.seed)
         with strategy.scope():
             self.model = recipe.build()
-            if config.initial_weights:
-                copy_weights(self.model, config.initial_weights)
+        self._begin()
+        with strategy.scope():
             adapter = prepared(self.model, config)
+            self.teacher = self._teacher()
             task.compile(self.model, self.total)
             check_trained(self.model)
         divide_steps(self.model, config.accumulate)
@@ -120,11 +123,42 @@ class _Run:
         self.interruption = Interruption(self.state)
         # Now: by the end of a long run another revision may lie there.
         places = {key: str(path) for key, path in recipe.places().items()}
-        self.made_by = provenance(recipe.model.family) | {"places": places}
+        self.made_by = provenance(recipe.model.family) | {"places": places} | self.teacher
         if config.initial_weights:
             self.made_by |= inherited(config.initial_weights)
         self.seconds_before = directory.read_record().get("train_seconds", 0.0)
         self.started = time.monotonic()
+
+    def _begin(self) -> None:
+        """Give the model the weights that it begins with, unless those of a stopped run follow.
+
+        By them it is known, of a stopped run too, what an adapter is a change of.
+        """
+        config = self.recipe.train
+        follow = self.directory.state.is_file() and not config.lora
+        if config.initial_weights is None or follow:
+            return
+        if config.prune:
+            prune(self.model, config, self.task.training_batches(start=0))
+        else:
+            copy_weights(self.model, config.initial_weights)
+
+    def _teacher(self) -> dict[str, str]:
+        """Let the model learn from a teacher where the recipe has one; return what that is.
+
+        Raises:
+            UsageError: there is no such teacher, or it is another than when the run was stopped.
+        """
+        config = self.recipe.train
+        if config.teacher is None:
+            return {}
+        found = teach(self.model, config).fingerprint()
+        if self.directory.read_record().get("teacher_sha256", found) != found:
+            raise UsageError(
+                f"{config.teacher} is not the teacher any more that {self.directory.path} began "
+                "with; bring that back, or train in a new directory"
+            )
+        return {"teacher_sha256": found}
 
     def execute(self) -> Result:
         """Train to the end, or until a signal."""

@@ -1,13 +1,19 @@
 """The decoder-only Transformer (Radford et al. 2019, after Vaswani et al. 2017)."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 from keras import KerasTensor, initializers, layers, ops
 
+from serving.errors import UsageError
+from zoo.recipe import Importance
 from zoo.training import replicas
 from zoo.training.accumulation import Accumulating
+from zoo.training.smaller.distillation import Student, softened_nats
+from zoo.training.smaller.pruning import Prunable
+from zoo.transformer import pruning
 from zoo.transformer.block import Block, normalisation
 from zoo.transformer.cache import slots_of
 from zoo.transformer.config import GPTConfig
@@ -22,7 +28,7 @@ MASKED = -3e4
 Past = list[tuple[KerasTensor, KerasTensor]]
 
 
-class GPT(Accumulating):
+class GPT(Accumulating, Student, Prunable):
     """Language model that predicts each token from those before it.
 
     One `call` serves training, reading a prompt and writing on from it. Keys and values of what
@@ -166,13 +172,17 @@ class GPT(Accumulating):
         """Return the mean nats per token, ready to be summed over replicas.
 
         Args:
-            x: unused.
+            x: for a teacher, if there is one, token ids `(B, T)`.
             y: the token that follows each, int `(B, T)`.
             y_pred: logits `(B, T, V)`.
             sample_weight: `(B, T)`; 0 for tokens that do not count, such as padding.
-            training: unused.
+            training: whether a teacher has a part in the loss.
         """
         nats = token_nats(y, y_pred)  # (B, T)
+        if training and self.teaching is not None:
+            expected = self.teaching.teacher(x, training=False)  # (B, T, V)
+            taught = softened_nats(expected, y_pred, self.teaching.temperature)  # (B, T)
+            nats = self.teaching.shared(nats, taught)
         weight = (
             ops.ones_like(nats) if sample_weight is None else ops.cast(sample_weight, "float32")
         )
@@ -192,7 +202,36 @@ class GPT(Accumulating):
     def validation_loss(self, batch: tuple[KerasTensor, ...]) -> KerasTensor:
         """Return the mean nats per token of a batch: inputs, targets and, optionally, weights."""
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(batch)
-        return self.compute_loss(y=targets, y_pred=self(inputs), sample_weight=weights)
+        logits = self(inputs)
+        return self.compute_loss(y=targets, y_pred=logits, sample_weight=weights, training=False)
+
+    # --- smaller models ---
+
+    def check_teacher(self, teacher: keras.Model, name: str) -> None:
+        """Make sure that a model can teach this one; see `Student`."""
+        config = self._config_of(teacher, name)
+        if config.vocabulary_size != self.config.vocabulary_size:
+            raise UsageError(
+                f"the teacher {name} has {config.vocabulary_size} tokens, and the model "
+                f"{self.config.vocabulary_size}; expected the same"
+            )
+        if config.context < self.config.context:
+            raise UsageError(
+                f"the teacher {name} sees {config.context} tokens at once; "
+                f"set model.context={config.context}, or less"
+            )
+
+    def take_parts(
+        self, source: keras.Model, name: str, importance: Importance, batches: Iterable[Any]
+    ) -> None:
+        """Take the weights of the most important parts of a larger model; see `Prunable`."""
+        pruning.check_parts(self.config, self._config_of(source, name), name)
+        pruning.take_parts(self, source, pruning.scores(source, importance, batches))
+
+    def _config_of(self, other: keras.Model, name: str) -> GPTConfig:
+        if not isinstance(other, GPT):
+            raise UsageError(f"{name} is a {type(other).__name__}; expected a Transformer")
+        return other.config
 
     def get_config(self) -> dict[str, Any]:
         """Return what `GPT(**config)` rebuilds the model from."""

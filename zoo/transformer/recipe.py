@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 from zoo.data import given
 from zoo.data.text import TextConfig
 from zoo.recipe import Recipe
+from zoo.training.beginning import recipe_of
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.evaluate import TextEvaluateConfig
 from zoo.transformer.gpt import GPT
@@ -27,6 +28,15 @@ class GPTRecipe(Recipe):
         "data.limit": 20_000,
         "evaluate.limit": 500,
     }
+
+    def completed(self) -> Self:
+        """Return the recipe with the width of heads that parts of a larger model have."""
+        if self.train.prune is None or self.model.head_width:
+            return self
+        source = recipe_of(str(self.train.initial_weights))
+        if not isinstance(source, GPTRecipe) or source.model.head_size == self.model.head_size:
+            return self
+        return self.changed({"model.head_width": source.model.head_size})
 
     def build(self) -> GPT:
         """Make the model, untrained."""

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tokenizers import Tokenizer
 
 from serving.errors import UsageError
 from zoo.data import given, tokenizers
 from zoo.data.text import Text
 from zoo.metric import Metric
-from zoo.recipe import Recipe
+from zoo.recipe import Recipe, TrainConfig
 from zoo.task import Drawn, Task
 from zoo.training.beginning import asset_of
 from zoo.training.optimizers import optimizer
@@ -37,8 +38,7 @@ class GPTTask(Task):
             recipe.data,
             recipe.model.context,
             recipe.model.vocabulary_size,
-            # Weights mean the tokens that they learned, whatever others the corpus might give.
-            tokenizer=tokenizers.parse(asset_of(start, tokenizers.FILE)) if start else None,
+            tokenizer=_tokenizer_before(recipe.train),
             end=next(iter(self.given.ends), None) if self.given else tokenizers.EOS,
         )
         self.source = self.text.source
@@ -115,3 +115,21 @@ def _given(start: str | None) -> given.Given:
         return None
 
     return given.Given.read(find)
+
+
+def _tokenizer_before(config: TrainConfig) -> Tokenizer | None:
+    """Return the tokenizer of what a run begins with or learns from, if anything.
+
+    Weights mean the tokens that they learned, whatever others the corpus might give.
+
+    Raises:
+        UsageError: the teacher's is another than that of the weights.
+    """
+    sources = [name for name in (config.initial_weights, config.teacher) if name]
+    found = [tokenizers.parse(asset_of(name, tokenizers.FILE)) for name in sources]
+    if len({tokenizer.to_str() for tokenizer in found}) > 1:
+        raise UsageError(
+            f"the teacher {config.teacher} has other tokens than {config.initial_weights}; "
+            "expected a teacher with the same tokenizer"
+        )
+    return found[0] if found else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import tokenizers
 
-from serving.text.trusted import AddedToken
+from serving.text.spelling.trusted import AddedToken
 
 
 class SpecialText:
@@ -42,9 +42,16 @@ class SpecialText:
         self._quotes = {token.content: f"<{secret}'{token.id}>" for token in special}
         self._back = {quote: content for content, quote in self._quotes.items()}
         self._quoted = re.compile(f"<{secret}'[0-9]+>")
-        # Of tokens that begin at the same place the longest is found, be it special or not.
-        contents = sorted(added, key=lambda token: len(token.content), reverse=True)
-        self._found = re.compile("|".join(map(_pattern, contents)) or "(?!)")
+        # Finds added tokens, of those that begin at the same place the longest, and nothing else.
+        self._finder = tokenizers.Tokenizer(tokenizers.models.BPE({}, []))
+        self._finder.add_tokens(
+            [
+                tokenizers.AddedToken(
+                    token.content, single_word=token.single_word, normalized=False
+                )
+                for token in added
+            ]
+        )
         tokenizer.add_tokens(
             [
                 tokenizers.AddedToken(
@@ -62,7 +69,7 @@ class SpecialText:
 
     def quoted(self, text: str) -> str:
         """Return a text whose special tokens are plain text, wherever it is put."""
-        return self._found.sub(lambda found: self._quotes.get(found[0], found[0]), text)
+        return self._replaced(text, self._quotes)
 
     def written(self, text: str) -> str:
         """Return a text as the tokenizer takes it: by names what is meant, and plainly the rest."""
@@ -73,10 +80,13 @@ class SpecialText:
         return self._with(text, dict.fromkeys(self._names, ""))
 
     def _with(self, text: str, names: Mapping[str, str]) -> str:
-        named = self._found.sub(lambda found: names.get(found[0], found[0]), text)
+        named = self._replaced(text, names)
         return self._quoted.sub(lambda found: self._back.get(found[0], found[0]), named)
 
-
-def _pattern(token: AddedToken) -> str:
-    content = re.escape(token.content)
-    return rf"(?<!\w){content}(?!\w)" if token.single_word else content
+    def _replaced(self, text: str, names: Mapping[str, str]) -> str:
+        """Return a text with other words for some of the tokens in it."""
+        pieces, done = [], 0
+        for begin, end in self._finder.encode(text).offsets:
+            pieces += [text[done:begin], names.get(text[begin:end], text[begin:end])]
+            done = end
+        return "".join([*pieces, text[done:]])

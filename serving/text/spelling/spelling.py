@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from serving.bundle.refusal import plain
 from serving.errors import GenzooError
-from serving.text import trusted
+from serving.text.spelling import trusted
 
 _BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
 
@@ -34,7 +34,7 @@ class Spelling:
         >>> tokenizer = bpe_tokenizer(["low lower"] * 2, 261)
         >>> file = trusted.checked(tokenizer.to_str().encode())
         >>> Spelling(file, tokenizer.get_vocab()).bytes[259:]
-        [b'lo', b'ow']
+        [b'lo', b'low']
     """
 
     def __init__(self, file: trusted.File, vocabulary: Mapping[str, int]):

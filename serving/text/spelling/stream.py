@@ -16,7 +16,7 @@ class TextStream:
 
     Example:
         >>> from zoo.data.tokenizers import bpe_tokenizer
-        >>> from serving.text import trusted
+        >>> from serving.text.spelling import trusted
         >>> tokenizer = bpe_tokenizer([], 259)
         >>> spelling = Spelling(trusted.checked(tokenizer.to_str().encode()), tokenizer.get_vocab())
         >>> stream = TextStream(spelling)

@@ -15,7 +15,6 @@ from export.families.fusion import DOMAIN
 from export.families.gpt_graphs import PAST, SEQUENCE, TOTAL, cache_names
 from export.graph.converter import OPSET
 from zoo.transformer import GPT
-from zoo.transformer.block import EPSILON
 
 
 def graph(model: GPT) -> onnx.ModelProto:
@@ -47,7 +46,7 @@ class _Writer:
             stream,
             self._weight(model.blocks[0].attention_norm.scale),
             axis=-1,
-            epsilon=EPSILON,
+            epsilon=self.config.epsilon,
         )
         following = [*(block.attention_norm for block in model.blocks[1:]), model.final_norm]
         for index, (block, norm) in enumerate(zip(model.blocks, following, strict=True)):
@@ -92,7 +91,7 @@ class _Writer:
             "SkipSimplifiedLayerNormalization",
             *(stream, branch, self._weight(norm.scale)),
             outputs=[f"{name}_normalised", "", "", name],
-            epsilon=EPSILON,
+            epsilon=self.config.epsilon,
             domain=DOMAIN,
         )
         return normalised, name

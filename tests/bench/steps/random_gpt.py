@@ -4,16 +4,17 @@ How fast it is does not depend on what it writes.
 """
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import keras
 import onnx
 
+from export.checkpoints import gguf
 from export.families.fusion import fuse
-from export.families.genai import genai_config
-from export.families.gpt import FUSED
 from export.families.gpt_graphs import graphs, static
+from export.families.gpt_settings import FUSED, genai_config
 from export.graph import converter
 from export.graph.precision import quantize_weights, reduce_precision
 from export.proof.graphs import GraphSpec
@@ -28,6 +29,7 @@ from zoo.data import tokenizers
 from zoo.transformer import GPT, GPTConfig
 
 LAYER_GAIN = 4
+GGUF = {32: "F32", 8: "Q8_0", 4: "Q4_0"}  # how matrices of so many bits are held
 Graphs = dict[str, onnx.ModelProto]
 
 
@@ -116,11 +118,9 @@ def _write_torch(model: GPT, file: Path) -> None:
 
 def _write_gguf(model: GPT, bits: int, file: Path) -> None:
     """Write the same network for llama.cpp, where there is what writes such files."""
-    try:
-        from tests.bench.peers import gguf_file
-    except ImportError:
-        return
-    gguf_file.write(model, bits, file)
+    kind = GGUF[bits]
+    with suppress(ImportError):
+        gguf.write(model, file, gguf.Encoding(kind, kind), gguf.About("network"))
 
 
 def _write_manifest(case: Case, model: GPT, spec: GraphSpec, variants: list[str]) -> None:

@@ -19,6 +19,7 @@ from serving.bundle.files import pin_of
 from serving.bundle.manifest import read_manifest
 from serving.bundle.records import BundleError
 from serving.errors import UsageError
+from serving.graphs.protobuf import WeightsFile
 from serving.graphs.scan import check_graph
 
 
@@ -146,7 +147,8 @@ def scanned(adapted, change):
     change(model.graph)
     interface, ports = manifest.interface["model"], variant.adapter_inputs("model")
     data = model.SerializeToString()
-    return lambda: check_graph(data, "model.onnx", interface, variant.opset, 80, ports)
+    beside = WeightsFile("model.onnx.data", 2**20)
+    return lambda: check_graph(data, "model.onnx", interface, variant.opset, 80, ports, beside)
 
 
 def stand_in(graph):
@@ -166,8 +168,16 @@ def test_what_stands_in_for_an_adapter_is_zero_and_of_its_shape(adapted):
     def absent(graph):
         graph.initializer.remove(stand_in(graph))
 
+    def elsewhere(graph):
+        tensor = stand_in(graph)
+        told = {"location": "model.onnx.data", "offset": 0, "length": 4 * tensor.dims[0]}
+        for key, value in told.items():
+            tensor.external_data.add(key=key, value=str(value))
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.ClearField("raw_data")
+
     scanned(adapted, lambda graph: None)()
-    for change in (ones, wide, absent):
+    for change in (ones, wide, absent, elsewhere):
         assert "is not zero where no adapter is given" in refusal(scanned(adapted, change))
 
 

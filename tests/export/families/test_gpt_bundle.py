@@ -14,10 +14,12 @@ import zoo
 from export import ExportError
 from export.comparison import compare
 from export.evaluation import evaluate
+from export.families import gpt_settings
 from export.families.exporter import exporter_of
 from export.families.forms import Made
 from export.families.gpt import graph_step
 from export.families.gpt_graphs import graphs
+from export.families.gpt_settings import genai_config
 from export.graph.converter import convert
 from export.proof import saved_model
 from export.run import open_run
@@ -29,6 +31,7 @@ from tests.serving.text.promise import assert_kept
 from tests.zoo.checkpoints.random_blocks import random_blocks
 from tests.zoo.transformer.test_gpt_training import recipe
 from zoo.checkpoints.blocks import save_blocks
+from zoo.data import tokenizers
 from zoo.transformer.writer import writer
 
 VARIANTS = {
@@ -50,14 +53,8 @@ def workdir(tmp_path_factory):
     """A finished run; read only."""
     path = tmp_path_factory.mktemp("runs") / "text"
     made = recipe()
-    made = made.model_copy(
-        update={
-            "model": made.model.model_copy(
-                update={"context": CONTEXT, "width": 32, "kv_heads": 1}  # heads of 16
-            )
-        }
-    )
-    zoo.train(made, path)
+    sizes = {"model.context": CONTEXT, "model.width": 32, "model.kv_heads": 1}  # heads of 16
+    zoo.train(made.changed(sizes), path)
     return path
 
 
@@ -72,7 +69,8 @@ def bundle(workdir, tmp_path_factory):
 def test_the_bundle_is_whole(bundle, workdir):
     names = {path.name for path in bundle.iterdir()}
     graph_files = {f"model{kind}.onnx" for kind in VARIANTS.values()}
-    text_files = {"tokenizer.json", "tokenizer_config.json", "genai_config.json", "samples.txt"}
+    text_files = {"tokenizer.json", "tokenizer_config.json", "samples.txt"}
+    text_files |= {"config.json", "generation_config.json", "genai_config.json"}
     others = {"README.md", "test_vectors.npz", "model.weights.h5", "bundle.json", "saved_model"}
     assert names == graph_files | text_files | others
     assert all(check.passed for check in verify(bundle))
@@ -228,12 +226,46 @@ def test_onnxruntime_genai_writes_the_same_tokens(genai, bundle):
         assert_the_same_tokens(genai, served, prompt)
 
 
+@pytest.mark.parametrize("variant", ["fp32", "fused"])
+def test_genai_is_told_of_the_fastest_graph_that_it_runs(genai, bundle, variant, tmp_path):
+    """Alone, and several prompts of unequal length at once; each variant as the settings say it."""
+    manifest = read_manifest(bundle)
+    own = shutil.copytree(bundle, tmp_path / "own")
+    assert json.loads((own / "genai_config.json").read_text()) == genai_config(
+        zoo.from_preset(bundle).config, "model.fused.onnx", in_place=True
+    )
+    config = zoo.from_preset(bundle).config
+    gpt_settings.write(config, {variant: manifest.variants[variant]}, own)
+    served = serving.load(own, device="cpu")
+    assert_the_same_tokens(genai, served, "The ")
+    model = genai.Model(str(own))
+    tokenizer, settings = genai.Tokenizer(model), genai.GeneratorParams(model)
+    prompts = ["The ", "a", "import this"]
+    settings.set_search_options(max_length=40, do_sample=False, batch_size=len(prompts))
+    generator = genai.Generator(model, settings)
+    generator.append_tokens(tokenizer.encode_batch(prompts))
+    while not generator.is_done():
+        generator.generate_next_token()
+    for row, prompt in enumerate(prompts):
+        found = [each for each in generator.get_sequence(row).tolist() if each != tokenizers.PAD]
+        expected = served.complete(prompt, 20, temperature=0)[0].ids
+        assert found[: len(served.tokenizer.encode(prompt)) + 20][-20:] == list(expected)
+
+
+def test_genai_is_told_of_no_graph_that_it_does_not_run(bundle, tmp_path):
+    manifest, config = read_manifest(bundle), zoo.from_preset(bundle).config
+    static = {name: each for name, each in manifest.variants.items() if "static" in name}
+    assert "genai_config.json" not in gpt_settings.write(config, static, tmp_path)
+
+
 @pytest.mark.parametrize(
     "name", [name for name, entry in models().items() if entry.family == "transformer"]
 )
 def test_onnxruntime_genai_runs_what_is_published(genai, name):
-    if not (MODELS / name / "model.onnx").exists():
-        pytest.skip(f"the portable graph of {name} is not here; `make release` makes it")
+    settings = json.loads((MODELS / name / "genai_config.json").read_text(encoding="utf-8"))
+    graph = settings["model"]["decoder"]["filename"]
+    if not (MODELS / name / graph).exists():
+        pytest.skip(f"{graph} of {name} is not here; `make release` makes it")
     assert_the_same_tokens(genai, serving.load(name, device="cpu"), "The ")
 
 

@@ -1,5 +1,7 @@
 """The graph of a Transformer: as Keras, token by token as all at once, and free of litter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -115,3 +117,11 @@ def test_fewer_bits_are_near(long, variant, limit):
     reduced = reduce_precision(graph, variant, lambda: real)
     lint(reduced, spec)
     assert prove(runner(reduced), spec, limit=limit) > 0
+
+
+@pytest.mark.parametrize("kind", tiny_gpt.MODELS)
+def test_matrices_out_of_the_conversion_give_the_same_bytes(kind):
+    [spec] = graphs(tiny_gpt.model(kind))
+    assert len(spec.matrices) > 8
+    whole = convert(replace(spec, matrices=())).SerializeToString()
+    assert convert(spec).SerializeToString() == whole

@@ -137,6 +137,24 @@ def test_interpolate_classes(genzoo, bundles, loaded, files):
     assert refusal in genzoo("interpolate-classes", bundles["gan"], *asked)[2]
 
 
+def test_text_that_follows_what_a_file_says(genzoo, bundles, loaded, files):
+    pytest.importorskip("llguidance", reason="llguidance is not installed")
+    asked = ["generate", bundles["gpt"], "--prompt", "a", "--seed", 7]
+    (files / "rule.lark").write_text('start: "abc" LETTER\nLETTER: /[a-h]/', encoding="utf-8")
+    wanted = loaded["gpt"].generate("a", grammar='start: "abc" /[a-h]/', seed=7)
+    code, out, _ = genzoo(*asked, "--grammar", "rule.lark")
+    assert (code, out) == (0, f"a{wanted}\n")
+    assert genzoo(*asked, "--regex", "abc[a-h]")[1] == f"a{wanted}\n"
+    (files / "schema.json").write_text('{"type": "object"}', encoding="utf-8")
+    code, out, err = genzoo(*asked, "--json-schema", "schema.json")
+    assert (code, out) == (2, "") and "what json_schema begins with has characters" in err
+    assert (
+        "none.json cannot be read: No such file" in genzoo(*asked, "--json-schema", "none.json")[2]
+    )
+    both = genzoo(*asked, "--regex", "a", "--grammar", "rule.lark")
+    assert both[0] == 2 and "regex and grammar are given; a text follows one of them" in both[2]
+
+
 def test_search_and_score(genzoo, bundles, loaded, files):
     asked = ["--prompt", "abc", "--beams", 3, "--max-new-tokens", 8]
     code, out, err = genzoo("search", bundles["gpt"], *asked)
@@ -148,7 +166,7 @@ def test_search_and_score(genzoo, bundles, loaded, files):
     numbers = dict(line.split() for line in out.splitlines())
     assert numbers.keys() == wanted.summary().keys()
     assert float(numbers["nats_per_character"]) == pytest.approx(wanted.nats_per_character, 1e-4)
-    assert err == "5 numbers from toy (fp32 on cpu)\n"
+    assert err == "6 numbers from toy (fp32 on cpu)\n"
     assert genzoo("score", bundles["gpt"], "text.txt", "--out", "s.json")[0] == 0
 
 

@@ -109,7 +109,7 @@ def test_what_is_put_before_a_prompt_is_not_put_before_a_conversation(chatting, 
 
 
 def test_a_special_token_in_a_message_is_plain_text(gpt):
-    with pytest.raises(UsageError, match="the conversation has characters .* know: '<', '|'"):
+    with pytest.raises(UsageError, match=r"the conversation has characters .* know: '<', '|'"):
         gpt.chat([user("a<|eos|>b")])
 
 
@@ -203,7 +203,7 @@ def test_ids_of_no_token_are_never_drawn(tmp_path):
 
 
 def test_nor_by_a_graph_that_keeps_its_cache(tmp_path, monkeypatch):
-    """Of a real model, whose last letter the tokenizer has forgotten; and it reads no turn twice."""
+    """Of a real model, whose last letter its tokenizer forgot; and it reads no turn twice."""
     directory = shutil.copytree(NANO, tmp_path / "nano")
     manifest = json.loads((directory / "bundle.json").read_text())
     document = json.loads((directory / "tokenizer.json").read_text())

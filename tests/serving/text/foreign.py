@@ -16,12 +16,22 @@ from tokenizers import (
 from serving.text.spelling import patterns
 
 WORDS = ["the cat sat on the mat, 12345 times", "don't! Straße, naïve café", "中文 and кот"] * 3
+BORDERS = [
+    "a  b",
+    "a\n\nb \n ",
+    "1234567",
+    "don't DON'T l'eau",
+    "!? $+<=>^~|",
+    "a\r\n \t",
+    "/\n",
+    "AbcDef",
+]
 SPECIAL = ["<s>", "</s>", "<unk>", "<|im_start|>", "<|im_end|>"]
 ODD = [
     *("e\u0301", "\u0301", "👩‍👩‍👧", "🇩🇪", " ", "  ", "\n", "\n\n", "\r\n", "\t", "\x00", "\x7f"),
     *("123456", "٣٤", "½", "中文字", "ไทย", "'s", "don't", "\u00a0", "\u3000", "\u200b", "\ufffd"),
     *SPECIAL,
-    *("<think>", "[user name]", "<0x41>", "\u2581", "the"),
+    *("<think>", "[user name]", "<0x41>", "\u2581", "the", "/", "$+<", "A", "b", "DON'T", "7"),
 ]
 # Where the parts of a text meet, tokenizers go wrong.
 TEXTS = st.lists(
@@ -30,19 +40,27 @@ TEXTS = st.lists(
 ).map("".join)
 
 
-def byte_level(expression: str = patterns.LLAMA3) -> Tokenizer:
-    """Like those of Llama 3 and Qwen: special tokens and others are beyond the vocabulary."""
+def byte_level(expression: str | None = patterns.LLAMA3, strips: bool = True) -> Tokenizer:
+    """Like those of Llama 3 and Qwen: special tokens and others are beyond the vocabulary.
+
+    Args:
+        expression: how texts are split; where they are not, tokens cross all borders.
+        strips: whether a token takes the spaces after it along.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
-    split = pre_tokenizers.Split(Regex(expression), "isolated")
     level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, level])
+    tokenizer.pre_tokenizer = level
+    if expression is not None:
+        split = pre_tokenizers.Split(Regex(expression), "isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, level])
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(WORDS, trainer)
+    size = 300 if expression else 600
+    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(WORDS if expression else WORDS + 3 * BORDERS, trainer)
     tokenizer.add_special_tokens(SPECIAL)
-    tokenizer.add_tokens(["<think>", AddedToken("[user name]", rstrip=True, normalized=True)])
+    tokenizer.add_tokens(["<think>", AddedToken("[user name]", rstrip=strips, normalized=strips)])
     _put_before(tokenizer)
     return tokenizer
 

@@ -12,7 +12,8 @@ from serving.text.beams import beam_search
 from serving.text.decoding import Decoding
 from serving.text.filters import log_softmax
 from serving.text.growing import GrowingMemory
-from serving.text.sampling import Sampler, SamplingConfig
+from serving.text.sampling import Sampler
+from serving.text.sampling_config import SamplingConfig
 from serving.text.scoring import score
 from tests.serving.text.complaint import complaint
 from tests.serving.text.toy_language import (
@@ -326,6 +327,9 @@ def test_scores_of_texts():
     scored = model.score("abc 中é" * 20, stride=4)
     assert scored.characters == scored.tokens == 119
     assert scored.nats_per_character == scored.nats_per_token
+    assert scored.bytes == len(("abc 中é" * 20).encode()) - 1
+    assert scored.nats_per_byte == pytest.approx(scored.nats / scored.bytes)
+    assert np.isnan(score(ToyStep(7), [1, 2, 3], context=16).nats_per_byte)
     assert "has 1 tokens; expected at least 2" in complaint(model.score, "a")
     assert "the text has characters" in complaint(model.score, "xyz")
     assert "stride is 17" in complaint(model.score, "abc", stride=17)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving.errors import GenzooError, UsageError
@@ -13,8 +13,10 @@ from serving.text.tokenizer import Tokenizer
 from tests.serving.text import foreign
 from tests.serving.text.complaint import complaint
 
-MANY = settings(max_examples=1000, deadline=None)
-SOME = settings(max_examples=200, deadline=None)
+# However busy the machine is.
+SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+MANY = settings(max_examples=1000, **SLOW)
+SOME = settings(max_examples=200, **SLOW)
 MADE = {
     "byte-level": foreign.byte_level(),
     "Mistral's": foreign.byte_level(patterns.TEKKEN),
@@ -105,6 +107,9 @@ def test_what_is_put_before_a_text_and_what_ends_it():
     assert "no <|eos|>, and nobody says" in complaint(Tokenizer, data)
     with pytest.raises(GenzooError, match="has no token 9999"):
         Tokenizer(data, ends=[9999])
+    beyond = MADE["byte-level"].to_str().encode()
+    with pytest.raises(GenzooError, match="has no token 300, to end a text or begin it"):
+        Tokenizer(beyond, ends=[0], limit=300)
 
 
 # --- vocabularies of another size than the model's ---
@@ -112,7 +117,7 @@ def test_what_is_put_before_a_text_and_what_ends_it():
 
 def test_tokens_that_were_added_beyond_the_model():
     made = MADE["byte-level"]
-    known = Tokenizer(made.to_str().encode(), ends=[0], limit=300)
+    known = Tokenizer(made.to_str().encode(), ends=[0], begin=[], limit=300)
     assert known.size == 300 and known.whole
     assert known.encode_special("the cat") == MADE["byte-level"].encode("the cat").ids[1:]
     with pytest.raises(UsageError, match="'<think>', of which the model knows nothing"):

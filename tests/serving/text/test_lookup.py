@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from serving.errors import UsageError
 from serving.text.lookup import NGrams
-from serving.text.sampling import Sampler, SamplingConfig
+from serving.text.sampling import Sampler
+from serving.text.sampling_config import SamplingConfig
 from tests.serving.text.test_sampling import VOCABULARY, sampler, some_configs
 from tests.serving.text.toy_language import language_model, only_characters
 

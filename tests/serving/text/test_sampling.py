@@ -9,7 +9,8 @@ from hypothesis.extra import numpy as hnp
 from serving.errors import GenzooError, UsageError
 from serving.text import filters
 from serving.text.filters import likeliest, log_softmax, nucleus, pick
-from serving.text.sampling import Sampler, SamplingConfig
+from serving.text.sampling import Sampler
+from serving.text.sampling_config import SamplingConfig
 
 FEW = settings(max_examples=60, deadline=None)
 VOCABULARY = 9

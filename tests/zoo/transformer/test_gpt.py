@@ -10,7 +10,8 @@ import tensorflow as tf
 from serving.errors import UsageError
 from serving.text.decoding import Decoding
 from serving.text.growing import GrowingMemory
-from serving.text.sampling import Sampler, SamplingConfig
+from serving.text.sampling import Sampler
+from serving.text.sampling_config import SamplingConfig
 from tests.zoo.transformer import tiny_gpt
 from zoo.transformer import GPT, GPTConfig, dropout
 from zoo.transformer.attention import attend

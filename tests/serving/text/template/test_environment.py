@@ -42,7 +42,8 @@ REACHING = {
 }
 ENDLESS = {
     "a long loop": "{% for i in range(10**9) %}{% endfor %}",
-    "loops in loops": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+    "loops in loops": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}"
+    "{% endfor %}",
     "a macro of itself": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
     "a macro of two": "{% macro f(n) %}{% if n %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}"
     "{{ f(60) }}",
@@ -101,9 +102,11 @@ def test_what_has_no_end_is_ended(what):
 
 WRITTEN = [
     ("{{ messages[0]['content'] ~ messages[1].content|trim }}", "Be brief.\nHello"),
-    ("{% for m in messages[1:] %}{{ loop.index0 }}{% if loop.last %}!{% endif %}{% endfor %}", "01!"),
+    ("{% for m in messages[1:] %}{{ loop.index0 }}{% if loop.last %}!{% endif %}{% endfor %}",
+     "01!"),
     ("{% for m in messages %}{% if loop.index > 1 %}{% break %}{% endif %}.{% endfor %}", "."),
-    ("{% for m in messages[::-1] %}{{ loop.length }}{{ loop.revindex0 }} {% endfor %}", "32 31 30 "),
+    ("{% for m in messages[::-1] %}{{ loop.length }}{{ loop.revindex0 }} {% endfor %}",
+     "32 31 30 "),
     ("{% set n = namespace(x=1) %}{% set n.x = n.x + 1 %}{{ n.x * 'a' }}", "aa"),
     ("{% macro say(m) %}<{{ m.role }}>{% endmacro %}{{ say(messages[1]) }}", "<user>"),
     ("{% generation %}{{ messages|length }}{% endgeneration %}", "3"),

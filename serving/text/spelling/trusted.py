@@ -226,6 +226,13 @@ class Template(Record):
     pair: Pieces
     special_tokens: Annotated[dict[Token, Special], Field(max_length=8)]
 
+    @property
+    def before(self) -> list[int]:
+        """The tokens before a single text."""
+        first = next(at for at, piece in enumerate(self.single) if isinstance(piece, TextPiece))
+        put = [piece for piece in self.single[:first] if isinstance(piece, SpecialPiece)]
+        return [id for piece in put for id in self.special_tokens[piece.SpecialToken.id].ids]
+
     @model_validator(mode="after")
     def _names_what_there_is(self) -> "Template":
         for pieces, texts in ((self.single, ["A"]), (self.pair, ["A", "B"])):

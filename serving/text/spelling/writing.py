@@ -13,7 +13,8 @@ class Completion(NamedTuple):
         text: without the prompt and without a stop string.
         ids: all tokens that were drawn, those of a stop string and the end mark included.
         log_probs: of each, in nats, as the model has it before penalties, temperature and filters.
-        reason: `length`, `stop` for a stop string, or `end` where the model ended the text.
+        reason: `length`, `stop` for a stop string, or `end` where the model ended the text. A text
+            that follows a schema, regular expression or grammar is whole where it is `end`.
     """
 
     text: str

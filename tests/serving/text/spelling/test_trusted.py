@@ -8,8 +8,7 @@ import pytest
 import serving
 from serving.bundle.records import BundleError
 from serving.errors import GenzooError
-from serving.text import trusted
-from serving.text.spelling import patterns
+from serving.text.spelling import patterns, trusted
 from tests.serving import tiny_bundle, tiny_text_bundle
 from zoo.data import tokenizers
 

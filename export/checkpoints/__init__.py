@@ -1,0 +1,1 @@
+"""Checkpoints of Transformers in the formats that other programs open."""

@@ -1,0 +1,59 @@
+"""`genzoo serve`: models over HTTP."""
+
+from typing import Annotated
+
+import typer
+
+from serving.commands.shared import Device, Spinning, Threads, Variant
+from serving.errors import GenzooError
+from serving.terminal import show
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+@app.command(epilog="Example: genzoo serve cgan-mnist gpt-shakespeare ./bundles/mine --port 8000")
+def serve(
+    models: Annotated[
+        list[str], typer.Argument(metavar="NAME_OR_DIR...", help="Models' names, or bundles.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
+    prefix: Annotated[str, typer.Option(help="A path that it answers under as well.")] = "",
+    device: Device = "auto",
+    variant: Variant = "auto",
+    threads: Threads = None,
+    spinning: Spinning = False,
+    rows: Annotated[int, typer.Option(min=1, help="Images or texts of one request.")] = 1024,
+    requests: Annotated[int, typer.Option(min=1, help="Requests here at once.")] = 256,
+    per_client: Annotated[
+        int | None, typer.Option(min=1, help="The same, of one address; no bound if none.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that a request may take.")] = 300,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that requests have left when it must stop.")
+    ] = 10,
+) -> None:
+    """Serve models over HTTP: Open Inference Protocol, OpenAI's API, and every declared call."""
+    try:
+        from serving.server.application import Server
+        from serving.server.limits import Limits
+        from serving.server.logs import write_logs
+        from serving.server.repository import Repository
+        from serving.server.running import run
+    except ModuleNotFoundError as error:
+        raise GenzooError(f"this needs {error.name}: pip install 'genzoo[server]'") from None
+
+    options = {"device": device, "variant": variant, "threads": threads, "spinning": spinning}
+    limits = Limits(
+        rows=rows,
+        requests=requests,
+        requests_of_one=per_client,
+        seconds=timeout,
+        closing_seconds=grace,
+    )
+    server = Server(Repository(models, **options), limits, prefix)
+    if host not in LOCAL:
+        show(f"anybody who reaches {host} can ask these models; put a proxy before it")
+    write_logs()
+    run(server, host, port)

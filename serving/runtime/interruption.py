@@ -1,0 +1,86 @@
+"""Work that somebody else can stop between two runs of a graph.
+
+Example:
+    >>> unwanted = Interruption()
+    >>> unwanted.stop(StoppedError("nobody waits for it any more"))
+    >>> with interruptible(unwanted):
+    ...     check()
+    Traceback (most recent call last):
+        ...
+    serving.runtime.interruption.StoppedError: nobody waits for it any more
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from serving.errors import GenzooError
+
+_local = threading.local()
+
+
+class StoppedError(GenzooError):
+    """The work was stopped by whoever had asked for it."""
+
+
+class Interruption:
+    """Whether some work is still wanted; asked by the thread that works, told by any other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reason: Exception | None = None
+        self._wake: Callable[[], None] | None = None
+
+    def stop(self, reason: Exception) -> None:
+        """Have the work raise `reason` as soon as it looks; the first reason counts."""
+        with self._lock:
+            self._reason = self._reason or reason
+            wake = self._wake
+        if wake is not None:
+            wake()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the work is not wanted any more."""
+        return self._reason is not None
+
+    def check(self) -> None:
+        """Raise the reason why the work is not wanted any more, if there is one."""
+        if self._reason is not None:
+            raise self._reason
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Have `wake` called when the work is stopped meanwhile, or was before."""
+        with self._lock:
+            self._wake = wake
+            stopped = self._reason is not None
+        if stopped:
+            wake()
+        try:
+            yield
+        finally:
+            self._wake = None
+
+
+@contextmanager
+def interruptible(interruption: Interruption) -> Iterator[None]:
+    """Let what this thread runs in the block be stopped by this, and by nothing else."""
+    before = current()
+    _local.interruption = interruption
+    try:
+        yield
+    finally:
+        _local.interruption = before
+
+
+def current() -> Interruption | None:
+    """Return what can stop this thread's work, if anything can."""
+    return getattr(_local, "interruption", None)
+
+
+def check() -> None:
+    """Raise where this thread's work is not wanted any more."""
+    interruption = current()
+    if interruption is not None:
+        interruption.check()

@@ -1,0 +1,102 @@
+"""The application: routes, and what they share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from serving.server import calls, description, errors, health
+from serving.server.bodies import Bodies
+from serving.server.exchange import Endpoint, Handler, Surrounding
+from serving.server.inference.routes import Protocol
+from serving.server.limits import Limits
+from serving.server.metrics import Metrics
+from serving.server.openai import completions, images, models
+from serving.server.repository import Repository
+from serving.server.work.admission import Admission
+
+ROUTES: tuple[Any, ...] = (
+    *health.ROUTES,
+    *calls.ROUTES,
+    *description.ROUTES,
+    *models.ROUTES,
+    *completions.ROUTES,
+    *images.ROUTES,
+)
+
+
+class Server:
+    """What all routes share.
+
+    Args:
+        repository: the models.
+        limits: what is taken on.
+        prefix: a path under which everything is as well, such as a proxy may put before ours.
+
+    Attributes:
+        failed: why the models cannot be loaded, if they cannot.
+    """
+
+    def __init__(
+        self, repository: Repository, limits: Limits | None = None, prefix: str = ""
+    ) -> None:
+        self.prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
+        self.repository, self.limits = repository, limits or Limits()
+        self.metrics = Metrics()
+        self.admission = Admission(self.limits, self.metrics)
+        self.bodies = Bodies(self.limits)
+        self.failed: Exception | None = None
+        Image.MAX_IMAGE_PIXELS = self.limits.pixels  # of pictures that somebody sends
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are answered: every model is warm, and the server does not close."""
+        return self.repository.ready and not self.admission.closing
+
+    def application(self) -> Starlette:
+        """Return it as an ASGI application, which loads the models when it is started."""
+        routes = (*ROUTES, *Protocol(self.repository).routes())
+        own = [self._route(*each) for each in routes]
+        return Starlette(
+            routes=[*own, Mount(self.prefix, routes=own)] if self.prefix else own,
+            middleware=[Middleware(Surrounding, server=self)],
+            exception_handlers={HTTPException: _unknown},
+            lifespan=self._lifespan,
+        )
+
+    def _route(self, method: str, path: str, handler: Handler, admitted: bool = True) -> Route:
+        return Route(path, Endpoint(self, path, handler, admitted=admitted), methods=[method])
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        loading = asyncio.create_task(asyncio.to_thread(self._load))
+        try:
+            yield
+        finally:
+            self.repository.close()
+            loading.cancel()
+
+    def _load(self) -> None:
+        try:
+            self.repository.load(self.limits, self.metrics)
+        except Exception as error:
+            self.failed = error
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    """Answer who asks for what there is not."""
+    assert isinstance(error, HTTPException)
+    words = {404: "there is no such path", 405: f"{request.method} is not for this path"}
+    message = words.get(error.status_code, error.detail)
+    refusal = errors.RequestError(message, error.status_code, reason="unknown")
+    told = request.scope["state"]["told"]
+    told.refusal = refusal
+    return errors.response(refusal, told.path, error.headers)

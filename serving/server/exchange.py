@@ -1,0 +1,264 @@
+"""A request on its way to an answer: read, admitted, watched, answered, and told of."""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from serving.errors import GenzooError
+from serving.numbers import real
+from serving.runtime.interruption import Interruption, StoppedError
+from serving.server import errors
+from serving.server.metrics import OTHER
+
+if TYPE_CHECKING:
+    from serving.server.application import Server
+    from serving.server.repository import Served
+
+SMALL = 4096  # bytes of a body that are read at once
+_PLAIN_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
+log = logging.getLogger("serving.server")
+
+
+@dataclass
+class Exchange:
+    """A request that was read whole, and what its answer will say beside its content.
+
+    Attributes:
+        server: that it came to.
+        request: its head.
+        data: its body, decompressed.
+        wanted: stops what is computed for it.
+        deadline: when it must be answered, of `time.monotonic`.
+    """
+
+    server: "Server"
+    request: Request
+    data: bytes
+    wanted: Interruption
+    deadline: float
+
+    @property
+    def path(self) -> dict[str, str]:
+        """The words of the path that the route has names for."""
+        return self.request.path_params
+
+    async def parse(self, read: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what `read` returns of a body: in a thread, where it may take a while."""
+        if len(self.data) <= SMALL:
+            return read(*arguments)
+        return await asyncio.to_thread(read, *arguments)
+
+    async def compute(
+        self, served: "Served", rows: int, work: Callable[[], Any], row_bytes: int = 0
+    ) -> Any:
+        """Return what `work` returns, computed by the threads of a model.
+
+        Args:
+            served: the model.
+            rows: that it makes at most.
+            work: makes them.
+            row_bytes: of each.
+
+        Raises:
+            RequestError: it is too much, or too late.
+        """
+        assert served.lane is not None
+        most = self.server.limits.answer_bytes
+        if rows * row_bytes > most:
+            raise errors.RequestError(
+                f"{rows} rows have {rows * row_bytes} bytes; ask for {most // row_bytes} at most"
+            )
+        with self.server.admission.rows(rows):
+            return await served.lane.run(work, self.wanted, self.deadline)
+
+
+def origin(served: "Served", seed: int | list[int] | None = None) -> dict[str, str]:
+    """Return the headers that say how an answer can be made again."""
+    told = {"x-model": served.name, "x-model-hash": served.hash}
+    if served.model is not None:
+        told["x-model-variant"] = served.model.variant
+    if seed is not None:
+        told["x-seed"] = str(seed) if isinstance(seed, int) else ",".join(map(str, seed))
+    return told
+
+
+def json_response(document: object, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response in JSON."""
+    return Response(as_json(document), headers=headers, media_type="application/json")
+
+
+def as_json(document: object) -> bytes:
+    """Return a document in JSON; what is no finite number is null."""
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+Handler = Callable[[Exchange], Awaitable[Response]]
+
+
+class Endpoint:
+    """Answers the requests of one route.
+
+    Args:
+        server: that it is part of.
+        route: the pattern of its path.
+        handler: makes the answer.
+        admitted: whether requests are counted; those that ask how the server is are not.
+    """
+
+    def __init__(
+        self, server: "Server", route: str, handler: Handler, *, admitted: bool = True
+    ) -> None:
+        self.server, self.route, self._handler = server, route, handler
+        self._admitted = admitted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI has it."""
+        if not self._admitted:
+            await self._answer(Request(scope, receive), b"", Interruption(), send)
+            return
+        client = (scope.get("client") or ("",))[0]
+        server = self.server
+        with server.bodies.room() as room, server.admission.enter(client) as wanted:
+            request = Request(scope, receive)
+            data = await server.bodies.read(request, room)
+            answer = asyncio.create_task(self._answer(request, data, wanted, send))
+            await _unless_gone(answer, receive, wanted)
+
+    async def _answer(
+        self, request: Request, data: bytes, wanted: Interruption, send: Send
+    ) -> None:
+        deadline = time.monotonic() + _seconds(request, self.server.limits.seconds)
+        exchange = Exchange(self.server, request, data, wanted, deadline)
+        response = await self._handler(exchange)
+        await response(request.scope, _nothing_more, send)
+
+
+async def _unless_gone(
+    answer: "asyncio.Task[None]", receive: Receive, wanted: Interruption
+) -> None:
+    """Wait for an answer to be sent, or for the client to go away."""
+    gone = asyncio.create_task(_disconnected(receive))
+    try:
+        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            reason = StoppedError("the client went away")
+            wanted.stop(reason)
+            answer.cancel()
+            with suppress(asyncio.CancelledError, GenzooError):
+                await answer
+            raise reason
+        await answer
+    finally:
+        gone.cancel()
+        answer.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _nothing_more() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError("an event that nobody sets was set")
+
+
+def _seconds(request: Request, most: float) -> float:
+    """Return how long a request may take: what it says, and no more than is allowed."""
+    given = request.headers.get("x-request-timeout")
+    if given is None:
+        return most
+    with suppress(ValueError):
+        return min(most, real(float(given), "x-request-timeout", above=0))
+    raise errors.RequestError(f"x-request-timeout is '{given:.40}'; expected a number of seconds")
+
+
+@dataclass
+class Surrounding:
+    """Gives each request an id, turns what goes wrong into an answer, and tells of both.
+
+    Args:
+        app: what answers.
+        server: that it is part of.
+    """
+
+    app: Callable[[Scope, Receive, Send], Awaitable[None]]
+    server: "Server"
+    _started: float = field(default=0.0, init=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI has it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        told = _Told(scope, send, self.server.prefix)
+        try:
+            await self.app(scope, receive, told.send)
+        except Exception as error:
+            refusal = errors.as_refusal(error)
+            if refusal.status == 500 and not isinstance(error, GenzooError):
+                log.exception("mistake", extra={"request": told.id})
+            told.refusal = refusal
+            if not told.status and refusal.status != errors.CLIENT_GONE:
+                await errors.response(refusal, told.path)(scope, receive, told.send)
+        self._count(scope, told)
+
+    def _count(self, scope: Scope, told: "_Told") -> None:
+        metrics, seconds = self.server.metrics, time.monotonic() - told.began
+        route = getattr(scope.get("endpoint"), "route", OTHER)
+        refused = told.refusal or told.stream_refusal
+        status = str(told.status or errors.CLIENT_GONE)
+        metrics.requests.labels(route, status).inc()
+        metrics.seconds.labels(route).observe(seconds)
+        if refused is not None and refused.status == errors.CLIENT_GONE:
+            metrics.cancelled.inc()
+        elif refused is not None:
+            metrics.rejected.labels(refused.reason).inc()
+        fields = {
+            "request": told.id,
+            "method": scope["method"],
+            "route": route,
+            "status": int(status),
+            "milliseconds": round(1000 * seconds, 3),
+            "client": (scope.get("client") or ("",))[0],
+        }
+        if refused is not None:
+            fields["refused"] = str(refused)
+        log.info("request", extra=fields)
+
+
+class _Told:
+    """What is said to a client beside the answer, and remembered of it."""
+
+    def __init__(self, scope: Scope, send: Send, prefix: str) -> None:
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        self.id = given if _PLAIN_ID.fullmatch(given) else secrets.token_hex(16)
+        self.path = scope["path"].removeprefix(prefix)
+        self.began, self.status = time.monotonic(), 0
+        self.refusal: errors.RequestError | None = None
+        self._scope, self._send = scope, send
+        scope.setdefault("state", {})["told"] = self
+
+    @property
+    def stream_refusal(self) -> errors.RequestError | None:
+        """What went wrong after the answer had begun."""
+        found: errors.RequestError | None = self._scope["state"].get("refusal")
+        return found
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*message.get("headers", []), (b"x-request-id", self.id.encode())]
+            message = {**message, "headers": headers}
+        await self._send(message)

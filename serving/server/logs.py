@@ -1,0 +1,36 @@
+"""The log: one line of JSON for each thing that happens."""
+
+import logging
+from datetime import UTC, datetime
+
+import orjson
+
+_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes a record with its extra fields.
+
+    Example:
+        >>> record = logging.makeLogRecord({"msg": "request", "levelname": "INFO", "status": 200})
+        >>> JsonFormatter().format(record)[40:]
+        '"level":"info","event":"request","status":200}'
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
+        line |= {name: each for name, each in record.__dict__.items() if name not in _OWN}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+def write_logs(level: str = "info") -> None:
+    """Write the server's log, and that of what it is built on, to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    for name, least in (("serving.server", level.upper()), ("uvicorn.error", "WARNING")):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(least)

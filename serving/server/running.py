@@ -1,0 +1,132 @@
+"""Runs the application on a socket until it is told to stop, and lets it finish what it has."""
+
+import asyncio
+import logging
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from serving.errors import GenzooError
+from serving.server.application import Server
+
+log = logging.getLogger("serving.server")
+LAST_SECONDS = 2.0  # for those that were stopped, to say so
+HEAD_SECONDS = 10.0  # until the head of a request must be here
+
+
+class Protocol(H11Protocol):
+    """HTTP of which a request's head comes in time, or the connection is closed."""
+
+    _due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._expect_no_more()
+
+    def _expect(self) -> None:
+        """Let the time run from the first byte that there is no request for, to its head's end."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._expect_no_more()
+        elif self._due is None:
+            self._due = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _expect_no_more(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+
+class Runner(uvicorn.Server):
+    """A server that, told to stop, takes no more requests and finishes those that it has.
+
+    Those that take longer than `Limits.closing_seconds` are stopped, and told so.
+
+    Args:
+        server: what is run.
+        host, port: where; port 0 takes any that is free, see `address`.
+        options: of `uvicorn.Config`.
+
+    Attributes:
+        error: why it ended by itself, if it did.
+    """
+
+    def __init__(self, server: Server, host: str, port: int, **options: Any) -> None:
+        settings = {
+            "http": Protocol,
+            "ws": "none",
+            "loop": "asyncio",
+            "lifespan": "on",
+            "log_config": None,
+            "access_log": False,
+            "server_header": False,
+            "timeout_graceful_shutdown": 1,
+        }
+        config = uvicorn.Config(server.application(), host, port, **settings | options)  # type: ignore[arg-type]
+        super().__init__(config)
+        self._served = server
+        self._stop_at: float | None = None
+        self._stopped = self._told = False
+        self.error: Exception | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return host, port
+
+    def close(self) -> None:
+        """Begin to stop."""
+        if self._stop_at is None:
+            self._served.admission.closing = True
+            self._stop_at = time.monotonic() + self._served.limits.closing_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop at a signal; at the second Ctrl+C at once."""
+        if self._stop_at is not None and sig == signal.SIGINT:
+            self.force_exit = self.should_exit = True
+        self.close()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look, ten times a second, whether it is time to go."""
+        if self._served.failed is not None:
+            self.error = self._served.failed
+            return True
+        if self._served.ready and not self._told:
+            self._told = True
+            log.info("ready", extra={"address": "{}:{}".format(*self.address)})
+        if self._stop_at is not None:
+            now, here = time.monotonic(), len(self._served.admission)
+            if now >= self._stop_at and not self._stopped:
+                self._stopped = True
+                self._served.admission.stop_all()
+            if not here or now >= self._stop_at + LAST_SECONDS:
+                return True
+        return await super().on_tick(counter)
+
+
+def run(server: Server, host: str, port: int, **options: Any) -> None:
+    """Run a server until it is told to stop.
+
+    Raises:
+        GenzooError: the models cannot be loaded, or the address cannot be had.
+    """
+    runner = Runner(server, host, port, **options)
+    try:
+        runner.run()
+    except SystemExit:  # what uvicorn says where it cannot listen; it has logged why
+        raise GenzooError(f"cannot listen on {host} port {port}; choose another --port") from None
+    if runner.error is not None:
+        raise runner.error
+    log.info("closed")

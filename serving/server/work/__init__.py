@@ -1,0 +1,1 @@
+"""How requests become work: what is admitted, what waits, what runs together."""

@@ -1,0 +1,114 @@
+"""One text in the making, and what is told of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from serving.runtime.interruption import Interruption
+from serving.text.filters import log_softmax
+from serving.text.sampling import Sampler
+from serving.text.sampling_config import SamplingConfig
+from serving.text.tokenizer import StopStrings, Tokenizer
+
+
+class Likelihood(NamedTuple):
+    """A token that was drawn, its log-probability in nats, and those of the likeliest."""
+
+    token: int
+    log_prob: float
+    likeliest: tuple[tuple[int, float], ...]
+
+
+class News(NamedTuple):
+    """What is new of a draft.
+
+    Attributes:
+        text: that is sure since the last news.
+        likelihoods: of the tokens since then, if they are wanted.
+        reason: why it ended, if it did: `stop` or `length`.
+        error: why it ended otherwise.
+    """
+
+    text: str
+    likelihoods: tuple[Likelihood, ...] = ()
+    reason: str | None = None
+    error: Exception | None = None
+
+
+@dataclass(eq=False)
+class Draft:
+    """A text in the making.
+
+    Attributes:
+        tokenizer: of the model.
+        prompt: its tokens, at most a window of them.
+        config, seed: how tokens are drawn.
+        most: tokens.
+        stop: strings that end it, and are left out.
+        likeliest: so many tokens are told beside each that was drawn; None for no likelihoods.
+        wanted, deadline: until when anybody waits for it, of the writer's clock.
+        tell: is called with news, in the writer's thread.
+        piecemeal: whether there are news at every token; else at the end.
+        tokens: that were drawn.
+    """
+
+    tokenizer: Tokenizer
+    prompt: Sequence[int]
+    config: SamplingConfig
+    seed: int
+    most: int
+    stop: Sequence[str]
+    likeliest: int | None
+    wanted: Interruption
+    deadline: float
+    tell: Callable[[News], None]
+    piecemeal: bool = False
+    tokens: list[int] = field(default_factory=list)
+    _pieces: list[str] = field(default_factory=list)
+    _likelihoods: list[Likelihood] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        size = self.tokenizer.size
+        self._sampler = Sampler([self.config], [self.seed], [self.prompt], size)
+        after = any(map(self.tokenizer.bytes_of, self.prompt))  # the text goes on from another
+        self._characters, self._stop = self.tokenizer.stream(after), StopStrings(self.stop)
+
+    def take(self, logits: np.ndarray) -> bool:
+        """Draw a token from logits `(V,)`, tell it, and say whether the text goes on."""
+        [token] = self._sampler.draw(logits[None])
+        self.tokens.append(token)
+        if self.likeliest is not None:
+            self._likelihoods.append(_likelihood(logits, token, self.likeliest))
+        end = token in self.tokenizer.ends
+        piece = "" if end else self._stop.push(self._characters.push(token))
+        self._pieces.append(piece)
+        if end or self._stop.found:
+            reason = "stop"
+        elif len(self.tokens) >= self.most:
+            reason = "length"
+        else:
+            if self.piecemeal and (piece or self._likelihoods):
+                self._send(None)
+            return True
+        if not self._stop.found:
+            self._pieces.append(self._stop.push(self._characters.end()) + self._stop.end())
+        self._send("stop" if self._stop.found else reason)
+        return False
+
+    def fail(self, error: Exception) -> None:
+        """Tell why there will be no more of it."""
+        self.tell(News("", (), None, error))
+
+    def _send(self, reason: str | None) -> None:
+        news = News("".join(self._pieces), tuple(self._likelihoods), reason)
+        self._pieces, self._likelihoods = [], []
+        self.tell(news)
+
+
+def _likelihood(logits: np.ndarray, token: int, count: int) -> Likelihood:
+    log_probs = log_softmax(logits)
+    count = min(count, len(log_probs))
+    ids = np.argsort(-log_probs, kind="stable")[:count].tolist() if count else []
+    return Likelihood(token, log_probs.item(token), tuple((i, log_probs.item(i)) for i in ids))

@@ -1,0 +1,138 @@
+"""Graphs that compute the rows of several requests at once.
+
+Every row of such a graph is computed by itself, and the zoo's graphs give each the same bits
+whatever stands beside it, so nobody can tell. Nothing waits for company: while a graph runs,
+whatever comes meanwhile is the next batch.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from serving.bundle.records import Interface
+from serving.runtime.interruption import Interruption, current, interruptible
+from serving.runtime.session import Session
+from serving.server.work.waiting import Ticket, Waiting
+
+Feeds = dict[str, np.ndarray]
+Told = Callable[[int, float], None]  # rows of an execution, and its seconds
+
+
+@dataclass(eq=False)
+class _Run:
+    """A run that one thread waits for."""
+
+    outputs: list[str]
+    feeds: Feeds
+    results: list[np.ndarray] | None = None
+    error: Exception | None = None
+
+    @property
+    def rows(self) -> int:
+        return max((len(each) for each in self.feeds.values() if each.ndim), default=1)
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What runs must have in common to be one."""
+        arrays = sorted(
+            (name, str(each.dtype), each.shape[1:]) for name, each in self.feeds.items()
+        )
+        return (*self.outputs, *arrays)
+
+
+def by_rows(interface: Interface) -> bool:
+    """Say whether a graph computes rows, all of one size: only the first axis is free."""
+    ports = [*interface.inputs, *interface.outputs]
+    first = {port.axes[0] if port.axes else 0 for port in ports}
+    sizes = (size for port in ports for size in port.axes[1:])
+    named = all(isinstance(axis, str) for axis in first)
+    return len(first) == 1 and named and all(isinstance(size, int) for size in sizes)
+
+
+class Together:
+    """Takes the place of a session, for many threads; one of those that wait runs for all.
+
+    Args:
+        session: of a graph that is `by_rows`.
+        most: rows of one execution; a run of more has one of its own.
+        told: is called after each.
+
+    Example:
+        >>> class Doubling:
+        ...     def run(self, outputs, feeds):
+        ...         return [2 * feeds["x"]]
+        >>> Together(Doubling(), 8).run(["y"], {"x": np.ones((1, 2))})
+        [array([[2., 2.]])]
+    """
+
+    def __init__(self, session: Session, most: int, told: Told = lambda rows, seconds: None):
+        self._session, self._most, self._told = session, most, told
+        self._changed = threading.Condition()
+        self._waiting: Waiting[_Run] = Waiting()
+        self._busy = False
+
+    def __len__(self) -> int:
+        """How many runs wait."""
+        return len(self._waiting)
+
+    def run(self, outputs: list[str], feeds: Feeds) -> list[np.ndarray]:
+        """Run the graph once, see `Session.run`."""
+        own = _Run(outputs, feeds)
+        wanted = current() or Interruption()
+        wanted.check()
+        ticket = Ticket(own, own.rows, own.kind)
+        with self._changed:
+            self._waiting.add(ticket)
+            with wanted.waking(self._wake):
+                while own.results is None and own.error is None:
+                    if wanted.stopped and self._waiting.withdraw(ticket):
+                        wanted.check()
+                    if self._busy:
+                        self._changed.wait()
+                    else:
+                        self._run_next()
+        if own.error is not None:
+            raise own.error
+        assert own.results is not None
+        return own.results
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _run_next(self) -> None:
+        """Run for those that wait longest, while others may come."""
+        batch = [ticket.item for ticket in self._waiting.take(self._most)]
+        self._busy = True
+        self._changed.release()
+        try:
+            self._compute(batch)
+        finally:
+            self._changed.acquire()
+            self._busy = False
+            self._changed.notify_all()
+
+    def _compute(self, batch: Sequence[_Run]) -> None:
+        started = time.monotonic()
+        first, rows = batch[0], sum(each.rows for each in batch)
+        feeds = first.feeds
+        if len(batch) > 1:
+            feeds = {name: np.concatenate([each.feeds[name] for each in batch]) for name in feeds}
+        try:
+            with interruptible(Interruption()):  # that one of them leaves stops nobody else
+                results = self._session.run(first.outputs, feeds)
+        except Exception as error:
+            if len(batch) == 1:
+                first.error = error
+                return
+            for each in batch:  # so that nobody suffers from another's request
+                self._compute([each])
+            return
+        self._told(rows, time.monotonic() - started)
+        begin = 0
+        for each in batch:
+            each.results = [result[begin : begin + each.rows] for result in results]
+            begin += each.rows

@@ -1,0 +1,202 @@
+"""Health, errors in two dialects, bounds of bodies, and the end of a server."""
+
+import gzip
+import json
+import signal
+import socket
+import zlib
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from tests.serving.server.running import Running, running
+
+GENERATE = "/v1/calls/tiny/generate"
+
+
+def fine(client):
+    """Whether the server is well: what must hold after whatever was sent to it."""
+    assert client.get("/v2/health/ready").status_code == 200
+    return client.post(GENERATE, json={"n": 1, "seed": 1}).status_code == 200
+
+
+def test_it_is_live_before_and_ready_once_models_are_warm(tiny):
+    begun = Running([str(tiny)])
+    assert not begun.server.ready
+    begun.start()
+    try:
+        assert httpx.get(f"{begun.url}/v2/health/live").json() == {"live": True}
+        assert httpx.get(f"{begun.url}/v2/health/ready").json() == {"ready": True}
+        begun.server.admission.closing = True
+        assert httpx.get(f"{begun.url}/v2/health/live").status_code == 200
+        assert httpx.get(f"{begun.url}/v2/health/ready").status_code == 503
+        refused = httpx.post(f"{begun.url}{GENERATE}")
+        assert refused.status_code == 503 and refused.headers["retry-after"] == "1"
+    finally:
+        begun.stop()
+
+
+def test_one_error_layer_with_two_dialects(client):
+    assert client.get("/v2/nothing").json() == {"error": "there is no such path"}
+    error = client.get("/v1/nothing").json()["error"]
+    assert error == {
+        "message": "there is no such path", "type": "not_found_error", "param": None, "code": None
+    }  # fmt: skip
+    assert client.post("/v2/health/live").status_code == 405
+
+
+def test_every_answer_has_an_id_that_the_client_may_choose(client):
+    assert (
+        client.get("/v2/health/live", headers={"x-request-id": "mine-1"}).headers["x-request-id"]
+        == "mine-1"
+    )
+    made = client.get("/nothing", headers={"x-request-id": "a b\x7f"}).headers["x-request-id"]
+    assert len(made) == 32 and made != client.get("/nothing").headers["x-request-id"]
+
+
+def test_it_works_behind_a_path(tiny):
+    with running([tiny], prefix="/some/models/") as served:
+        url = f"{served.url}/some/models"
+        assert httpx.get(f"{url}/v2/health/ready").json() == {"ready": True}
+        assert httpx.get(f"{served.url}/v2/health/ready").json() == {"ready": True}
+        assert httpx.get(f"{url}/v2/models/gone").json()["error"].startswith("no model is called")
+        assert "message" in httpx.get(f"{url}/v1/models/gone").json()["error"]
+        assert httpx.get(f"{url}/v2/nothing").json() == {"error": "there is no such path"}
+        assert httpx.get(f"{url}/openapi.json").json()["servers"] == [{"url": "/some/models"}]
+        assert httpx.post(f"{url}{GENERATE}", json={"n": 1}).status_code == 200
+
+
+BODIES = {
+    "deep": (b'{"n": ' + b"[" * 40 + b"]" * 40 + b"}", {}, 400),
+    "deeper": (b"[" * 100_000, {}, 400),
+    "quotes": (b'{"' + b'\\"' * 50_000, {}, 400),
+    "no object": (b"[1]", {}, 400),
+    "no JSON": (b"{n: 1}", {}, 400),
+    "NaN": (b'{"n": NaN}', {}, 400),
+    "invalid UTF-8": (b'{"n": "\xff"}', {}, 400),
+    "surrogate": (b'{"\\ud800": 1}', {}, 400),
+    "no gzip": (b"{}", {"content-encoding": "gzip"}, 400),
+    "half a gzip": (gzip.compress(b'{"n": 1}')[:-9], {"content-encoding": "gzip"}, 400),
+    "unknown encoding": (b"{}", {"content-encoding": "br"}, 415),
+    "gzip bomb": (gzip.compress(bytes(2**21)), {"content-encoding": "gzip"}, 413),
+    "deflate bomb": (zlib.compress(bytes(2**21)), {"content-encoding": "deflate"}, 413),
+    "large": (bytes(2**20 + 1), {}, 413),
+    "much JSON": (b'"' + b" " * 2**17 + b'"', {}, 413),
+    "odd length": (b"{}", {"x-request-timeout": "soon"}, 400),
+    "no time": (b"{}", {"x-request-timeout": "-1"}, 400),
+}
+
+
+@pytest.fixture(scope="module")
+def small(tiny):
+    """A server that takes small bodies only."""
+    with running([tiny], body_bytes=2**20, json_bytes=2**17, reading_seconds=1) as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_bodies_that_are_wrong_are_refused_and_hurt_nobody(small, name):
+    data, headers, status = BODIES[name]
+    with httpx.Client(base_url=small.url) as client:
+        headers = {"content-type": "application/json"} | headers
+        answer = client.post(GENERATE, content=data, headers=headers)
+        assert answer.status_code == status, answer.text
+        assert "message" in answer.json()["error"]
+        assert fine(client)
+    small.settle()
+
+
+def test_a_body_without_a_length_is_counted_while_it_comes(small):
+    pieces = (bytes(2**16) for _ in range(64))
+    with suppress(httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):
+        # Unless it is closed while it is sent:
+        assert httpx.post(f"{small.url}{GENERATE}", content=pieces).status_code == 413
+    with httpx.Client(base_url=small.url) as client:
+        assert fine(client)
+
+
+def test_compressed_bodies_are_read(client):
+    for kind, data in (
+        ("gzip", gzip.compress(b'{"n": 2}')),
+        ("deflate", zlib.compress(b'{"n": 2}')),
+    ):
+        answer = client.post(GENERATE, content=data, headers={"content-encoding": kind})
+        assert len(answer.json()["image"]) == 2
+
+
+def exchanged(address, data, close=False):
+    """Send bytes over a socket of its own, and return what comes back until it is closed."""
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(data)
+        if close:
+            connection.shutdown(socket.SHUT_WR)
+        found = b""
+        with suppress(ConnectionResetError):  # where it sent more than was read
+            while part := connection.recv(2**16):
+                found += part
+        return found
+
+
+def test_slow_half_and_broken_requests(small, monkeypatch):
+    from serving.server import running as module
+
+    monkeypatch.setattr(module, "HEAD_SECONDS", 0.3)
+    head = f"POST {GENERATE} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n".encode()
+    assert exchanged(small.address, head[:20]) == b""  # a head that does not end is closed
+    assert b" 408 " in exchanged(small.address, head + b"{")  # a body that does not end
+    assert b" 400 " in exchanged(small.address, b"\x16\x03\x01\x00\x05hello\r\n\r\n")
+    exchanged(small.address, b"GET / HTTP/1.1\r\nx: " + b"a" * 2**17)
+    assert exchanged(small.address, head + b"{", close=True) == b""  # half closed
+    with httpx.Client(base_url=small.url) as client:
+        assert fine(client)
+    small.settle()
+
+
+def test_one_client_has_its_own_bound(tiny):
+    with running([tiny], requests_of_one=1) as served:
+        with served.server.admission.enter("127.0.0.1"):
+            answer = httpx.post(f"{served.url}{GENERATE}", json={"n": 1})
+        assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
+        assert answer.json()["error"]["code"] == "rate_limit_exceeded"
+        assert httpx.post(f"{served.url}{GENERATE}", json={"n": 1}).status_code == 200
+
+
+def test_the_server_is_full(tiny):
+    with running([tiny], requests=1) as served:
+        with served.server.admission.enter("another"):
+            answer = httpx.post(f"{served.url}{GENERATE}", json={"n": 1})
+        assert answer.status_code == 503 and answer.json()["error"]["code"] == "full"
+
+
+def test_labels_of_metrics_are_of_a_closed_set(client):
+    for path in ("/nothing/1", "/v1/calls/made-up/generate", "/v1/calls/tiny/made-up"):
+        client.post(path)
+    found = client.get("/metrics").text
+    assert "made-up" not in found and "nothing" not in found
+    assert 'route="/v1/calls/{model}/{call}",status="404"' in found
+    assert 'genzoo_rejected_total{reason="unknown"}' in found
+
+
+def test_told_to_stop_it_exits_with_0(process):
+    url, begun = process
+    assert httpx.get(f"{url}/v2/health/ready").status_code == 200
+    begun.send_signal(signal.SIGTERM)
+    assert begun.wait(timeout=30) == 0
+    assert json.loads(begun.stderr.read().splitlines()[-1])["event"] == "closed"
+
+
+def test_models_that_cannot_be_served_are_one_line(genzoo, own):
+    assert genzoo("serve", "no-such")[0] == 2
+    code, _, said = genzoo("serve", own, own)
+    assert code == 2 and "two models are called 'tiny'" in said
+    (own / "decoder.onnx").write_bytes(b"spoilt")
+    code, _, said = genzoo("serve", own, "--port", "0", "--device", "cpu")
+    assert code == 1 and "decoder.onnx" in said.splitlines()[-1]
+
+
+def test_an_address_that_is_taken_is_one_line(genzoo, own):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, _, said = genzoo("serve", own, "--port", taken.getsockname()[1])
+    assert code == 1 and "choose another --port" in said.splitlines()[-1]
