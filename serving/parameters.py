@@ -112,12 +112,18 @@ class Parameter:
 
     def _several(self, values: Any) -> Any:
         """Check one for each: numbers as an array, whatever else as a list."""
+        listed = isinstance(values, list | tuple)
+        # Words in an array would all take the room of the longest.
+        words = listed and any(isinstance(each, str | bytes) for each in values)
+        if words or self.kind not in ("int", "float"):
+            one = replace(self, each=False, name=f"one of {self.name}")
+            return [one.check(value) for value in values]
         try:
             array = np.asarray(values)
         except ValueError:  # lists of different lengths
             raise UsageError(f"{self.name} are not all of one shape; expected one array") from None
-        truths = isinstance(values, list | tuple) and any(isinstance(each, bool) for each in values)
-        numbers = self.kind in ("int", "float") and array.dtype.kind in "iuf" and not truths
+        truths = listed and any(isinstance(each, bool) for each in values)
+        numbers = array.dtype.kind in "iuf" and not truths
         if not numbers or array.ndim > 1 or not len(array):
             one = replace(self, each=False, name=f"one of {self.name}")
             return [one.check(value) for value in values]
@@ -181,6 +187,8 @@ def _is_one(value: Any) -> bool:
     """Say whether it is one value, and no list or array of them."""
     if isinstance(value, int | float | str):
         return True
+    if isinstance(value, list | tuple):
+        return False
     try:
         return np.ndim(value) == 0
     except ValueError:  # lists of different lengths

@@ -42,7 +42,8 @@ def serve(
         from serving.server.repository import Repository
         from serving.server.running import run
     except ModuleNotFoundError as error:
-        raise GenzooError(f"this needs {error.name}: pip install 'genzoo[server]'") from None
+        package = (error.name or "").partition(".")[0]
+        raise GenzooError(f"this needs {package}: pip install 'genzoo[server]'") from None
 
     options = {"device": device, "variant": variant, "threads": threads, "spinning": spinning}
     limits = Limits(

@@ -11,6 +11,7 @@ from serving.text.memory import Memory
 from serving.text.slots import SeparateSlots, Slots
 
 CHUNK = 128  # tokens of a prompt read at once; each costs a row of logits as long as the vocabulary
+ROOM = 256  # tokens that there is room for at first, where the cache may be of any length
 
 
 class SharedMemory(Memory):
@@ -18,7 +19,8 @@ class SharedMemory(Memory):
 
     The graph is tied once to the arrays of a step of one token, which then costs hardly more than
     the graph itself. Rows are padded on the right, so each has its own length. What lies beyond it,
-    an interrupted read included, is written over before it is read.
+    an interrupted read included, is written over before it is read. The cache grows as texts do, by
+    doubling, up to the window, and so does the memory that it takes: a window may be very long.
 
     Args:
         session: a graph of form `fused` or `static`, with an adapter if it is given one.
@@ -44,20 +46,33 @@ class SharedMemory(Memory):
         self._present = [port.name for port in interface.outputs if port.name != "logits"]
         self._vocabulary = int(interface.outputs[0].axes[-1])
         self._width = interface.inputs[1].axes[1]  # of the mask, a number where it is fixed
-        shapes = [(count, int(port.axes[1]), context, int(port.axes[3])) for port in ports]
+        room = context if isinstance(self._width, int) else min(context, ROOM)
+        shapes = [(count, int(port.axes[1]), room, int(port.axes[3])) for port in ports]
         # What lies beyond a row's length is never read; zeros, as it must not be NaN.
         self._tie([np.zeros(shape, np.float32) for shape in shapes], [0] * count)
 
     def _tie(self, cache: list[np.ndarray], lengths: list[int]) -> None:
-        """Take a cache `(B, heads, context, head_size)` for each input, so far filled."""
-        count = len(lengths)
+        """Take a cache `(B, heads, room, head_size)` for each input, so far filled."""
+        count, self._room = len(lengths), cache[0].shape[2]
         self._arrays, self._cache = cache, [self._session.hold(each) for each in cache]
         self._ids, self._positions = np.zeros((2, count, 1), np.int64)
         # As wide as the cache at every step, so that its shape need never be told again.
-        self._mask = (np.arange(self.context) < np.array(lengths)[:, None]).astype(np.int64)
+        self._mask = (np.arange(self._room) < np.array(lengths)[:, None]).astype(np.int64)
         logits = np.zeros((count, 1, self._vocabulary), np.float32)
         self._logits = logits[:, 0]
         self._bound_step = self._bound(self._ids, self._mask, self._positions, logits, replay=True)
+
+    def _make_room(self, length: int) -> None:
+        """Let the cache grow where it has no room for texts of so many tokens."""
+        if length <= self._room:
+            return
+        room = min(self.context, max(length, 2 * self._room))
+        cache = []
+        for each in self._cache:
+            held = each.numpy()  # (B, heads, room, head_size)
+            cache.append(np.zeros((*held.shape[:2], room, held.shape[3]), np.float32))
+            cache[-1][:, :, : self._room] = held
+        self._tie(cache, [len(text) for text in self.texts])
 
     def _bound(
         self,
@@ -75,6 +90,7 @@ class SharedMemory(Memory):
         return self._session.bind(inputs, outputs, replay)
 
     def _step(self, ids: Sequence[int]) -> np.ndarray:
+        self._make_room(1 + _longest(self.texts))
         for row, token in enumerate(ids):
             position = len(self.texts[row])
             self._ids[row, 0], self._positions[row, 0] = token, position
@@ -116,6 +132,7 @@ class SharedMemory(Memory):
         for index, text in enumerate(texts):
             ids[index, : len(text)] = text
         lengths = held + new
+        self._make_room(int(lengths.max()))
         positions = np.minimum(held[:, None] + np.arange(new.max()), self.context - 1)
         width = self._width if isinstance(self._width, int) else lengths.max()
         mask = (np.arange(width) < lengths[:, None]).astype(np.int64)
@@ -148,6 +165,7 @@ class SharedSlots(Slots):
         super().__init__(len(memory.texts), memory.context)
         self._memory = memory
         self._steps: dict[int, Bound] = {}  # of the first rows, by their number
+        self._tied = memory._arrays  # that they are of
 
     def _read(self, prompt: Sequence[int]) -> Iterator[np.ndarray | None]:
         memory = self._memory
@@ -166,6 +184,7 @@ class SharedSlots(Slots):
             if len(memory.texts[row]) >= self.context
         }
         memory._truncate(list(windows), 0)
+        memory._make_room(1 + _longest(memory.texts[:count]))
         for row, token in enumerate(tokens):
             position = len(memory.texts[row])
             memory._ids[row, 0], memory._positions[row, 0] = token, position
@@ -181,6 +200,8 @@ class SharedSlots(Slots):
 
     def _step(self, count: int) -> Bound:
         """Return what reads a token in each of the first rows."""
+        if self._tied is not self._memory._arrays:  # it has grown
+            self._steps, self._tied = {}, self._memory._arrays
         if count not in self._steps:
             memory, rows = self._memory, slice(count)
             arrays = (memory._ids, memory._mask, memory._positions)

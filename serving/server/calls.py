@@ -11,6 +11,7 @@ from starlette.responses import Response
 from serving import registry
 from serving.calls import Call
 from serving.content.content import Content
+from serving.errors import nearest
 from serving.noise import SEED_LIMIT
 from serving.numbers import shown
 from serving.parameters import Parameter
@@ -21,6 +22,7 @@ from serving.server.limits import Limits
 from serving.server.repository import Served
 
 JSON = "application/json"
+LONGEST_WORD = 1024  # characters of what is no content
 _WORDS = {"true": True, "false": False}
 
 
@@ -132,6 +134,9 @@ def checked_amount(call: Call, arguments: Mapping[str, Any], limits: Limits) -> 
         RequestError: more is asked for than one may ask for.
     """
     for name, value in arguments.items():
+        if name not in call.parameters and name not in call.refused:
+            known = nearest(name, call.parameters) or f"; there are {', '.join(call.parameters)}"
+            raise RequestError(f"unknown option '{name:.80}'{known}", param=name[:80])
         _check_each(call.parameters.get(name), value, limits)
     checked = call.check((), arguments)
     amounts = {"": 1, "rows": 1, "tokens": 1}
@@ -147,6 +152,8 @@ def checked_amount(call: Call, arguments: Mapping[str, Any], limits: Limits) -> 
             )
         elif parameter.kind == "int" and parameter.maximum is None and not parameter.each:
             _check_most(name, value, limits.tokens)
+    if any(each.multiplies == "tokens" for each in call.parameters.values()):
+        _check_caches(call, checked, given, limits)
     rows = given * amounts["rows"]
     if rows > limits.rows:
         raise RequestError(f"{rows} rows are asked for, {limits.rows} at most; ask for fewer")
@@ -157,6 +164,17 @@ def checked_amount(call: Call, arguments: Mapping[str, Any], limits: Limits) -> 
     return rows
 
 
+def _check_caches(call: Call, checked: Mapping[str, Any], given: int, limits: Limits) -> None:
+    """Refuse more texts at once than a language model has room for; those of `n` take turns."""
+    most = limits.texts_together
+    if given > most:
+        raise RequestError(f"{given} texts are given, {most} at most at once")
+    for name, parameter in call.parameters.items():
+        value = checked.get(name, parameter.default)
+        if parameter.multiplies == "rows" and name != "n" and value > most:
+            raise RequestError(f"{name} is {value}; expected {most} at most", param=name)
+
+
 def _check_each(parameter: Parameter | None, value: Any, limits: Limits) -> None:
     """Refuse more values than rows, and words among numbers: an array would be as wide as those."""
     if parameter is None or parameter.content or not isinstance(value, list):
@@ -165,6 +183,8 @@ def _check_each(parameter: Parameter | None, value: Any, limits: Limits) -> None
     if len(value) > limits.rows:
         many = f"{name} has {len(value)} values; expected {limits.rows} at most"
         raise RequestError(many, param=name)
+    if parameter.kind == "str" and any(len(str(each)) > LONGEST_WORD for each in value):
+        raise RequestError(f"one of {name} is longer than {LONGEST_WORD} characters", param=name)
     if parameter.kind in ("int", "float"):
         for odd in [each for each in value if isinstance(each, str | list | dict)][:1]:
             raise RequestError(f"one of {name} is {shown(odd)}; expected a number", param=name)

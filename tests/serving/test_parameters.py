@@ -186,3 +186,13 @@ def test_what_other_programs_read():
 def test_how_it_is_given_on_a_command_line():
     assert declared(int, name="max_new_tokens").option_names == ("--max-new-tokens",)
     assert declared(int, options=("-n", "--count")).option_names == ("-n", "--count")
+
+
+def test_words_take_no_more_room_than_they_have():
+    """An array of them would take the room of the longest for each."""
+    texts = ["x" * 2**20, *[""] * 2**12]  # 16 GiB in an array
+    assert Parameter("texts", kind="content", each=True, default="").check(texts) == texts
+    assert Parameter("words", kind="str", each=True, default="", name="words").check(texts) == texts
+    numbers = Parameter("numbers", kind="int", each=True, default=0, name="numbers")
+    with pytest.raises(UsageError, match="one of numbers is 'x"):
+        numbers.check(texts)

@@ -149,6 +149,8 @@ class Pipeline(Inferable):
             raise RequestError(f"there is no output {shown(min(wanted))}; expected "
                                f"{self._call.gives}")  # fmt: skip
         arguments = dict(asked.parameters)
+        for name in self._kinds.keys() & arguments.keys():
+            raise RequestError(f"'{name}' is content; give it as an input", param=name)
         for name, array in asked.tensors.items():
             if name in arguments:
                 raise RequestError(f"'{name}' is both an input and a parameter", param=name)

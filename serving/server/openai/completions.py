@@ -19,10 +19,10 @@ from serving.server.errors import RequestError, as_refusal, body, too_late
 from serving.server.exchange import Exchange, as_json, json_response, origin
 from serving.server.limits import Limits
 from serving.server.openai.fields import CompletionFields, read
+from serving.server.openai.logprobs import Places
 from serving.server.repository import Served
-from serving.server.work.draft import Draft, Likelihood, News
+from serving.server.work.draft import Draft, Likelihood, News, prompt_likelihoods
 from serving.text.sampling_config import SamplingConfig
-from serving.text.spelling.stream import TextStream
 
 SETTINGS = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logit_bias",
             "top_k", "min_p", "repetition_penalty")  # fmt: skip
@@ -38,6 +38,8 @@ async def completed(exchange: Exchange) -> Response:
         raise RequestError(f"{served.name} writes no texts", param="model", code="model_not_found")
     prompts = await exchange.parse(_prompts, fields, served.model, limits)
     asked = _Asked(exchange, served, fields, prompts)
+    if fields.echo and fields.logprobs is not None:
+        await asked.read_prompts(fields.logprobs)
     if fields.stream:
         return await asked.stream()
     return await asked.whole()
@@ -48,12 +50,12 @@ class _Choice:
     """One text of the answer, as far as it has come."""
 
     prompt: str
-    characters: TextStream  # from the tokens of which likelihoods are told
+    places: Places
     text: str = ""
     tokens: int = 0
-    length: int = 0  # characters of the text before the next token
     reason: str | None = None
     likelihoods: list[Likelihood] = field(default_factory=list)
+    of_prompt: list[Likelihood] = field(default_factory=list)
 
 
 class _Asked:
@@ -79,15 +81,13 @@ class _Asked:
         model = served.model
         self._arguments, seed = _checked(served, fields)
         self._seed = seed
-        self._prompt_tokens = sum(map(len, prompts))
-        if fields.echo and fields.logprobs is not None:
-            raise RequestError("logprobs are not given of an echoed prompt; leave one of the two "
-                               "out", param="echo")  # fmt: skip
+        self._prompts = prompts
         self._amount(len(prompts))
         shown_prompts = [model.tokenizer.decode(ids) if fields.echo else "" for ids in prompts]
         rows = [(at, more) for at in range(len(prompts)) for more in range(fields.n)]
         self._choices = [
-            _Choice(shown_prompts[at], model.tokenizer.stream(after=True)) for at, _ in rows
+            _Choice(shown_prompts[at], Places(model.tokenizer, after=not fields.echo))
+            for at, _ in rows
         ]
         loop = asyncio.get_running_loop()
         self._drafts = [
@@ -127,13 +127,29 @@ class _Asked:
             piecemeal=fields.stream,
         )
 
+    async def read_prompts(self, count: int) -> None:
+        """Find how likely the tokens of the prompts are, which are echoed."""
+        model = self._served.model
+        if max(map(len, self._prompts)) > model.context:
+            raise RequestError(
+                f"logprobs of an echoed prompt take {model.context} tokens of it at most",
+                param="echo",
+            )
+
+        def work() -> list[list[Likelihood]]:
+            return [prompt_likelihoods(model.step, prompt, count) for prompt in self._prompts]
+
+        found = await self._exchange.compute(self._served, 0, work)
+        for index, choice in enumerate(self._choices):
+            choice.of_prompt = found[index // self._fields.n]
+
     # --- answers ---
 
     async def whole(self) -> Response:
         """Return the answer when all texts are finished."""
         async for _ in self._written():
             pass
-        choices = [self._choice(index, each.text, each.likelihoods, each.prompt)
+        choices = [self._choice(index, each.text, [*each.of_prompt, *each.likelihoods], each.prompt)
                    for index, each in enumerate(self._choices)]  # fmt: skip
         return json_response(self._document(choices) | {"usage": self._usage()}, self._headers())
 
@@ -166,9 +182,11 @@ class _Asked:
         yield b"data: [DONE]\n\n"
 
     def _event(self, index: int, news: News, told: set[int]) -> bytes:
-        prompt = "" if index in told else self._choices[index].prompt
-        told.add(index)
-        choice = self._choice(index, news.text, news.likelihoods, prompt, news.reason)
+        of, likelihoods, prompt = self._choices[index], [*news.likelihoods], ""
+        if index not in told:
+            told.add(index)
+            likelihoods, prompt = [*of.of_prompt, *likelihoods], of.prompt
+        choice = self._choice(index, news.text, likelihoods, prompt, news.reason)
         return _sse(self._document([choice]))
 
     async def _written(self) -> AsyncIterator[tuple[int, News]]:
@@ -222,11 +240,12 @@ class _Asked:
         }
 
     def _usage(self) -> dict[str, int]:
+        read = sum(map(len, self._prompts))
         written = sum(len(draft.tokens) for draft in self._drafts)
         return {
-            "prompt_tokens": self._prompt_tokens,
+            "prompt_tokens": read,
             "completion_tokens": written,
-            "total_tokens": self._prompt_tokens + written,
+            "total_tokens": read + written,
         }
 
     def _choice(
@@ -245,43 +264,8 @@ class _Asked:
             "logprobs": None,
         }
         if self._fields.logprobs is not None:
-            found["logprobs"] = self._logprobs(choice, likelihoods)
+            found["logprobs"] = choice.places.told(likelihoods)
         return found
-
-    def _logprobs(self, choice: _Choice, likelihoods: Sequence[Likelihood]) -> dict[str, Any]:
-        tokenizer, offsets = self._served.model.tokenizer, []
-        for each in likelihoods:
-            offsets.append(choice.length)
-            choice.length += len(choice.characters.push(each.token))
-
-        def name(token: int) -> str:
-            return _name(tokenizer.bytes_of(token), token)
-
-        return {
-            "tokens": [name(each.token) for each in likelihoods],
-            "token_logprobs": [each.log_prob for each in likelihoods],
-            "top_logprobs": [
-                {name(token): nats for token, nats in each.likeliest}
-                | {name(each.token): each.log_prob}
-                for each in likelihoods
-            ],
-            "text_offset": offsets,
-        }
-
-
-def _name(data: bytes, token: int) -> str:
-    """Return a token as text; what is a part of a character, or no text, is told as such.
-
-    Example:
-        >>> _name(b"a", 5), _name(bytes([0xC3]), 6), _name(b"", 2)
-        ('a', 'bytes:\\\\xc3', '<|2|>')
-    """
-    if not data:
-        return f"<|{token}|>"
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
 
 
 def _checked(served: Served, fields: CompletionFields) -> tuple[dict[str, Any], int]:

@@ -8,16 +8,17 @@ import numpy as np
 
 from serving.runtime.interruption import Interruption
 from serving.text.filters import log_softmax
+from serving.text.memory import Step
 from serving.text.sampling import Sampler
 from serving.text.sampling_config import SamplingConfig
 from serving.text.tokenizer import StopStrings, Tokenizer
 
 
 class Likelihood(NamedTuple):
-    """A token that was drawn, its log-probability in nats, and those of the likeliest."""
+    """A token, its log-probability in nats, and those of the likeliest; None where it is first."""
 
     token: int
-    log_prob: float
+    log_prob: float | None
     likeliest: tuple[tuple[int, float], ...]
 
 
@@ -105,6 +106,23 @@ class Draft:
         news = News("".join(self._pieces), tuple(self._likelihoods), reason)
         self._pieces, self._likelihoods = [], []
         self.tell(news)
+
+
+def prompt_likelihoods(step: Step, prompt: Sequence[int], count: int) -> list[Likelihood]:
+    """Return how likely each token of a prompt was, given those before it.
+
+    Args:
+        step: the model.
+        prompt: at most a window of tokens.
+        count: so many of the likeliest are told beside each.
+    """
+    ids = np.array([prompt], np.int64)  # (1, T)
+    positions = np.arange(len(prompt))[None]
+    logits, _ = step(ids, np.ones_like(ids), positions, None)
+    rows = np.asarray(logits)[0, :-1]  # (T - 1, V)
+    pairs = zip(rows, prompt[1:], strict=True)
+    first = Likelihood(prompt[0], None, ())
+    return [first, *(_likelihood(row, token, count) for row, token in pairs)]
 
 
 def _likelihood(logits: np.ndarray, token: int, count: int) -> Likelihood:

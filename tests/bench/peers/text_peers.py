@@ -189,8 +189,8 @@ def _llama_cpp(exact: bool, case: Case) -> Write:
     return write
 
 
-def llama_context(file: Path, window: int, threads: int, exact: bool) -> Any:
-    """Return llama.cpp with a model loaded and room for a text.
+def llama_context(file: Path, window: int, threads: int, exact: bool, texts: int = 1) -> Any:
+    """Return llama.cpp with a model loaded and room for a text, or for several that share it.
 
     Args:
         file: GGUF.
@@ -198,6 +198,7 @@ def llama_context(file: Path, window: int, threads: int, exact: bool) -> Any:
         threads: how many.
         exact: whether attention and its cache are in float32, as ours are; its own choices are
             float16 and faster.
+        texts: that are written at once.
     """
     import llama_cpp as library
 
@@ -207,6 +208,7 @@ def llama_context(file: Path, window: int, threads: int, exact: bool) -> Any:
         raise RuntimeError(f"llama.cpp does not read {file.name}")
     settings = library.llama_context_default_params()
     settings.n_ctx = settings.n_batch = settings.n_ubatch = window
+    settings.n_seq_max, settings.kv_unified = texts, True
     settings.n_threads = settings.n_threads_batch = threads
     if exact:
         settings.type_k = settings.type_v = library.GGML_TYPE_F32

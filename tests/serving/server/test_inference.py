@@ -297,6 +297,7 @@ def test_parameters_are_checked_as_declared(client):
         ("tiny", {"n": 2, "colour": 1}, "unknown option 'colour'"),
         ("painter", {"n": 2}, "this model is conditional"),
         ("toy", {"max_new_tokens": 10**9}, "tokens are asked for"),
+        ("toy", {"prompt": "abc "}, "'prompt' is content; give it as an input"),
     ):
         answer = client.post(
             f"/v2/models/{model}/infer", json={"inputs": [], "parameters": parameters}

@@ -14,7 +14,7 @@ from tests.serving.tiny_text_bundle import LANGUAGE
 
 ENDLESS = {"logit_bias": {str(LANGUAGE.tokenizer.eos): -10_000}, "seed": 1}  # but for its length
 LONG = {"model": "toy", "prompt": "abc ", "max_tokens": 15_000} | ENDLESS
-LONG_CALL = {"prompt": "abc ", "max_new_tokens": 60_000} | ENDLESS
+LONG_CALL = {"max_new_tokens": 60_000} | ENDLESS
 
 
 @pytest.fixture(scope="module")

@@ -107,12 +107,32 @@ def test_echo(sync):
     assert texts(complete(sync, echo=True)) == ["abc " + texts(complete(sync))[0]]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_how_likely_an_echoed_prompt_is(sync, model, stream):
+    """As programs that measure models ask for it."""
+    options = {"echo": True, "logprobs": 2, "max_tokens": 2, "n": 2}
+    answer = complete(sync, "abc de", stream=stream, **options)
+    chunks = answer if stream else [answer]
+    found = [choice.logprobs for chunk in chunks for choice in chunk.choices if choice.index == 1]
+    tokens, nats, top, offsets = (
+        [each for part in found for each in getattr(part, name)]
+        for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset")
+    )
+    assert tokens[:6] == list("abc de") and offsets[:6] == list(range(6)) and len(tokens) > 6
+    assert nats[0] is None and top[0] is None
+    assert nats[1:6] == pytest.approx(model("toy").score("abc de").log_probs)
+    assert all(top[at][tokens[at]] == nats[at] for at in range(1, len(tokens)))
+
+
 def test_a_fresh_seed_is_told(sync):
     answer = complete(sync, seed=openai.omit)
     assert texts(complete(sync, seed=answer.seed)) == texts(answer)
 
 
-@pytest.mark.parametrize("options", [{}, {"n": 3}, {"echo": True}, {"logprobs": 2}, {"stop": "h"}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"n": 3}, {"echo": True}, {"logprobs": 2}, {"stop": "h"}, {"echo": True, "logprobs": 1}],
+)
 def test_a_stream_gives_the_same_in_pieces(sync, options):
     whole = complete(sync, **options)
     usage, pieces, reasons, tokens = None, {}, {}, {}
@@ -180,7 +200,7 @@ def test_a_crowd_writes_what_each_writes_alone(served, model):
         ({"prompt": [[]]}, "the prompt has no tokens", "prompt"),
         ({"prompt": [[1], "a"]}, "prompt", "prompt"),
         ({"prompt": {"a": 1}}, "prompt", "prompt"),
-        ({"echo": True, "logprobs": 1}, "logprobs are not given of an echoed prompt", "echo"),
+        ({"echo": True, "logprobs": 1, "prompt": "a" * 99}, "tokens of it at most", "echo"),
         ({"stream": True, "prompt": "XYZ"}, "characters that this model does not know", "prompt"),
     ],
 )  # fmt: skip
