@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import tokenizers
 
 from serving.bundle.refusal import plain
 from serving.errors import GenzooError, UsageError
@@ -34,8 +35,6 @@ class Tokenizer:
         pad, bos: ids of the zoo's special tokens; None of tokenizers of others.
         bytes_of: takes the id of a token and returns the bytes that it stands for; none for a
             special token.
-        quoted: takes a text and returns it as a part of one that `encode_special` takes, in which
-            its special tokens are plain text.
 
     Raises:
         GenzooError: the content is no such tokenizer, or not of a model of that size.
@@ -53,7 +52,7 @@ class Tokenizer:
         self._tokenizer = trusted.built(file)
         self._tokenizer.encode_special_tokens = True  # what looks like one is plain text
         vocabulary = self._tokenizer.get_vocab()
-        self._spelling = Spelling(file, vocabulary)
+        self._spelling = Spelling(file, _as_decoded(self._tokenizer, vocabulary, file.added_tokens))
         self.bytes_of = self._spelling.bytes.__getitem__  # asked of every token, and so no method
         _check_size(file.model.vocab, limit)
         known = np.zeros(len(self._spelling.bytes), bool)
@@ -70,7 +69,6 @@ class Tokenizer:
                 raise GenzooError(f"the tokenizer has no token {number}, to end a text or begin it")
         self._characters = _characters(self._spelling.bytes, vocabulary)
         self._special = SpecialText(self._tokenizer, file.added_tokens)
-        self.quoted = self._special.quoted
 
     def encode(self, text: str, what: str = "the prompt") -> list[int]:
         """Return the tokens of a text, without those that are put before one.
@@ -81,22 +79,29 @@ class Tokenizer:
         self._check_text(text, what)
         return self._known(self._tokenizer.encode(text, add_special_tokens=False).ids, what)
 
+    def quoted(self, text: str, what: str = "the conversation") -> str:
+        """Return a text as a part of one that `encode_special` takes, of which nothing is special.
+
+        Raises:
+            UsageError: it is no text.
+        """
+        _check_whole(text, what)
+        return self._special.quoted(text)
+
     def encode_special(self, text: str, what: str = "the prompt") -> list[int]:
         """Return the tokens of a text with special ones, as a chat template writes it.
 
         Raises:
             UsageError: as `encode`.
         """
+        _check_whole(text, what)
         self._check_text(self._special.plain(text), what)
         written = self._special.written(text)
         ids = self._tokenizer.encode(written, add_special_tokens=False).ids
         return self._known([self._special.meant.get(number, number) for number in ids], what)
 
     def _check_text(self, text: str, what: str) -> None:
-        if not isinstance(text, str):
-            raise UsageError(f"{what} is {type(text).__name__}; expected a string")
-        if lone := re.search("[\ud800-\udfff]", text):
-            raise UsageError(f"{what} has half of a surrogate pair, {lone[0]!r}; take it out")
+        _check_whole(text, what)
         if self._characters is not None:
             unknown = [part for part in dict.fromkeys(text) if not self._knows(part)]
             if unknown:
@@ -220,6 +225,24 @@ def _overlap(text: str, string: str) -> int:
     """Return the length of the longest end of `text` that `string` begins with."""
     longest = min(len(text), len(string) - 1)
     return next((size for size in range(longest, 0, -1) if text.endswith(string[:size])), 0)
+
+
+def _check_whole(text: str, what: str) -> None:
+    if not isinstance(text, str):
+        raise UsageError(f"{what} is {type(text).__name__}; expected a string")
+    if lone := re.search("[\ud800-\udfff]", text):
+        raise UsageError(f"{what} has half of a surrogate pair, {lone[0]!r}; take it out")
+
+
+def _as_decoded(
+    tokenizer: tokenizers.Tokenizer,
+    vocabulary: Mapping[str, int],
+    added: Sequence[trusted.AddedToken],
+) -> dict[str, int]:
+    """Return the numbers of tokens by what is decoded: added ones may be normalised before."""
+    words = {token.content: token.id for token in added if not token.special}
+    names = {str(tokenizer.id_to_token(number)): number for number in words.values()}
+    return {token: at for token, at in vocabulary.items() if token not in words} | names
 
 
 def _zoo_ends(vocabulary: Mapping[str, int]) -> list[int]:
