@@ -1,6 +1,7 @@
 """Adapters on the road: trained, exported alone and merged, and given to one model at each call."""
 
 import json
+import re
 
 import numpy as np
 import onnxruntime
@@ -69,6 +70,14 @@ def test_a_seed_writes_the_same_text_alone_and_beside_others(gpt, name):
         assert alone == expected
         guessed = gpt.generate(prompt, 20, seed=seed, prompt_lookup_num_tokens=5, **options)
         assert guessed == expected.text
+
+
+def test_a_text_with_an_adapter_can_be_told_what_to_follow(gpt):
+    pytest.importorskip("llguidance", reason="llguidance is not installed")
+    asked = {"regex": "(roses|said|[0-9]){3}", "temperature": 0}
+    for name in (*NAMES, None):
+        [found] = gpt.complete("The ", 30, adapter=name, **asked)
+        assert re.fullmatch(asked["regex"], found.text) and found.reason == "end"
 
 
 def test_the_bundle_says_what_it_takes(adapted):
