@@ -13,11 +13,12 @@ import serving.runtime  # noqa: F401, which keeps ONNX Runtime, wherever it is u
 
 _HOMES = {
     "export": "export.bundling.exporter",
+    "export_adapter": "export.bundling.adapter",
     "ExportError": "export.errors",
     "publish": "export.release.publish",
 }
 
-__all__ = ["ExportError", "export", "publish"]
+__all__ = ["ExportError", "export", "export_adapter", "publish"]
 
 
 def __getattr__(name: str) -> Any:

@@ -123,13 +123,27 @@ def export(
         str,
         typer.Option(
             help="Of fp32, fp16, int8; of text also static, static-fp16, static-int8, "
-            "fused, fused-int8, fused-int4."
+            "fused, fused-int8, fused-int4, and each of these with -lora, which takes adapters."
         ),
     ] = "fp32",
     name: Annotated[str | None, typer.Option(help="Of the model; the recipe's if none.")] = None,
+    adapter: Annotated[
+        bool,
+        typer.Option(
+            "--adapter",
+            help="Only the change that train.lora has trained, for a model in a variant that ends "
+            "in -lora; formats and variants do not apply.",
+        ),
+    ] = False,
 ) -> None:
     """Export a trained model to a bundle, and prove that it does what the model does."""
     load_tensorflow()
+    if adapter:
+        from export.bundling.adapter import export_adapter
+
+        place = quote(str(export_adapter(workdir, out, name=name)))
+        show(f"{out} is an adapter; its model takes it: genzoo generate BUNDLE --adapter {place}")
+        return
     from export.bundling.exporter import export as write
 
     bundle = write(workdir, out, formats=_words(formats), variants=_words(variants), name=name)

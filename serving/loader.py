@@ -1,13 +1,13 @@
 """`serving.load`: from a name or a folder to a model that runs, through every check in between."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from serving import hub, registry
-from serving.bundle.choosing import choose_variant
+from serving.bundle.choosing import choose_adaptable, choose_variant
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
 from serving.errors import UsageError
@@ -15,6 +15,7 @@ from serving.families.model import Model
 from serving.hub import Source
 from serving.hub.opening import open_manifest
 from serving.numbers import whole
+from serving.runtime.adapters import load_adapter
 from serving.runtime.divided import Checked
 from serving.runtime.loaded import Loaded, checked_assets, checked_graphs, open_session
 from serving.runtime.session import DeviceError, Session, cuda_expected
@@ -29,6 +30,7 @@ def load(
     variant: str = "auto",
     threads: int | None = None,
     spinning: bool = True,
+    adapters: Mapping[str, str | Path] | None = None,
 ) -> Any:
     """Load a model.
 
@@ -47,6 +49,8 @@ def load(
         threads: CPU threads; None for one per physical core that this process may use.
         spinning: whether idle threads wait without sleep, which is faster, and takes their cores
             from others.
+        adapters: folders of adapters (`genzoo export RUN --adapter`) by the names that calls give;
+            of a model in a variant that takes them, such as `fused-lora`.
 
     Returns:
         The model, a `serving.families.model.Model` of its family, such as `serving.VAE`.
@@ -68,10 +72,19 @@ def load(
     manifest = open_manifest(source)
     runtime = runtime_of(manifest)
     start = partial(open_session, threads=threads, spinning=spinning)
-    model = runtime(_on_first_device(source, manifest, _devices(device), variant, start))
+    places = {name: Path(place).absolute() for name, place in (adapters or {}).items()}
+    asked = choose_adaptable(manifest, variant) if places else variant
+    loaded = _on_first_device(source, manifest, _devices(device), asked, start)
+    takes = manifest.variants[loaded.variant].adapters
+    if takes is not None:
+        read = {name: load_adapter(place, takes, manifest.name) for name, place in places.items()}
+        loaded = loaded._replace(adapters=read)
+    model = runtime(loaded)
     where = source.directory.resolve() if source.entry is None else name_or_dir
     same = {"device": model.device, "variant": model.variant}
-    model.origin = partial(load, str(where), threads=threads, spinning=spinning, **same)
+    model.origin = partial(
+        load, str(where), threads=threads, spinning=spinning, adapters=places, **same
+    )
     return model
 
 

@@ -35,6 +35,8 @@ class Parameter:
         file: whether the command line names a file, whose text is the value.
         applies: whether models of some processing take it at all.
         example: a value for usage lines, or a function of the processing.
+        folders: of a word, the argument of `serving.load` that gives names to folders: the word is
+            such a name, and on the command line the folder.
         refusal: what is said to who gives it to a model that does not take it.
         kind: `int`, `float`, `str`, `bool`, `mapping`, `json` (a mapping or text), `messages`,
             `content` or `any`; of the annotation unless given.
@@ -54,6 +56,7 @@ class Parameter:
     file: bool = False
     applies: Callable[[Any], bool] | None = None
     example: Any = None
+    folders: str | None = None
     refusal: str = "this model does not take it; leave it out"
     kind: str = ""
     multiplies: str = ""

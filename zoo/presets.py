@@ -62,6 +62,11 @@ def recipe_of(name_or_dir: str | Path) -> Recipe:
     return _recipe(manifest, manifest.main)
 
 
+def name_of(name_or_dir: str | Path) -> str:
+    """Return what a bundle is called; raises as `from_preset` does."""
+    return open_manifest(find(name_or_dir)).name
+
+
 def record_of(name_or_dir: str | Path) -> dict[str, Any]:
     """Return what the record of a bundle's run said; raises as `from_preset` does."""
     described = open_manifest(find(name_or_dir)).main

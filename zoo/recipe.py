@@ -9,6 +9,7 @@ import tomli_w
 from pydantic import Field, model_validator
 
 from serving import registry
+from serving.bundle.adaptable import MOST_RANK
 from serving.errors import UsageError, nearest
 from serving.noise import SEED_LIMIT
 from zoo.config import Config
@@ -45,6 +46,11 @@ class TrainConfig(Config):
         seed: of the weights, the order of the data and all noise.
         initial_weights: a finished run, a bundle, or a name of `genzoo list`, to go on from its
             weights instead of random ones.
+        lora: rank of the change that is trained of some weights, all others staying as they are,
+            see `zoo.training.lora`; 0 to train everything.
+        lora_targets: names of the layers that are changed, or of what they lie in; those of a
+            Transformer's attention unless given.
+        lora_alpha: the change is scaled by `lora_alpha / lora`; not at all unless given.
         prune: make the model of the most important parts of the one in `initial_weights`, which is
             larger: `taylor` by what the loss would change without a part, `magnitude` by the norm
             of its weights. The `[model]` table says how many parts stay. Transformers only.
@@ -74,6 +80,9 @@ class TrainConfig(Config):
     steps_per_execution: Positive = 1
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
     initial_weights: str | None = None
+    lora: Annotated[int, Field(ge=0, le=MOST_RANK)] = 0
+    lora_targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("project", "merge")
+    lora_alpha: Annotated[float, Field(gt=0)] | None = None
     prune: Importance | None = None
     teacher: str | None = None
     teacher_weight: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -105,6 +114,16 @@ class TrainConfig(Config):
         for key, other in (needs | {"teacher_temperature": "teacher"}).items():
             if getattr(self, key) is not None and getattr(self, other) is None:
                 raise ValueError(f"{key} goes with {other}; name a model there, or leave {key} out")
+        if self.lora and not self.initial_weights:
+            raise ValueError(
+                f"lora {self.lora} is a change of weights that are there, and none are named; give "
+                "--from or initial_weights, or leave lora out"
+            )
+        if self.lora and self.prune:
+            raise ValueError(
+                "lora changes the weights of a model as it is, and prune makes another one of "
+                "them; train with prune first, and go on from that run with lora"
+            )
         return self
 
 

@@ -54,7 +54,8 @@ def export(
             and `gguf`, `gguf-q8_0` and `gguf-q4_0`, for llama.cpp.
         variants: of the ONNX graphs: `fp32`, `fp16`, `int8`; of a Transformer also `static`,
             `static-fp16` and `static-int8`, with a cache of fixed size, for GPUs and NPUs, and
-            `fused`, `fused-int8` and `fused-int4`, for ONNX Runtime alone.
+            `fused`, `fused-int8` and `fused-int4`, for ONNX Runtime alone, and `fused-lora`,
+            `fused-int8-lora` and `fused-int4-lora`, which take adapters at each call.
         name: of the model; that of the recipe, or of the bundle, unless given.
 
     Returns:
@@ -72,14 +73,23 @@ def export(
         >>> (bundle / "decoder.onnx").is_file()
         True
     """
-    if name is not None and not re.fullmatch(NAME_PATTERN, name):
-        raise UsageError(f"name '{name}' will not do; expected a-z, 0-9 and -, 64 at most")
+    check_name(name)
     with opened(workdir) as run:
         exporter = exporter_of(run)
         chosen, forms = chosen_formats(exporter, formats), chosen_forms(exporter, variants)
         with replacing_directory(Path(out)) as directory:
             _Export(exporter, directory, name or run.name).write(chosen, forms)
     return Path(out)
+
+
+def check_name(name: str | None) -> None:
+    """Refuse a name that a model or an adapter cannot have; None is for another one.
+
+    Raises:
+        UsageError: as said.
+    """
+    if name is not None and not re.fullmatch(NAME_PATTERN, name):
+        raise UsageError(f"name '{name}' will not do; expected a-z, 0-9 and -, 64 at most")
 
 
 class _Export:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from export.errors import ExportError
+from serving.bundle.adapter import ADAPTER_NAME
 from serving.bundle.records import MANIFEST_NAME
 from serving.errors import first_line
 
@@ -19,6 +20,7 @@ class Kind(NamedTuple):
     marks: tuple[str, ...]
 
 
+ADAPTER = Kind("an adapter", (ADAPTER_NAME,))
 BUNDLE = Kind("a bundle", (MANIFEST_NAME,))
 RELEASE = Kind("a release", ("index.json", "SHA256SUMS", "models"))
 

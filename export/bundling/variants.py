@@ -15,6 +15,7 @@ from export.graph.divided import write_graph
 from export.proof.graphs import GraphSpec
 from export.proof.linter import lint
 from export.proof.parity import LIMIT, Runner, prove, prove_sensitive, runner
+from serving.bundle.adaptable import Adaptable
 from serving.bundle.manifest import Quality, Variant
 from serving.bundle.records import Interface
 from serving.errors import UsageError, nearest
@@ -122,7 +123,13 @@ class _Proved:
             parity=self.error,
             runtimes=dict(form.runtimes),
             quality=quality,
+            adapters=_adaptable(self.made),
         )
+
+
+def _adaptable(made: Made) -> Adaptable | None:
+    inputs = {role: list(spec.adapters) for role, spec in made.specs.items() if spec.adapters}
+    return Adaptable(weights=made.weights, inputs=inputs) if inputs else None
 
 
 def _opset(graph: onnx.ModelProto) -> int:

@@ -30,6 +30,7 @@ class Exporter(ABC):
         task: in words, for the catalogue.
         pipeline_tag, tags: of Hugging Face.
         metric: name of the headline metric in `metrics.json`; it is listed first.
+        adapted: names of the layers that some form takes an adapter of at a call.
         auto: by device, the forms that lose nothing, in the order of speed to be expected.
         notes: sentences on the axes of the interface, for the card.
         form_notes: a sentence for the card on each kind of form that is used otherwise than the
@@ -41,6 +42,7 @@ class Exporter(ABC):
     pipeline_tag: ClassVar[str]
     tags: ClassVar[Sequence[str]] = ()
     metric: ClassVar[str]
+    adapted: ClassVar[Sequence[str]] = ()
     auto: ClassVar[Mapping[str, Sequence[str]]] = {"cpu": ("fp32",), "cuda": ("fp16", "fp32")}
 
     notes: Sequence[str] = ()

@@ -18,10 +18,16 @@ OLDEST = {"onnxruntime": "1.17"}  # that takes opset 18 and 19
 
 @dataclass(frozen=True)
 class Made:
-    """Graphs by role, and what holds of each."""
+    """Graphs by role, and what holds of each.
+
+    Attributes:
+        weights: what adapters must be a change of, where graphs take any, as
+            `zoo.training.lora.layers.fingerprint` has it.
+    """
 
     specs: dict[str, GraphSpec]
     graphs: Graphs
+    weights: str = ""
 
 
 @dataclass(frozen=True)

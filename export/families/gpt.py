@@ -1,6 +1,7 @@
 """How a Transformer is exported: its graph, its tokenizer, its metric, what its card says."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from export.checkpoints.format import Format
 from export.checkpoints.formats import formats
 from export.errors import ExportError
 from export.families import gpt_settings
+from export.families.adapters import adaptable
 from export.families.exporter import Exporter
 from export.families.forms import Form, Made, portable_forms, reduced
 from export.families.fusion import fuse
@@ -23,7 +25,7 @@ from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import LIMIT, Runner
 from export.run import Run
 from serving.bundle.manifest import Quality, Variant
-from serving.families.gpt_graph import STATIC, GraphStep
+from serving.families.gpt_graph import ADAPTABLE, STATIC, GraphStep
 from serving.families.text_processing import TextProcessing
 from serving.runtime.fixed import enlarged
 from serving.runtime.loaded import checked_assets
@@ -50,6 +52,7 @@ class GPTExporter(Exporter):
     pipeline_tag = "text-generation"
     tags = ("gpt", "transformer", "text-generation", "onnxruntime-genai")
     metric = "nats_per_character"
+    adapted = ("project", "merge")  # those of attention
     auto: ClassVar[Mapping[str, Sequence[str]]] = {
         "cpu": ("fused", "fp32", "static"),
         "cuda": ("static-fp16", "static", "fp16", "fp32"),  # static graphs are replayed there
@@ -86,7 +89,8 @@ class GPTExporter(Exporter):
         return {
             FUSED: "The `fused` ones are for ONNX Runtime alone, with one operator for each "
             "attention layer: they take padding on the right, and fill a cache that has room in "
-            "place. The others are standard ONNX.",
+            "place. The others are standard ONNX. Those that end in `-lora` take adapters: inputs "
+            "that may be left out.",
             STATIC: "The `static` ones are for GPUs and NPUs, which like sizes that stay: "
             "`past_sequence_length` and `total_sequence_length` are always "
             f"{self.config.context}. Keys and values are written where `position_ids` say (the "
@@ -99,16 +103,19 @@ class GPTExporter(Exporter):
 
         `static` graphs are standard ONNX too, take padding on the right, and write into a cache of
         fixed size. `fused` ones are for ONNX Runtime alone, take padding on the right, and fill a
-        cache that has room in place.
+        cache that has room in place; those that end in `-lora` take an adapter at each call.
         """
         static = {"kind": STATIC, "before": self._static}
+        whole = Form("fused", self._fused, ("cpu",), FUSED, exact=True, runtimes=FUSED_OLDEST)
+        fused = [self._blockwise(bits) for bits in (8, 4)]
         return [
             *portable_forms(self),
             Form("static", self._static, ("cuda",), kind=STATIC, exact=True),
             reduced("fp16", self, ("cuda",), name="static-fp16", **static),
             reduced("int8", self, (), name="static-int8", **static),
-            Form("fused", self._fused, ("cpu",), FUSED, exact=True, runtimes=FUSED_OLDEST),
-            *(self._blockwise(bits) for bits in (8, 4)),
+            whole,
+            *fused,
+            *map(self._adaptable, [whole, *fused]),
         ]
 
     def _static(self, made: Made) -> Made:
@@ -141,6 +148,14 @@ class GPTExporter(Exporter):
         oldest = BLOCKS_OLDEST if came.is_file() else oldest
         allowed = partial(self.tolerance, f"int{bits}")
         return Form(f"fused-int{bits}", make, ("cpu",), FUSED, allowed=allowed, runtimes=oldest)
+
+    def _adaptable(self, form: Form) -> Form:
+        """Return a fused form that takes adapters of the attention layers."""
+
+        def make(made: Made) -> Made:
+            return adaptable(form.make(made), self.run.model, self.adapted)
+
+        return replace(form, name=form.name + ADAPTABLE, make=make)
 
     def samples(self, generator: Any) -> list[str]:
         """Write a few texts, of seeds 0 and up."""

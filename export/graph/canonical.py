@@ -207,12 +207,12 @@ def _settle(node: ir.Node, returned: Sequence[ir.Value]) -> None:
 def _name_constants(graph: ir.Graph) -> None:
     """Name constants after what first takes them.
 
-    They are listed from the last to the first name, as converters do.
+    They are listed from the last to the first name, as converters do. What stands in for an input
+    that may be left out is called as the input is.
     """
     constants = list(graph.initializers.values())
-    named: dict[ir.Value, str | None] = {
-        value: value.name for value in constants if value.is_graph_output()
-    }
+    ports = [value for value in constants if value.is_graph_output() or value.is_graph_input()]
+    named: dict[ir.Value, str | None] = {value: value.name for value in ports}
     for node in ir.traversal.RecursiveGraphIterator(graph):
         for index, value in enumerate(node.inputs):
             if value is not None and value.is_initializer() and value.graph is graph:
@@ -221,7 +221,8 @@ def _name_constants(graph: ir.Graph) -> None:
     for value, name in sorted(named.items(), key=lambda pair: pair[1], reverse=True):
         value.const_value = _plain(value.const_value)  # first: the name is also that of the tensor
         value.name = name
-        _forget(value)
+        if not value.is_graph_input():
+            _forget(value)
         graph.register_initializer(value)
 
 

@@ -38,6 +38,8 @@ class GraphSpec:
         checks: what else must hold of the graph: each takes it and the words for an error, and
             raises `ExportError`.
         fixed: sizes of the portable graph's axes that this one fixes.
+        adapters: inputs that may be left out, behind the others, see
+            `serving.bundle.adaptable.Adaptable`.
         matrices: Keras variables that a conversion takes as inputs, and finds constants of later.
     """
 
@@ -52,6 +54,7 @@ class GraphSpec:
     domains: frozenset[str] = frozenset()
     checks: tuple[Callable[[onnx.ModelProto, str], None], ...] = ()
     fixed: Mapping[str, int] = field(default_factory=dict)
+    adapters: tuple[Port, ...] = ()
     matrices: Sequence[Any] = ()
 
     @property

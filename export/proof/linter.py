@@ -64,7 +64,7 @@ def lint(model: onnx.ModelProto, spec: GraphSpec) -> None:
     for tensor in tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL:
             raise ExportError(f"{where}: tensor {tensor.name!r} lies outside the file")
-    check_ports(model.graph.input, spec.inputs, f"{where} input")
+    check_ports(model.graph.input, (*spec.inputs, *spec.adapters), f"{where} input")
     check_ports(model.graph.output, spec.outputs, f"{where} output")
     try:
         onnx.checker.check_model(model, full_check=True)

@@ -27,6 +27,25 @@ def choose_variant(manifest: Manifest, variant: str, device: str) -> str:
     return variant
 
 
+def choose_adaptable(manifest: Manifest, variant: str) -> str:
+    """Return the variant that a user asks for where adapters are to be given; `auto` is the first.
+
+    Raises:
+        UsageError: it takes no adapters, or none does.
+    """
+    taking = [name for name, each in manifest.variants.items() if each.adapters is not None]
+    if not taking:
+        raise UsageError(
+            f"{manifest.name} has no variant that takes adapters; export it with --variants "
+            "fused-lora, or the run of the adapter, which merges it"
+        )
+    if variant not in ("auto", *taking):
+        raise UsageError(
+            f"variant '{variant:.80}' of {manifest.name} takes no adapters; {', '.join(taking)} do"
+        )
+    return taking[0] if variant == "auto" else variant
+
+
 def _fastest(manifest: Manifest, device: str) -> str:
     """Return the fastest variant that loses nothing, as measured or as expected."""
     variants = manifest.variants

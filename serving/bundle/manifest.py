@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from serving.bundle.adaptable import Adaptable
 from serving.bundle.files import lies_there, read_regular
 from serving.bundle.records import (
     MANIFEST_NAME,
@@ -24,6 +25,7 @@ from serving.bundle.records import (
     Interface,
     ModelName,
     Pin,
+    Port,
     Record,
     Word,
 )
@@ -68,6 +70,7 @@ class Variant(Record):
         runtimes: oldest release that takes it, by runtime.
         quality: unknown where there are no data to measure it on.
         cost: of these very graphs; unknown until `genzoo bench --record` has measured it.
+        adapters: which changes of its weights it takes at a call, if it takes any.
     """
 
     graphs: Annotated[dict[Word, FileName], Field(min_length=1, max_length=32)]
@@ -81,6 +84,11 @@ class Variant(Record):
     runtimes: dict[str, str] = {}
     quality: Quality | None = None
     cost: Cost | None = None
+    adapters: Adaptable | None = None
+
+    def adapter_inputs(self, role: str) -> list[Port]:
+        """Return the inputs of a graph that are an adapter's, and may be left out."""
+        return [] if self.adapters is None else self.adapters.inputs.get(role, [])
 
     @property
     def files(self) -> list[str]:
@@ -177,6 +185,8 @@ class Manifest(Record):
                     f"variant {name} has the graphs {', '.join(variant.graphs)}; the interface "
                     f"describes {', '.join(self.interface)}"
                 )
+            if variant.adapters and not variant.adapters.inputs.keys() <= self.interface.keys():
+                raise ValueError(f"variant {name} has inputs of adapters for a graph it has not")
         return self
 
     @property

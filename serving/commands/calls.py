@@ -172,6 +172,7 @@ def _asking(call: Call, foreign: list[Parameter]) -> Callable[..., None]:
             device=given["device"],
             variant=given["variant"],
             threads=given["threads"],
+            **_folders(options, given),
         )
         values = {each.name: given[each.name] for each in options}
         chosen = {name: value for name, value in values.items() if value not in (None, [])}
@@ -188,6 +189,15 @@ def _asking(call: Call, foreign: list[Parameter]) -> Callable[..., None]:
     command.__annotations__ = {each.name: each.annotation for each in shared}
     command.__dict__["epilog"] = f"Example: {call.shell('NAME')}"
     return command
+
+
+def _folders(options: list[Parameter], given: dict[str, Any]) -> dict[str, Any]:
+    """Return what the model is loaded with: folders that are given, each as its own name."""
+    return {
+        each.folders: {given[each.name]: given[each.name]}
+        for each in options
+        if each.folders and given[each.name] is not None
+    }
 
 
 def _is_option(parameter: Parameter) -> bool:

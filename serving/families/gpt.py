@@ -1,6 +1,6 @@
 """A Transformer at run time: writes on from prompts, streams, searches and scores text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
@@ -8,20 +8,26 @@ from typing import Annotated, Any
 import numpy as np
 
 from serving.bundle.manifest import Manifest
-from serving.calls import call
+from serving.calls import Call, call
 from serving.errors import UsageError
-from serving.families.gpt_graph import PORTABLE, GraphStep, check_axes, check_graph
+from serving.families.gpt_graph import ADAPTABLE, PORTABLE, GraphStep, check_axes, check_graph
 from serving.families.model import Model, Timed
 from serving.families.text_processing import TextProcessing, read_chat, read_tokenizer
 from serving.noise import SEED_LIMIT
 from serving.parameters import SEED, Parameter
+from serving.runtime.adapters import AdaptedSession
 from serving.runtime.loaded import Loaded
+from serving.runtime.session import Session
 from serving.runtime.shared_memory import SharedMemory
 from serving.text.chat import Messages
 from serving.text.decoding import OVERFLOW
+from serving.text.growing import GrowingMemory
+from serving.text.memory import Memory
 from serving.text.sampling_config import SamplingConfig
 from serving.text.scoring import Score
-from serving.text.text import Completion, Encoded, TextModel, checked_seeds
+from serving.text.spelling.writing import Completion
+from serving.text.text import Encoded, TextModel, checked_seeds, drawable
+from serving.text.tokenizer import Tokenizer
 
 AT_ONCE = 16  # texts written at the same time where more are asked for
 
@@ -52,6 +58,12 @@ Stop = Annotated[str | Sequence[str], Parameter("ends the text, and is left out"
 Overflow = Annotated[str, Parameter("of texts longer than the window", choices=OVERFLOW)]
 Guesses = Annotated[int, Parameter("tokens guessed ahead from what was said before", minimum=0)]
 Penalty = Parameter("power of the length that scores are divided by", minimum=0, maximum=10)
+ADAPTER = Parameter(
+    "changes the model for this call; a folder that `genzoo export RUN --adapter` made",
+    folders="adapters",
+    refusal="this model has no variant that takes adapters; export it with --variants fused-lora",
+)
+AdapterName = Annotated[str | None, ADAPTER]
 BEAMS = Parameter("continuations followed at once", minimum=1, multiplies="rows")
 Stride = Parameter(
     "tokens by which the window moves on", minimum=1, maximum=lambda model: model.context
@@ -91,16 +103,27 @@ class GPT(Model, TextModel):
         context, session = self.processing.context, loaded.sessions["model"]
         step = GraphStep(loaded.manifest.interface["model"], session.run)
         tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.processing)
-        memory, form = None, loaded.manifest.variants[loaded.variant].form
-        if form != PORTABLE:
-            interface = loaded.manifest.interface_of(loaded.variant)["model"]
-            known = None if tokenizer.whole else tokenizer.drawable
-            memory = partial(SharedMemory, session, interface, context=context, drawable=known)
+        memory_of = partial(_memory, loaded, tokenizer, context)
+        adapters = {
+            name: memory_of(AdaptedSession(session, arrays.get("model", {})))
+            for name, arrays in loaded.adapters.items()
+        }
+        form = loaded.manifest.variants[loaded.variant].form
+        memory = None if form == PORTABLE else memory_of(session)
         self._chat = read_chat(loaded.manifest, loaded.assets, self.processing, tokenizer)
-        float32 = loaded.variant in ("fp32", form)
-        TextModel.__init__(self, step, tokenizer, context, memory, guesses=float32)
+        float32 = loaded.variant.removesuffix(ADAPTABLE) in ("fp32", form)
+        TextModel.__init__(self, step, tokenizer, context, memory, float32, adapters)
+        if adapters:
+            self.calls |= _with_adapters(self.calls, tuple(adapters))
         # Elsewhere how many rows there are decides how each is added up.
         self.repeatable = session.device == "cpu" and loaded.variant != "fp16"
+
+    @classmethod
+    def declared(cls, manifest: Manifest) -> dict[str, Call]:
+        calls = super().declared(manifest)
+        if any(variant.adapters for variant in manifest.variants.values()):
+            return calls
+        return calls | _with_adapters(calls, None)
 
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
@@ -120,6 +143,7 @@ class GPT(Model, TextModel):
         stop: Stop = (),
         overflow: Overflow = "slide",
         prompt_lookup_num_tokens: Guesses = 0,
+        adapter: AdapterName = None,
         **settings: Any,
     ) -> str | list[str]:
         """Write on from a prompt, or from each of several.
@@ -133,12 +157,13 @@ class GPT(Model, TextModel):
             overflow: what to do about texts longer than the window, see `serving.text.decoding`.
             prompt_lookup_num_tokens: faster where a text repeats itself, and the same text; of one
                 prompt only, see `serving.text.lookup`.
+            adapter: the name of one that was given to `serving.load`; none for the model as it is.
             settings: those of `SamplingConfig`, each for all prompts or a list with one for each.
 
         Returns:
             The new text, without the prompt; a list of them for a list of prompts, or of several.
         """
-        options = settings | {"stop": stop, "overflow": overflow}
+        options = settings | {"stop": stop, "overflow": overflow, "adapter": adapter}
         options["prompt_lookup_num_tokens"] = prompt_lookup_num_tokens
         if n == 1:
             texts: str | list[str] = TextModel.generate(
@@ -178,6 +203,7 @@ class GPT(Model, TextModel):
         stop: Stop = (),
         overflow: Overflow = "slide",
         prompt_lookup_num_tokens: Guesses = 0,
+        adapter: AdapterName = None,
         **settings: Any,
     ) -> str:
         """Answer the last message of a conversation.
@@ -187,7 +213,8 @@ class GPT(Model, TextModel):
         Args:
             messages: each with `role`, such as `user` or `assistant`, and `content`, its text.
             system: a message of role `system`, before the others.
-            max_new_tokens, seed, stop, overflow, prompt_lookup_num_tokens: as of `generate`.
+            max_new_tokens, seed, stop, overflow, prompt_lookup_num_tokens, adapter: as of
+                `generate`.
             settings: those of `SamplingConfig`.
 
         Returns:
@@ -198,7 +225,8 @@ class GPT(Model, TextModel):
             'Hello! How can I help you today?'
         """
         given = {"max_new_tokens": max_new_tokens, "seed": seed, "stop": stop, "overflow": overflow}
-        given |= {"prompt_lookup_num_tokens": prompt_lookup_num_tokens} | settings
+        given |= {"prompt_lookup_num_tokens": prompt_lookup_num_tokens, "adapter": adapter}
+        given |= settings
         return "".join(self.stream_chat(messages, system=system, **given))
 
     def stream_chat(self, messages: Messages, **options: Any) -> Iterator[str]:
@@ -283,3 +311,31 @@ class GPT(Model, TextModel):
 
     def smallest(self) -> object:
         return self.generate(self.tokenizer.beginning, 1, seed=0)
+
+
+def _memory(
+    loaded: Loaded, tokenizer: Tokenizer, context: int, session: Session | AdaptedSession
+) -> Callable[[int], Memory]:
+    """Return what makes the memory of so many texts, as the form of the graph has it."""
+    if loaded.manifest.variants[loaded.variant].form == PORTABLE:
+        step = GraphStep(loaded.manifest.interface["model"], session.run)
+        return partial(GrowingMemory, drawable(step, tokenizer), context=context)
+    interface = loaded.manifest.interface_of(loaded.variant)["model"]
+    known = None if tokenizer.whole else tokenizer.drawable
+    return partial(SharedMemory, session, interface, context=context, drawable=known)
+
+
+def _with_adapters(calls: dict[str, Call], names: tuple[str, ...] | None) -> dict[str, Call]:
+    """Return the calls that take an adapter: one of those that are loaded, or None of any."""
+    found = {}
+    for name, each in calls.items():
+        takes, refused = dict(each.parameters), dict(each.refused)
+        adapter = takes.pop("adapter", None)
+        if adapter is None:
+            continue
+        if names is None:
+            refused["adapter"] = adapter
+        else:
+            takes["adapter"] = replace(adapter, choices=names)
+        found[name] = replace(each, parameters=takes, refused=refused)
+    return found

@@ -10,6 +10,7 @@ from serving.families.model import Axes, axes_of
 from serving.families.text_processing import TextProcessing
 from serving.text.memory import Past
 
+ADAPTABLE = "-lora"  # ends the names of variants that take adapters
 PORTABLE, STATIC = "portable", "static"  # forms that differ in how they keep what they have read
 
 Run = Callable[[list[str], dict[str, np.ndarray]], list[np.ndarray]]

@@ -44,7 +44,7 @@ class Model(Reloadable, ABC):
         self.manifest, self.directory = loaded.manifest, loaded.directory
         self.variant, self.sessions = loaded.variant, loaded.sessions
         self.processing: Any = self.processing_of(loaded.manifest)
-        self.calls = calls_of(type(self), self.processing)
+        self.calls = self.declared(loaded.manifest)
         session = next(iter(loaded.sessions.values()))
         self.device, self.providers = session.device, session.providers
         self.threads = session.threads

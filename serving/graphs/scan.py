@@ -18,6 +18,7 @@ from serving.graphs.protobuf import (
     Bytes,
     Message,
     WeightsFile,
+    elements,
     read_model,
     start_of,
 )
@@ -53,6 +54,7 @@ def check_graph(
     interface: Interface,
     opset: int,
     window: int | None = None,
+    adapters: Sequence[Port] = (),
     weights: WeightsFile | None = None,
 ) -> list[Outside]:
     """Refuse an ONNX file that is not exactly what its manifest says, or that could do more.
@@ -63,6 +65,7 @@ def check_graph(
         interface: the inputs and outputs the graph must have.
         opset: the version of the ONNX operator set it must use.
         window: most tokens that a model of text sees at once.
+        adapters: inputs beside those, which may be left out: zeros of rank 1 stand in for them.
         weights: the file beside it that constants may be in, if the manifest names one.
 
     Returns:
@@ -79,10 +82,11 @@ def check_graph(
         graph = model.get("graph")
         if graph is None:
             raise RefusedError("it holds no graph")
+        interface = Interface(inputs=[*interface.inputs, *adapters], outputs=interface.outputs)
         _check_ports("input", graph.get("input", []), interface.inputs)
         _check_ports("output", graph.get("output", []), interface.outputs)
         nodes = [_node(node) for node in graph.get("node", [])]
-        constants = _constants(graph)
+        constants = _constants(graph, adapters)
         _check_order(nodes, constants, interface)
         _check_lengths(nodes, constants, interface)
         declared = {value.get("name", ""): _type(value) for value in graph.get("value_info", [])}
@@ -149,12 +153,19 @@ def _attributes(operator: Operator, attributes: Sequence[Message]) -> dict[str, 
     return found
 
 
-def _constants(graph: Message) -> dict[str, Array]:
-    tensors = graph.get("initializer", [])
-    constants = {tensor.get("name", ""): known(tensor) for tensor in tensors}
-    if len(constants) != len(tensors):
+def _constants(graph: Message, adapters: Sequence[Port]) -> dict[str, Array]:
+    """Return what does not change; what stands in for an adapter is an input, and none of these."""
+    tensors = {tensor.get("name", ""): tensor for tensor in graph.get("initializer", [])}
+    if len(tensors) != len(graph.get("initializer", [])):
         raise RefusedError("it has two constants of one name")
-    return constants
+    for port in adapters:
+        tensor = tensors.pop(port.name, None)
+        shape = [1 if isinstance(axis, str) else axis for axis in port.axes]
+        found = tensor and (tensor.get("data_type"), tensor.get("dims"))
+        here = tensor and "external_data" not in tensor
+        if not here or found != (KINDS[port.dtype], shape) or elements(tensor).any():
+            raise RefusedError(f"{shown(port.name)} is not zero where no adapter is given")
+    return {name: known(tensor) for name, tensor in tensors.items()}
 
 
 def _check_order(nodes: Sequence[Node], constants: dict[str, Array], interface: Interface) -> None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from serving.bundle.adaptable import MOST_RANK, RANK
 from serving.bundle.records import Interface, Port
 from serving.bundle.refusal import RefusedError, shown
 from serving.graphs import moves, products  # noqa: F401  (they add their rules)
@@ -123,6 +124,8 @@ def uses(interface: Interface, window: int) -> list[Use]:
 
 def _size(name: str, batch: int, length: int, past: int) -> int:
     """Return the size of an axis of a model of text, by its name."""
+    if name == RANK:
+        return MOST_RANK if length > 1 else 1
     if "past" in name:
         return past
     if "total" in name:

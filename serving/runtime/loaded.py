@@ -1,9 +1,10 @@
 """What a runtime is made of: a bundle's graphs and assets, checked and ready."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
 from serving.graphs.protobuf import WeightsFile
 from serving.graphs.scan import Outside, check_graph
+from serving.runtime.adapters import Arrays
 from serving.runtime.divided import Checked, Divided
 from serving.runtime.fixed import FixedSession
 from serving.runtime.sealed import Sealed, content_of, sealed
@@ -25,6 +27,7 @@ class Loaded(NamedTuple):
     Attributes:
         sessions: of its graphs, by role.
         assets: the bytes of the bundle's assets, by what they are.
+        adapters: by the name that a call gives, the arrays of each graph.
     """
 
     manifest: Manifest
@@ -32,6 +35,7 @@ class Loaded(NamedTuple):
     variant: str
     sessions: dict[str, Session]
     assets: dict[str, bytes]
+    adapters: Mapping[str, dict[str, Arrays]] = MappingProxyType({})
 
 
 def checked_graphs(
@@ -57,6 +61,7 @@ def checked_graphs(
             interface=interfaces[role],
             opset=described.opset,
             window=window,
+            adapters=described.adapter_inputs(role),
         )
         graphs[role] = _checked(read, check, file, (described.weights or {}).get(role))
     return graphs

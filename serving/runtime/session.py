@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -217,6 +218,23 @@ class Bound:
                 array[...] = value.numpy()
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
             raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
+
+
+def adapter_arrays(path: Path, name: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a file in the format of ONNX Runtime's adapters.
+
+    Args:
+        path: of the file.
+        name: of the file, for the error.
+
+    Raises:
+        BundleError: it is none.
+    """
+    try:
+        read = onnxruntime.AdapterFormat.read_adapter(str(path)).get_parameters()
+        return {key: np.array(value.numpy(), np.float32) for key, value in read.items()}
+    except Exception as error:  # as above
+        raise BundleError(f"ONNX Runtime refuses {name}: {first_line(error)}") from error
 
 
 def _loading(device: str, size: int) -> AbstractContextManager[None]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from serving.bundle.records import Interface
+from serving.runtime.adapters import AdaptedSession
 from serving.runtime.session import Bound, Session
 from serving.text.memory import Memory
 from serving.text.slots import SeparateSlots, Slots
@@ -22,7 +23,7 @@ class SharedMemory(Memory):
     doubling, up to the window, and so does the memory that it takes: a window may be very long.
 
     Args:
-        session: a graph of form `fused` or `static`.
+        session: a graph of form `fused` or `static`, with an adapter if it is given one.
         interface: its inputs and outputs.
         count: texts B.
         context: most tokens that the model sees at once.
@@ -31,7 +32,7 @@ class SharedMemory(Memory):
 
     def __init__(
         self,
-        session: Session,
+        session: Session | AdaptedSession,
         interface: Interface,
         count: int,
         context: int,

@@ -56,8 +56,10 @@ class Memory(ABC):
 
     Attributes:
         texts: the tokens that are held of each.
+        adapter: of the model that has read them; what one has read means nothing to another.
     """
 
+    adapter: str | None = None
     reads_rows_alone = True  # whether some texts can be read anew while the others stay
 
     def __init__(self, count: int, context: int):

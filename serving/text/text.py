@@ -1,16 +1,16 @@
 """A language model for people: text in, text out, whatever runs the network."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from serving.errors import UsageError, nearest
 from serving.noise import SEED_LIMIT, checked_count, checked_seed
-from serving.numbers import whole
+from serving.numbers import shown, whole
 from serving.text.beams import beam_search
 from serving.text.constraints import Grammars
 from serving.text.decoding import Decoding
@@ -20,7 +20,8 @@ from serving.text.memory import Memory, Past, Step
 from serving.text.sampling import Sampler
 from serving.text.sampling_config import SamplingConfig
 from serving.text.scoring import Score, score
-from serving.text.tokenizer import StopStrings, Tokenizer
+from serving.text.spelling.writing import Completion, WrittenText
+from serving.text.tokenizer import Tokenizer
 
 SETTINGS = [setting.name for setting in fields(SamplingConfig)]
 
@@ -30,23 +31,6 @@ class Encoded:
     """A prompt that is tokens already, and after which a text of its own begins."""
 
     ids: Sequence[int]
-
-
-class Completion(NamedTuple):
-    """What was written on from a prompt.
-
-    Attributes:
-        text: without the prompt and without a stop string.
-        ids: all tokens that were drawn, those of a stop string and the end mark included.
-        log_probs: of each, in nats, as the model has it before penalties, temperature and filters.
-        reason: `length`, `stop` for a stop string, or `end` where the model ended the text. A text
-            that follows a schema, regular expression or grammar is whole where it is `end`.
-    """
-
-    text: str
-    ids: tuple[int, ...]
-    log_probs: tuple[float, ...]
-    reason: str
 
 
 class TextModel:
@@ -63,6 +47,7 @@ class TextModel:
         memory: makes the memory of so many texts; a `GrowingMemory` of `step` unless given.
         guesses: whether tokens may be guessed ahead: not where the network rounds to fewer bits
             than float32, see `serving.text.lookup`.
+        adapters: makes the memory of the network with an adapter, by the adapter's name.
 
     Attributes:
         new_memory: takes a number of texts, and returns the memory that they are written with.
@@ -77,6 +62,7 @@ class TextModel:
         context: int,
         memory: Callable[[int], Memory] | None = None,
         guesses: bool = True,
+        adapters: Mapping[str, Callable[[int], Memory]] | None = None,
     ):
         self.step = step if tokenizer.whole else drawable(step, tokenizer)
         self.tokenizer, self.context = tokenizer, context
@@ -84,6 +70,7 @@ class TextModel:
         self.last_seed: int | list[int] | None = None
         self.last_lookup: LookupStatistics | None = None
         self.new_memory = memory or (lambda count: GrowingMemory(self.step, count, context))
+        self._adapters = dict(adapters or {})
         self._grammars = Grammars(tokenizer)
         self._idle: list[Memory] = []  # that of the last single text, unless one is written now
 
@@ -101,8 +88,9 @@ class TextModel:
                 `serving.text.decoding`; `prompt_lookup_num_tokens`, how many tokens at most are
                 guessed ahead from what the text has said before, of one prompt only, see
                 `serving.text.lookup`: faster where a text repeats itself, and the same text; none
-                where `guesses` is false; and the settings of `SamplingConfig`, each a value for all
-                prompts or a list with one for each.
+                where `guesses` is false; `adapter`, the name of one that is loaded; and the
+                settings of `SamplingConfig`, each a value for all prompts or a list with one for
+                each.
 
         Returns:
             The new text, without the prompt; a list of them for a list of prompts.
@@ -184,7 +172,7 @@ class TextModel:
 
     def _write(
         self, prompt: str | Sequence[str], max_new_tokens: int, options: dict[str, Any]
-    ) -> tuple[Decoding, list["_Text"]]:
+    ) -> tuple[Decoding, list[WrittenText]]:
         """Write on from one prompt or several to the end."""
         prompts: list[Any] = list(prompt) if _is_list(prompt) else [prompt]
         decoding, texts = self._begin(prompts, max_new_tokens, **options)
@@ -202,8 +190,9 @@ class TextModel:
         overflow: str = "slide",
         log_probs: bool = False,
         prompt_lookup_num_tokens: int | None = None,
+        adapter: str | None = None,
         **settings: Any,
-    ) -> tuple[Decoding, list["_Text"]]:
+    ) -> tuple[Decoding, list[WrittenText]]:
         count = checked_count(len(prompts), "the number of prompts")
         configs = sampling_configs(settings, count)
         seeds = checked_seeds(seed, count)
@@ -213,13 +202,13 @@ class TextModel:
             not isinstance(prompt, Encoded) and self._has_text(own)
             for prompt, own in zip(prompts, ids, strict=True)
         ]
-        texts = [_Text(self.tokenizer, stops, each) for each in after]
+        texts = [WrittenText(self.tokenizer, stops, each) for each in after]
         wanted = 0 if prompt_lookup_num_tokens is None else prompt_lookup_num_tokens
         lookup = whole(wanted, "prompt_lookup_num_tokens", 0)
         constraints = [self._grammars.constraint(config) for config in configs]
         sampler = Sampler(configs, seeds, ids, self.tokenizer.size, constraints)
         decoding = Decoding(
-            self._memory(count),
+            self._memory(count, adapter),
             ids,
             sampler,
             max_new_tokens=checked_count(max_new_tokens, "max_new_tokens"),
@@ -231,14 +220,26 @@ class TextModel:
         self.last_seed = seeds[0] if count == 1 else seeds
         return decoding, texts
 
-    def _memory(self, count: int) -> Memory:
-        """Return a memory for the time of a call: texts written at the same time share nothing."""
+    def _memory(self, count: int, adapter: str | None = None) -> Memory:
+        """Return a memory for the time of a call: texts written at the same time share nothing.
+
+        Nor do texts that are written with different adapters.
+
+        Raises:
+            UsageError: no such adapter is loaded.
+        """
+        if adapter is not None and adapter not in self._adapters:
+            raise UsageError(f"adapter is {shown(adapter)}; {_loaded(self._adapters)}")
         if count == 1 and self._idle:
             with suppress(IndexError):  # another thread was faster
-                return self._idle.pop()
-        return self.new_memory(count)
+                memory = self._idle.pop()
+                if memory.adapter == adapter:
+                    return memory
+        memory = self.new_memory(count) if adapter is None else self._adapters[adapter](count)
+        memory.adapter = adapter
+        return memory
 
-    def _pieces(self, decoding: Decoding, texts: list["_Text"]) -> Iterator[str]:
+    def _pieces(self, decoding: Decoding, texts: list[WrittenText]) -> Iterator[str]:
         """Decode to the end, and yield what is new whenever there is something."""
         try:
             for ids in decoding:
@@ -255,43 +256,12 @@ class TextModel:
                 self._idle[:] = [decoding.memory]
 
 
-class _Text:
-    """One text in the making."""
-
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str], after: bool):
-        self._ends = tokenizer.ends
-        self._characters, self._stop = tokenizer.stream(after), StopStrings(stop)
-        self._pieces: list[str] = []
-        self._ids: list[int] = []
-        self.reason: str | None = None
-
-    def take(self, token: int) -> str:
-        """Add a token, and return the text that is sure now."""
-        self._ids.append(token)
-        if token in self._ends:
-            self.reason = "end"
-            return ""
-        piece = self._stop.push(self._characters.push(token))
-        self._pieces.append(piece)
-        if self._stop.found:
-            self.reason = "stop"
-        return piece
-
-    def end(self) -> str:
-        """Return what was held back."""
-        piece = self._stop.push(self._characters.end()) + self._stop.end()
-        self._pieces.append(piece)
-        self.reason = self.reason or ("stop" if self._stop.found else "length")
-        return piece
-
-    @property
-    def text(self) -> str:
-        """What is sure by now."""
-        return "".join(self._pieces)
-
-    def completion(self, log_probs: Sequence[float]) -> Completion:
-        """Return the finished text, given the log-probability of each token."""
-        return Completion(self.text, tuple(self._ids), tuple(log_probs), self.reason or "length")
+def _loaded(adapters: Iterable[str]) -> str:
+    """Say which adapters there are."""
+    names = ", ".join(adapters)
+    if names:
+        return f"expected one of {names}"
+    return 'none is loaded; serving.load(NAME, adapters={"poems": FOLDER}) loads one'
 
 
 def drawable(step: Step, tokenizer: Tokenizer) -> Step:

@@ -20,7 +20,8 @@ def fine_tuning(
 ) -> Recipe:
     """Return the recipe that goes on from a finished model: its own, at a tenth of the rate.
 
-    With `train.prune` among the overrides, which leaves it much to learn again, at the whole rate.
+    With `train.lora` or `train.prune` among the overrides the rate is the model's own: what is
+    trained then begins anew, or has much to learn again.
 
     Args:
         source: a work directory, a bundle, or a name of `genzoo list`.
@@ -36,12 +37,14 @@ def fine_tuning(
         ('dcgan-mnist-tuned', 'dcgan-mnist')
     """
     found, overrides = recipe_of(source), overrides or {}
-    rate = 1.0 if overrides.get("train.prune") else TUNING_RATE
+    anew = overrides.get("train.lora") or overrides.get("train.prune")
+    rate = 1.0 if anew else TUNING_RATE
     changes = {
         "name": f"{found.name.removesuffix('-tuned')}-tuned",
         "train.initial_weights": str(source),
         "train.learning_rate": rate * found.train.learning_rate,
-        # How the model came about is over.
+        # How the model came about is over; what was trained of low rank is merged into its weights.
+        "train.lora": 0,
         "train.prune": None,
         "train.teacher": None,
         "train.teacher_weight": None,
@@ -54,6 +57,11 @@ def recipe_of(source: str | Path) -> Recipe:
     """Return the recipe of a run, a bundle or a published model."""
     directory = WorkDir(source)
     return directory.read_recipe() if _is_run(source) else presets.recipe_of(source)
+
+
+def name_of(source: str | Path) -> str:
+    """Return what a run, a bundle or a published model is called."""
+    return recipe_of(source).name if _is_run(source) else presets.name_of(source)
 
 
 def asset_of(source: str | Path, file: str) -> bytes:

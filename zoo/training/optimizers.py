@@ -41,6 +41,8 @@ class AdamW(_Exact, keras.optimizers.AdamW):
 class Muon(_Exact, keras.optimizers.Muon):
     """Muon (Jordan et al. 2024) for matrices and convolutions, Adam for what is neither.
 
+    Adam also trains the factors of an adapter (`zoo.training.lora`).
+
     A kernel `(H, W, C_in, C_out)` is the matrix from a patch to its output, `(H W C_in, C_out)`.
     Scaled as by Liu et al. (2025, arXiv:2502.16982), so that one learning rate suits both.
 
@@ -63,6 +65,10 @@ class Muon(_Exact, keras.optimizers.Muon):
         super().build(var_list)
 
     def _should_use_adamw(self, variable: keras.Variable) -> bool:
+        # The factors of an adapter are Adam's: what Muon makes orthogonal is a step of the whole
+        # weight, and that of their product is not theirs.
+        if variable.name.startswith("lora_"):
+            return True
         return len(variable.shape) != 4 and super()._should_use_adamw(variable)
 
     def _muon_update_step(

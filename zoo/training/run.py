@@ -22,6 +22,8 @@ from zoo.training.callbacks.samples import Samples
 from zoo.training.callbacks.shipping import Shipping
 from zoo.training.callbacks.state import State
 from zoo.training.graphs import forgotten_graphs
+from zoo.training.lora.file import prepared
+from zoo.training.lora.layers import check_trained
 from zoo.training.provenance import provenance
 from zoo.training.restoring import keep_parts
 from zoo.training.smaller.distillation import teach
@@ -63,8 +65,8 @@ def train(
         recipe: a recipe, its name, or the path of a TOML file.
         workdir: a new directory, or with `resume` that of a run that was stopped. It receives
             `recipe.toml`, `best.weights.h5` and `last.weights.h5` (what ships: averaged weights),
-            `state.npz`, `history.csv`, `training.json`, `samples/` and TensorBoard `logs/`, and for
-            text the tokenizer.
+            with `train.lora` the adapter alone as `best.adapter.npz`, `state.npz`, `history.csv`,
+            `training.json`, `samples/` and TensorBoard `logs/`, and for text the tokenizer.
         overrides: recipe values by dotted key, such as `{"train.epochs": 5}`.
         devices: `auto`, `cpu`, `cpu:2`, `gpu` or `gpu:0,1`; see `zoo.training.devices.strategy`.
         resume: go on where the run stopped; the result is the same as if it had not.
@@ -108,11 +110,14 @@ class _Run:
             self.model = recipe.build()
         self._begin()
         with strategy.scope():
+            adapter = prepared(self.model, config)
             self.teacher = self._teacher()
             task.compile(self.model, self.total)
+            check_trained(self.model)
         divide_steps(self.model, config.accumulate)
         shipped = recipe.build()
-        self.shipping = Shipping(shipped, task.validation(shipped), directory)
+        validate = task.validation(shipped)
+        self.shipping = Shipping(shipped, validate, directory, adapter=adapter)
         self.state = State(directory, self.shipping, task.source)
         self.state.restore(self.model)
         self.interruption = Interruption(self.state)
@@ -125,9 +130,13 @@ class _Run:
         self.started = time.monotonic()
 
     def _begin(self) -> None:
-        """Give the model the weights that it begins with, unless those of a stopped run follow."""
+        """Give the model the weights that it begins with, unless those of a stopped run follow.
+
+        By them it is known, of a stopped run too, what an adapter is a change of.
+        """
         config = self.recipe.train
-        if config.initial_weights is None or self.directory.state.is_file():
+        follow = self.directory.state.is_file() and not config.lora
+        if config.initial_weights is None or follow:
             return
         if config.prune:
             prune(self.model, config, self.task.training_batches(start=0))

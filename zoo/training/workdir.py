@@ -23,6 +23,7 @@ class WorkDir:
         self.state = self.path / "state.npz"
         self.best_weights = self.path / "best.weights.h5"
         self.last_weights = self.path / "last.weights.h5"
+        self.best_adapter = self.path / "best.adapter.npz"
         self.blocks = self.path / "blocks.safetensors"  # matrices that came in few bits
         self.history = self.path / "history.csv"
         self.record = self.path / "training.json"

@@ -1,1 +1,1 @@
-"""How texts are split before they are encoded, and how tokens are written."""
+"""How texts are split before they are encoded, how tokens are written, and what becomes of them."""
