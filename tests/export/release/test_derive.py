@@ -17,7 +17,7 @@ from serving.errors import UsageError
 from serving.runtime.loaded import checked_graphs, open_session
 from zoo.data import sources
 
-SMALL = ["vae-mnist-dense", "dcgan-mnist", "gpt-shakespeare-nano"]  # of a few seconds each
+SMALL = ["vae-mnist-dense", "gpt-shakespeare-nano"]  # of a few seconds each
 NEEDED = {"mnist", "tiny_shakespeare"}
 needs_data = pytest.mark.skipif(
     not set(sources.offline_names()) >= NEEDED, reason=f"of {NEEDED} not all are on disk"

@@ -242,7 +242,7 @@ def test_a_mistake_leaves_nothing_behind(tmp_path, mistake):
 def test_the_command_saves_on_a_signal_and_goes_on(tmp_path):
     """A real process, a real SIGINT, and the exit code that shells expect."""
     command = [
-        sys.executable, "-c", "from zoo.cli import app; app()", "vae-digits", "--quick",
+        sys.executable, "-c", "from zoo.cli import app; app()", "train", "vae-digits", "--quick",
         "--workdir", str(tmp_path / "run"), "--set", "train.epochs=2000",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
