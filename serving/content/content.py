@@ -109,8 +109,7 @@ class Content(ABC):
     def to_json(self, value: Any, processing: Processing) -> Any:
         """Return a value as JSON has it: its file as a `data:` address, unless it can be plain."""
         suffix, kind = next(iter(self.files().items()))
-        data = self.to_bytes(value, suffix, processing)
-        return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+        return data_address(kind, self.to_bytes(value, suffix, processing))
 
     def to_bytes(self, value: Any, suffix: str, processing: Processing) -> bytes:
         """Return what a file of a value holds.
@@ -184,6 +183,16 @@ class Content(ABC):
         Raises nothing; of 1 it leaves the `s` out.
         """
         return f"{count} {self.noun}{'' if count == 1 else 's'}"
+
+
+def data_address(kind: str, data: bytes) -> str:
+    """Return a file as a `data:` address.
+
+    Example:
+        >>> data_address("image/png", b"PNG")
+        'data:image/png;base64,UE5H'
+    """
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _unpacked(address: Any, stem: Path, media: Mapping[str, str]) -> Path:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from serving.server import calls, description, errors, health
 from serving.server.bodies import Bodies
@@ -20,10 +20,12 @@ from serving.server.inference.routes import Protocol
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
 from serving.server.openai import completions, images, models
+from serving.server.page import routes as page
 from serving.server.repository import Repository
 from serving.server.work.admission import Admission
 
 ROUTES: tuple[Any, ...] = (
+    *page.ROUTES,
     *health.ROUTES,
     *calls.ROUTES,
     *description.ROUTES,
@@ -66,11 +68,20 @@ class Server:
         routes = (*ROUTES, *Protocol(self.repository).routes())
         own = [self._route(*each) for each in routes]
         return Starlette(
-            routes=[*own, Mount(self.prefix, routes=own)] if self.prefix else own,
+            routes=[*own, *self._prefixed(own)] if self.prefix else own,
             middleware=[Middleware(Surrounding, server=self)],
             exception_handlers={HTTPException: _unknown},
             lifespan=self._lifespan,
         )
+
+    def _prefixed(self, routes: list[Route]) -> list[BaseRoute]:
+        """Return the same routes under the prefix, whose page is at the one that ends in `/`."""
+        return [Mount(self.prefix, routes=routes), Route(self.prefix, self._page)]
+
+    async def _page(self, request: Request) -> Response:
+        # From here, whatever the host is called before the proxy.
+        there = f"{self.prefix.rpartition('/')[2]}/"
+        return Response(status_code=307, headers={"location": there})
 
     def _route(self, method: str, path: str, handler: Handler, admitted: bool = True) -> Route:
         return Route(path, Endpoint(self, path, handler, admitted=admitted), methods=[method])

@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from serving import registry
 from serving.calls import Call
-from serving.content.content import Content
+from serving.content import pictures
+from serving.content.content import Content, data_address
 from serving.errors import nearest
 from serving.noise import SEED_LIMIT
 from serving.numbers import shown
@@ -22,6 +23,7 @@ from serving.server.limits import Limits
 from serving.server.repository import Served
 
 JSON = "application/json"
+SHOWN = "shown"  # what a client prefers that cannot show the content itself
 LONGEST_WORD = 1024  # characters of what is no content
 _WORDS = {"true": True, "false": False}
 
@@ -43,32 +45,49 @@ async def called(exchange: Exchange) -> Response:
     content: Content = registry.content(call.gives)
     suffix = accepted(exchange.request.headers.get("accept", ""), content)
     arguments = await exchange.parse(_arguments, exchange, served, call)
-    return await answered(exchange, served, call, arguments, suffix)
+    shown = exchange.request.headers.get("prefer", "").strip().lower() == SHOWN
+    return await answered(exchange, served, call, arguments, suffix, shown=shown)
 
 
 async def answered(
-    exchange: Exchange, served: Served, call: Call, arguments: dict[str, Any], suffix: str | None
+    exchange: Exchange,
+    served: Served,
+    call: Call,
+    arguments: dict[str, Any],
+    suffix: str | None,
+    *,
+    shown: bool = False,
 ) -> Response:
-    """Return the response of a call: a file with this suffix, or JSON."""
+    """Return the response of a call: a file with this suffix, or JSON, and what shows it."""
     arguments, seed = seeded(call, arguments)
     rows = checked_amount(call, arguments, exchange.server.limits)
     content: Content = registry.content(call.gives)
     processing = served.manifest.processing
 
-    def work() -> tuple[Any, str]:
-        value = getattr(served.model, call.name)(**arguments)
+    def given(value: Any) -> Any:
         if suffix is not None:
-            return content.to_bytes(value, suffix, processing), content.files()[suffix]
-        return content.to_json(value, processing), ""
+            return content.to_bytes(value, suffix, processing)
+        made = {call.gives: content.to_json(value, processing)}
+        return made | ({SHOWN: _shown(content, value, processing)} if shown else {})
 
     cell = content.cell(processing, given=False)
     size = 0 if cell is None else cell.bytes
-    made, kind = await exchange.compute(served, rows, work, size)
+    work = lambda: given(getattr(served.model, call.name)(**arguments))  # noqa: E731
+    made = await exchange.compute(served, rows, work, size)
     headers = origin(served, seed)
     if suffix is not None:
-        return Response(made, headers=headers, media_type=kind)
+        return Response(made, headers=headers, media_type=content.files()[suffix])
     told = {"model": served.name, "model_hash": served.hash, "variant": served.model.variant}
-    return json_response(told | {"seed": seed, call.gives: made}, headers)
+    return json_response(told | {"seed": seed} | made, headers)
+
+
+def _shown(content: Content, value: Any, processing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what shows a value to somebody: a picture as a `data:` address, or words."""
+    picture, words = content.picture(value, processing), content.words(value, processing)
+    return {
+        "picture": None if picture is None else data_address("image/png", pictures.png(picture)),
+        "words": words,
+    }
 
 
 def call_of(served: Served, name: str) -> Call:
