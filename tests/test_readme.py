@@ -28,6 +28,7 @@ NAMES = [
     "text",
     "chat",
     "server",
+    "provenance",
     "results",
 ]
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]

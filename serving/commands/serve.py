@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from serving.commands.shared import Device, Spinning, Threads, Variant
+from serving.commands.marking import marks_of
+from serving.commands.shared import (
+    Certificate,
+    CertificateKey,
+    Device,
+    Mark,
+    Spinning,
+    Threads,
+    Variant,
+)
 from serving.errors import GenzooError
 from serving.terminal import show
 
@@ -33,6 +42,9 @@ def serve(
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds that requests have left when it must stop.")
     ] = 10,
+    mark: Mark = True,
+    c2pa_certificate: Certificate = None,
+    c2pa_key: CertificateKey = None,
 ) -> None:
     """Serve models over HTTP: Open Inference Protocol, OpenAI's API, and every declared call."""
     try:
@@ -53,7 +65,8 @@ def serve(
         seconds=timeout,
         closing_seconds=grace,
     )
-    server = Server(Repository(models, **options), limits, prefix)
+    marks = marks_of({"mark": mark, "c2pa_certificate": c2pa_certificate, "c2pa_key": c2pa_key})
+    server = Server(Repository(models, **options), limits, prefix, marks=marks)
     if host not in LOCAL:
         show(f"anybody who reaches {host} can ask these models; put a proxy before it")
     write_logs()

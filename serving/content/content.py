@@ -17,6 +17,8 @@ from serving.content import pictures
 from serving.errors import UsageError
 from serving.files import replacing
 from serving.numbers import shown
+from serving.provenance import marks
+from serving.provenance.origin import Origin
 
 Processing = Mapping[str, Any]
 UNPACKED = 2**28  # bytes of an archive that somebody sends
@@ -92,6 +94,10 @@ class Content(ABC):
         name = self.default_out("content") or "content.bin"
         return {Path(name).suffix: mimetypes.guess_type(name)[0] or "application/octet-stream"}
 
+    def made_files(self) -> Mapping[str, str]:
+        """Return those of `files` that are also written: all, unless some are only read."""
+        return self.files()
+
     def from_json(self, value: Any, processing: Processing) -> Any:
         """Return what a value of JSON stands for: a file, or several, as `data:` addresses.
 
@@ -144,6 +150,27 @@ class Content(ABC):
             path = Path(folder) / f"content{suffix}"
             _keep(data, path)
             return self.read([path], processing)
+
+    # --- where it comes from ---
+
+    def marked(self, data: bytes, origin: Origin) -> bytes:
+        """Return a file with a mark of its origin, or as it is where it has no place for one.
+
+        PNG, WAV, MIDI and GIF have; a kind whose files are of another format adds its own.
+        """
+        return marks.marked(data, origin)
+
+    def markable(self, suffix: str) -> bool:
+        """Say whether files with a suffix have a place for a mark."""
+        return suffix in marks.SUFFIXES
+
+    def origin_of(self, data: bytes) -> Origin | None:
+        """Return what the mark of a file says; None where it has none.
+
+        Raises:
+            GenzooError: it has one that says nothing.
+        """
+        return marks.origin_of(data)
 
     # --- showing ---
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from serving.making import Marks
 from serving.server import calls, description, errors, health
 from serving.server.bodies import Bodies
 from serving.server.exchange import Endpoint, Handler, Surrounding
@@ -33,6 +34,7 @@ ROUTES: tuple[Any, ...] = (
     *completions.ROUTES,
     *images.ROUTES,
 )
+_MARKS = Marks()
 
 
 class Server:
@@ -42,16 +44,22 @@ class Server:
         repository: the models.
         limits: what is taken on.
         prefix: a path under which everything is as well, such as a proxy may put before ours.
+        marks: puts into files what made them; None for files without.
 
     Attributes:
         failed: why the models cannot be loaded, if they cannot.
     """
 
     def __init__(
-        self, repository: Repository, limits: Limits | None = None, prefix: str = ""
+        self,
+        repository: Repository,
+        limits: Limits | None = None,
+        prefix: str = "",
+        marks: Marks | None = _MARKS,
     ) -> None:
         self.prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         self.repository, self.limits = repository, limits or Limits()
+        self.marks = marks
         self.metrics = Metrics()
         self.admission = Admission(self.limits, self.metrics)
         self.bodies = Bodies(self.limits)

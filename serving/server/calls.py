@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -13,6 +13,7 @@ from serving.calls import Call
 from serving.content import pictures
 from serving.content.content import Content, data_address
 from serving.errors import nearest
+from serving.making import origin_of
 from serving.noise import SEED_LIMIT
 from serving.numbers import shown
 from serving.parameters import Parameter
@@ -64,10 +65,12 @@ async def answered(
     content: Content = registry.content(call.gives)
     processing = served.manifest.processing
 
+    marked = marking(exchange, served, call, arguments, seed)
+
     def given(value: Any) -> Any:
         if suffix is not None:
-            return content.to_bytes(value, suffix, processing)
-        made = {call.gives: content.to_json(value, processing)}
+            return marked(content.to_bytes(value, suffix, processing))
+        made = {call.gives: marked(content.to_json(value, processing))}
         return made | ({SHOWN: _shown(content, value, processing)} if shown else {})
 
     cell = content.cell(processing, given=False)
@@ -79,6 +82,24 @@ async def answered(
         return Response(made, headers=headers, media_type=content.files()[suffix])
     told = {"model": served.name, "model_hash": served.hash, "variant": served.model.variant}
     return json_response(told | {"seed": seed} | made, headers)
+
+
+def marking(
+    exchange: Exchange, served: Served, call: Call, arguments: Mapping[str, Any], seed: Any
+) -> Callable[[Any], Any]:
+    """Return what puts a mark into each file that a call gave: bytes, or `data:` addresses."""
+    content: Content = registry.content(call.gives)
+    marks = exchange.server.marks
+    if marks is None or not any(map(content.markable, content.made_files())):
+        return lambda value: value
+
+    def marked(value: Any) -> Any:
+        origin = origin_of(served.model, call, arguments, seed, served.hash)
+        if isinstance(value, bytes):
+            return marks.put(content, value, origin)
+        return marks.put_all(content, value, origin)
+
+    return marked
 
 
 def _shown(content: Content, value: Any, processing: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +136,7 @@ def accepted(accept: str, content: Content) -> str | None:
         >>> accepted("image/png, */*", registry.content("image"))
         '.png'
     """
-    files = list(content.files().items())
+    files = list(content.made_files().items())
     kinds = {kind: suffix for suffix, kind in reversed(files)}
     wanted = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
     for kind in wanted:
@@ -127,10 +148,8 @@ def accepted(accept: str, content: Content) -> str | None:
             for suffix, each in files:
                 if each.startswith(kind[:-1]):
                     return suffix
-    raise RequestError(
-        f"accept is '{accept:.80}'; expected one of {', '.join([JSON, *content.files().values()])}",
-        406,
-    )
+    known = ", ".join([JSON, *content.made_files().values()])
+    raise RequestError(f"accept is '{accept:.80}'; expected one of {known}", 406)
 
 
 def seeded(call: Call, arguments: dict[str, Any]) -> tuple[dict[str, Any], Any]:

@@ -13,11 +13,11 @@ from serving import registry
 from serving.calls import Call
 from serving.content.content import Content
 from serving.parameters import Parameter
-from serving.server import version
 from serving.server.calls import JSON
 from serving.server.exchange import Exchange, json_response
 from serving.server.limits import Limits
 from serving.server.repository import Served
+from serving.version import version
 
 Schema = dict[str, Any]
 _TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string"}
@@ -108,7 +108,12 @@ def _contents(models: Any) -> set[str]:
 
 def _kind(content: Content) -> Schema:
     """Return what is known of a kind of content: its words, and its files by suffix."""
-    return {"noun": content.noun, "unit": content.unit, "files": dict(content.files())}
+    return {
+        "noun": content.noun,
+        "unit": content.unit,
+        "files": dict(content.files()),
+        "made": dict(content.made_files()),
+    }
 
 
 def _operation(served: Served, call: Call, limits: Limits) -> Schema:
@@ -158,7 +163,7 @@ def _responses(call: Call, gives: Content) -> Schema:
             "shown": _SHOWN,
         },
     }
-    content: Schema = {JSON: {"schema": made}} | {kind: {} for kind in gives.files().values()}
+    content: Schema = {JSON: {"schema": made}} | {kind: {} for kind in gives.made_files().values()}
     headers = {name: {"schema": {"type": "string"}, "description": words}
                for name, words in _HEADERS.items()}  # fmt: skip
     refused = {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}

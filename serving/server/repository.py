@@ -1,6 +1,5 @@
 """The models of a server: which there are, what is known of them, and whether they are ready."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from serving.errors import UsageError, nearest
 from serving.families.model import Model
 from serving.hub.opening import open_manifest
 from serving.loader import load, runtime_of
+from serving.provenance.origin import manifest_hash
 from serving.runtime.shared_memory import slots
 from serving.server.errors import RequestError
 from serving.server.limits import Limits
@@ -51,7 +51,7 @@ class Served:
     def load(self, limits: Limits, metrics: Metrics, **options: Any) -> None:
         """Load the model and make its first result, so that the next is no slower than others."""
         model: Model = load(self.source, **options)
-        self.hash = hashlib.sha256((model.directory / MANIFEST_NAME).read_bytes()).hexdigest()
+        self.hash = manifest_hash(model.directory / MANIFEST_NAME)
         interfaces = model.manifest.interface_of(model.variant)
         for role, session in model.sessions.items():
             if by_rows(interfaces[role]):

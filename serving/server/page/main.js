@@ -329,7 +329,7 @@ function described() {
     const body = several ? whole : { ...whole, stream: streams };
     return { url: address(stream.path), base: address("v1"), body, keyed, client: stream.client };
   }
-  const [suffix, kind] = Object.entries(page.contents[call.gives].files)[0];
+  const [suffix, kind] = Object.entries(page.contents[call.gives].made)[0];
   const printed = kind.startsWith("text/") || kind === "application/json";
   return { url: address(path), body: given, keyed, kind, file: printed ? null : `${call.model}${suffix}` };
 }
@@ -339,7 +339,7 @@ function showFiles() {
   const { call } = page;
   at("files").hidden = page.lasted === null || Boolean(call.turns);
   if (at("files").hidden) return;
-  const buttons = Object.entries(page.contents[call.gives].files).map(([suffix, kind]) => {
+  const buttons = Object.entries(page.contents[call.gives].made).map(([suffix, kind]) => {
     const button = element("button", { type: "button", className: "plain" }, suffix.slice(1));
     button.setAttribute("aria-label", `Save as ${suffix.slice(1)}`);
     button.addEventListener("click", () => save(suffix, kind).catch(fail));

@@ -1,20 +1,14 @@
 """The page at `/` in a real browser: what it shows is what the models give."""
 
 import base64
-import io
-import json
-import shutil
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from serving.content import pictures
-from tests.browser import errors, requests, resize
+from tests.browser import errors, requests
 from tests.serving import tiny_text_bundle
+from tests.serving.server.page import Page, pixels
 from tests.serving.server.running import running
 
 WIDTHS = (1280, 390)
@@ -29,90 +23,11 @@ FOCUS = """
 const each = document.activeElement;
 return [each.id, each.value ?? "", each.closest("[data-name]")?.dataset.name ?? "", each.tagName];
 """
-curl = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
-
-
-class Page:
-    """The page of a server, as somebody uses it."""
-
-    def __init__(self, browser, url):
-        self.browser, self.url = browser, url
-
-    def open(self, place="", width=1280):
-        resize(self.browser, width)
-        self.browser.get("about:blank")  # a page that differs after # is not loaded again
-        requests(self.browser), errors(self.browser)
-        self.browser.get(f"{self.url}/{place and '#'}{place}")
-        self.until("return document.querySelector('#fields > *') && !document.body.inert")
-        return self
-
-    def run(self, script, *arguments):
-        return self.browser.execute_script(script, *arguments)
-
-    def until(self, script, *arguments):
-        by = time.monotonic() + 20
-        while not (found := self.run(script, *arguments)):
-            assert time.monotonic() < by, (script, self.text("error"), errors(self.browser))
-            time.sleep(0.02)
-        return found
-
-    def text(self, place):
-        return self.run("return document.getElementById(arguments[0]).textContent", place)
-
-    def set(self, name, value):
-        """Move a control of a parameter, as a finger does."""
-        self.run(
-            "const field = document.querySelector(`[data-name=${arguments[0]}]`)"
-            ".querySelector('input, textarea, select');"
-            "field.value = arguments[1]; field.dispatchEvent(new Event('input', {bubbles: true}))",
-            name,
-            value,
-        )
-
-    def press(self, words):
-        self.run(
-            "[...document.querySelectorAll('button')].find((each) => each.checkVisibility() &&"
-            " each.textContent.trim().startsWith(arguments[0])).click()",
-            words,
-        )
-
-    def go(self):
-        """Ask, and wait for the answer."""
-        self.run("document.getElementById('status').textContent = ''")
-        self.run("document.getElementById('go').click()")
-        self.answered()
-
-    def answered(self):
-        self.until(
-            "return !document.body.classList.contains('busy') &&"
-            " document.getElementById('status').textContent.includes('ms')"
-        )
-
-    def images(self):
-        return self.run(
-            "return [...document.querySelectorAll('#shown .grid img')].map((each) => each.src)"
-        )
-
-    def line(self, kind):
-        self.run("document.querySelector(`input[value=${arguments[0]}]`).click()", kind)
-        return self.text("line")
-
-    def clean(self):
-        """Assert that nothing went wrong, and that no other host was asked."""
-        assert errors(self.browser) == []
-        asked = [each["url"] for each in requests(self.browser)]
-        own = [url for url in asked if not url.startswith(("data:", "about:", "blob:"))]
-        assert own and all(url.startswith(f"{self.url}/") for url in own), own
 
 
 @pytest.fixture
 def page(browser, served):
     return Page(browser, served.url)
-
-
-def pixels(address):
-    data = base64.b64decode(address.partition(",")[2])
-    return np.asarray(Image.open(io.BytesIO(data)))
 
 
 def test_images_are_those_of_the_model_and_follow_a_slider(page, model):
@@ -301,87 +216,3 @@ def test_a_model_with_a_template_converses(browser, tmp_path):
         assert shown == expected
         # Where there is no such route the call itself answers, and the browser tells of that alone.
         assert all("/v1/chat/completions" in each and "404" in each for each in errors(browser))
-
-
-@curl
-def test_the_lines_to_copy_make_the_same(page, tmp_path):
-    page.open("painter/generate")
-    page.set("n", 4)
-    page.go()
-    for kind in ("curl", "python"):
-        shell(kind, page.line(kind), tmp_path)
-        sheet = np.asarray(Image.open(tmp_path / "painter.png"))
-        images = np.stack([pixels(each) for each in page.images()])[..., None]
-        assert (sheet == pictures.sheet(images)[..., 0]).all(), kind
-        (tmp_path / "painter.png").unlink()
-
-
-@curl
-def test_the_lines_to_copy_name_files(page, tmp_path):
-    page.open("tiny/reconstruct")
-    page.press("Draw one")
-    page.until("return document.querySelector('.preview img')")
-    page.go()
-    given = page.run("return document.querySelector('.preview a').href")
-    (tmp_path / "images.png").write_bytes(base64.b64decode(given.partition(",")[2]))
-    for kind in ("curl", "python"):
-        shell(kind, page.line(kind), tmp_path)
-        made = np.asarray(Image.open(tmp_path / "tiny.png"))
-        assert (made == pixels(page.images()[0])).all(), kind
-        (tmp_path / "tiny.png").unlink()
-
-
-@curl
-def test_the_lines_to_copy_write_the_same_text(page, tmp_path):
-    pytest.importorskip("openai")
-    page.open("toy/generate")
-    page.set("prompt", "a é中.")
-    page.set("max_new_tokens", 12)
-    page.go()
-    shown = page.text("shown").removeprefix("a é中.")
-    streamed = shell("curl", page.line("curl"), tmp_path)
-    events = [line.removeprefix("data: ") for line in streamed.splitlines() if "{" in line]
-    assert "".join(json.loads(each)["choices"][0]["text"] for each in events) == shown
-    assert shell("python", page.line("python"), tmp_path) == shown
-
-
-@curl
-@pytest.mark.parametrize("files", [False, True])
-def test_no_text_breaks_out_of_the_lines(page, tmp_path, files):
-    """What a shell and Python make of the lines is what the page would send."""
-    page.open("tiny/generate")
-    odd = """it's $HOME `id` $(id) \\ \\n "q" {0}
-END
- """
-    name = "a 'file' $x.png"
-    (tmp_path / name).write_bytes(b"PNG")
-    made = page.browser.execute_async_script(
-        "const done = arguments[arguments.length - 1]; const [odd, name, files] = arguments;"
-        "const at = (path) => new URL(path, document.baseURI);"
-        "Promise.all([import(at('page/lines.js')), import(at('page/uploads.js'))])"
-        ".then(([{ lines }, { GivenFile }]) => {"
-        " const body = { odd, [odd]: [true, null, 1.5, [odd]] };"
-        " if (files) body.file = new GivenFile(name, 'data:image/png;base64,UE5H');"
-        " done([lines({ url: 'http://x/y', body, keyed: false, kind: 'text/plain' }), body]); })",
-        odd, name, files,
-    )  # fmt: skip
-    lines, body = made
-    if files:
-        body["file"] = "data:image/png;base64,UE5H"
-    curl = 'curl() { [ "${@: -1}" = @- ] && cat || printf %s "${@: -1}"; }\n'
-    assert json.loads(shell("curl", curl + lines["curl"], tmp_path)) == body
-    requests = """
-import json, sys, types
-def post(url, headers, json):
-    text = __import__("json").dumps(json)
-    return types.SimpleNamespace(text=text, raise_for_status=lambda: None)
-sys.modules["requests"] = types.SimpleNamespace(post=post)
-"""
-    assert json.loads(shell("python", requests + lines["python"], tmp_path)) == body
-
-
-def shell(kind, line, folder):
-    command = ["bash", "-ec", line] if kind == "curl" else [sys.executable, "-c", line]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
