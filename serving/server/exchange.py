@@ -57,6 +57,10 @@ class Exchange:
         """Return what `read` returns of a body: in a thread, where it may take a while."""
         if len(self.data) <= SMALL:
             return read(*arguments)
+        return await self.aside(read, *arguments)
+
+    async def aside(self, read: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what `read` returns, in a thread: it may take a while."""
         return await asyncio.to_thread(read, *arguments)
 
     async def compute(

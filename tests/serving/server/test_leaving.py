@@ -171,7 +171,8 @@ def test_open_streams_end_with_an_event_when_the_server_must_stop(text):
     assert (refused, health) == (503, 503)
     for lines in streams:
         assert lines[-1] == "data: [DONE]"
-        assert json.loads(lines[-2][6:])["error"]["code"] == "closing"
+        [choice] = json.loads(lines[-2][6:])["choices"]
+        assert choice["finish_reason"] == "length" and "closing" in choice["stop_reason"]
 
 
 def test_a_process_with_open_streams_exits_with_0(process):

@@ -11,7 +11,6 @@ from serving.runtime.shared_memory import SharedSlots, slots
 from serving.server.errors import RequestError
 from serving.server.work.draft import Draft
 from serving.server.work.writer import Writer
-from serving.text.sampling import SamplingConfig
 from serving.text.slots import SeparateSlots, Slots
 from serving.text.tokenizer import Tokenizer
 from tests.serving.text.toy_language import language_model
@@ -31,9 +30,9 @@ class Clock:
 def draft(model, prompt, most=4, seed=0, deadline=float("inf"), **settings):
     """Return a draft, and the list of its news."""
     news = []
-    ids = model.tokenizer.encode(prompt)[-model.context :]
-    made = Draft(model.tokenizer, ids, SamplingConfig(**settings), seed, most, (), None,
-                 Interruption(), deadline, news.append, piecemeal=True)  # fmt: skip
+    [order] = model.orders([prompt], most, seed=seed, **settings)
+    made = Draft(model.tokenizer, order, None, Interruption(), deadline, news.append,
+                 piecemeal=True)  # fmt: skip
     return made, news
 
 
