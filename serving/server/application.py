@@ -20,7 +20,7 @@ from serving.server.exchange import Endpoint, Handler, Surrounding
 from serving.server.inference.routes import Protocol
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
-from serving.server.openai import completions, images, models
+from serving.server.openai import chat, completions, images, models
 from serving.server.page import routes as page
 from serving.server.repository import Repository
 from serving.server.work.admission import Admission
@@ -32,6 +32,7 @@ ROUTES: tuple[Any, ...] = (
     *description.ROUTES,
     *models.ROUTES,
     *completions.ROUTES,
+    *chat.ROUTES,
     *images.ROUTES,
 )
 _MARKS = Marks()

@@ -10,21 +10,22 @@ from starlette.responses import Response
 
 from serving import registry
 from serving.calls import Call
-from serving.content import pictures
-from serving.content.content import Content, data_address
+from serving.content.content import Content
 from serving.errors import nearest
-from serving.making import origin_of
 from serving.noise import SEED_LIMIT
 from serving.numbers import shown
 from serving.parameters import Parameter
 from serving.server.bodies import parsed_object
 from serving.server.errors import RequestError
-from serving.server.exchange import Exchange, json_response, origin
+from serving.server.exchange import Exchange, as_json, json_response, origin
 from serving.server.limits import Limits
+from serving.server.marking import marking, shown_as
 from serving.server.repository import Served
+from serving.text.sampling_config import FOLLOWED
 
 JSON = "application/json"
 SHOWN = "shown"  # what a client prefers that cannot show the content itself
+LONGEST_FOLLOWED = 2**16  # characters of a schema, a regular expression or a grammar
 LONGEST_WORD = 1024  # characters of what is no content
 _WORDS = {"true": True, "false": False}
 
@@ -61,22 +62,19 @@ async def answered(
 ) -> Response:
     """Return the response of a call: a file with this suffix, or JSON, and what shows it."""
     arguments, seed = seeded(call, arguments)
-    rows = checked_amount(call, arguments, exchange.server.limits)
     content: Content = registry.content(call.gives)
     processing = served.manifest.processing
-
     marked = marking(exchange, served, call, arguments, seed)
 
     def given(value: Any) -> Any:
         if suffix is not None:
             return marked(content.to_bytes(value, suffix, processing))
         made = {call.gives: marked(content.to_json(value, processing))}
-        return made | ({SHOWN: _shown(content, value, processing)} if shown else {})
+        return made | ({SHOWN: shown_as(content, value, processing)} if shown else {})
 
     cell = content.cell(processing, given=False)
     size = 0 if cell is None else cell.bytes
-    work = lambda: given(getattr(served.model, call.name)(**arguments))  # noqa: E731
-    made = await exchange.compute(served, rows, work, size)
+    made = await made_of(exchange, served, call, arguments, given, size)
     headers = origin(served, seed)
     if suffix is not None:
         return Response(made, headers=headers, media_type=content.files()[suffix])
@@ -84,31 +82,38 @@ async def answered(
     return json_response(told | {"seed": seed} | made, headers)
 
 
-def marking(
-    exchange: Exchange, served: Served, call: Call, arguments: Mapping[str, Any], seed: Any
-) -> Callable[[Any], Any]:
-    """Return what puts a mark into each file that a call gave: bytes, or `data:` addresses."""
-    content: Content = registry.content(call.gives)
-    marks = exchange.server.marks
-    if marks is None or not any(map(content.markable, content.made_files())):
-        return lambda value: value
+async def made_of(
+    exchange: Exchange,
+    served: Served,
+    call: Call,
+    arguments: Mapping[Any, Any],
+    given: Callable[[Any], Any],
+    row_bytes: int,
+) -> Any:
+    """Return what a call makes: texts with those of other requests, all else by itself.
 
-    def marked(value: Any) -> Any:
-        origin = origin_of(served.model, call, arguments, seed, served.hash)
-        if isinstance(value, bytes):
-            return marks.put(content, value, origin)
-        return marks.put_all(content, value, origin)
+    Args:
+        exchange: that it is for.
+        served: the model.
+        call: of it.
+        arguments: of the call.
+        given: turns what is made into what is answered, where that may take a while.
+        row_bytes: of each row.
 
-    return marked
-
-
-def _shown(content: Content, value: Any, processing: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what shows a value to somebody: a picture as a `data:` address, or words."""
-    picture, words = content.picture(value, processing), content.words(value, processing)
-    return {
-        "picture": None if picture is None else data_address("image/png", pictures.png(picture)),
-        "words": words,
-    }
+    Raises:
+        UsageError: an argument is wrong.
+        RequestError: it is too much, or too late.
+    """
+    rows = checked_amount(call, arguments, exchange.server.limits)
+    if served.writer is None or call.stream is None or arguments.get("adapter") is not None:
+        work = lambda: given(getattr(served.model, call.name)(**arguments))  # noqa: E731
+        return await exchange.compute(served, rows, work, row_bytes)
+    # In a thread: a template or a schema is a program of somebody else's.
+    orders = await exchange.aside(served.model.orders_of, call.name, arguments)
+    with served.texts(orders, exchange) as texts:
+        written = [each.text for each in await texts.finished()]
+    alone = len(written) == 1 and isinstance(arguments.get(call.continues, ""), str)
+    return given(written[0] if alone else written)
 
 
 def call_of(served: Served, name: str) -> Call:
@@ -188,6 +193,8 @@ def checked_amount(call: Call, arguments: Mapping[str, Any], limits: Limits) -> 
             amounts[parameter.multiplies] *= (
                 int(value) if parameter.kind == "int" else _length(value)
             )
+        elif name in FOLLOWED:
+            check_followed(name, value)
         elif parameter.kind == "int" and parameter.maximum is None and not parameter.each:
             _check_most(name, value, limits.tokens)
     if any(each.multiplies == "tokens" for each in call.parameters.values()):
@@ -231,6 +238,19 @@ def _check_each(parameter: Parameter | None, value: Any, limits: Limits) -> None
 def _check_most(name: str, value: Any, most: int) -> None:
     if isinstance(value, int) and value > most:
         raise RequestError(f"{name} is {shown(value)}; expected {most} at most", param=name)
+
+
+def check_followed(name: str, value: Any) -> None:
+    """Refuse what would take long to make ready.
+
+    Raises:
+        RequestError: it has too many characters.
+    """
+    for each in value if isinstance(value, list) else [value]:
+        size = len(each) if isinstance(each, str) else len(as_json(each))
+        if size > LONGEST_FOLLOWED:
+            raise RequestError(f"{name} has {size} characters; expected {LONGEST_FOLLOWED} at most",
+                               param=name)  # fmt: skip
 
 
 def _check_length(name: str, value: Any, limits: Limits) -> None:

@@ -12,6 +12,7 @@ from serving.runtime.interruption import StoppedError
 # As the official clients of the completions protocol know them.
 _TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 RETRY_AFTER = 1  # seconds; what waits is short
+CLOSING = "closing"
 CLIENT_GONE = 499  # nobody reads it; for the log
 
 
@@ -49,7 +50,7 @@ def too_many(what: str) -> RequestError:
 def closing() -> RequestError:
     """Return the refusal of a server that was told to stop."""
     return RequestError(
-        "the server is closing; ask another one", 503, code="closing", reason="closing"
+        "the server is closing; ask another one", 503, code=CLOSING, reason="closing"
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serving import hub
 from serving.bundle.manifest import Manifest
@@ -18,9 +18,15 @@ from serving.server.errors import RequestError
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
 from serving.server.work.lane import Lane
+from serving.server.work.post import Post
+from serving.server.work.texts import Texts
 from serving.server.work.together import Together, by_rows
 from serving.server.work.writer import Writer
+from serving.text.decoding import Order
 from serving.text.text import TextModel
+
+if TYPE_CHECKING:
+    from serving.server.exchange import Exchange
 
 
 class Served:
@@ -35,6 +41,7 @@ class Served:
         graphs: those whose rows are computed together, by role.
         lane: the threads that ask the model.
         writer: of a language model, the thread that writes many texts at once.
+        post: takes what it writes to the event loop.
     """
 
     def __init__(self, source: str) -> None:
@@ -47,6 +54,7 @@ class Served:
         self.graphs: dict[str, Together] = {}
         self.lane: Lane | None = None
         self.writer: Writer | None = None
+        self.post = Post()
 
     def load(self, limits: Limits, metrics: Metrics, **options: Any) -> None:
         """Load the model and make its first result, so that the next is no slower than others."""
@@ -64,9 +72,26 @@ class Served:
         self.lane = Lane(threads, self.name, metrics.queue.labels(self.name).observe)
         if isinstance(model, TextModel):
             told = partial(self._written, metrics)
-            self.writer = Writer(slots(model.new_memory, limits.texts_together), told)
+            places = slots(model.new_memory, limits.texts_together)
+            self.writer = Writer(places, told, self.post.send)
             self.writer.start(f"{self.name}-writer")
         self.model = model
+
+    def texts(self, orders: Sequence[Order], exchange: "Exchange", **options: Any) -> Texts:
+        """Return the texts of a request, which it is to enter; see `Texts` for the options."""
+        assert self.writer is not None
+        server = exchange.server
+        return Texts(
+            orders,
+            self.writer,
+            self.post,
+            self.model.tokenizer,
+            server.admission,
+            wanted=exchange.wanted,
+            deadline=exchange.deadline,
+            first=server.metrics.first_token.labels(self.name).observe,
+            **options,
+        )
 
     def _written(self, metrics: Metrics, drawn: int, texts: int, seconds: float) -> None:
         metrics.tokens.labels(self.name).inc(drawn)

@@ -14,9 +14,10 @@ from serving import registry
 from serving.calls import Call
 from serving.content.content import Content
 from serving.server.bodies import parsed_object
-from serving.server.calls import checked_amount, marking, seeded
+from serving.server.calls import checked_amount, seeded
 from serving.server.errors import RequestError
 from serving.server.exchange import Exchange, json_response, origin
+from serving.server.marking import marking
 from serving.server.openai.fields import ImageFields, read
 from serving.server.repository import Served
 

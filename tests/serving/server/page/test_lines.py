@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from serving.content import pictures
-from tests.serving.server.page import Page, pixels
+from tests.serving.server.page.using import Page, pixels
 
 curl = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
 

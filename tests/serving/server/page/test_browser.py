@@ -1,6 +1,7 @@
 """The page at `/` in a real browser: what it shows is what the models give."""
 
 import base64
+import json
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from serving.content import pictures
 from tests.browser import errors, requests
 from tests.serving import tiny_text_bundle
-from tests.serving.server.page import Page, pixels
+from tests.serving.server.page.using import Page, pixels
 from tests.serving.server.running import running
 
 WIDTHS = (1280, 390)
@@ -79,17 +80,21 @@ def test_a_path_is_walked_with_a_slider(page, model):
 
 
 def test_a_text_streams_and_is_that_of_the_model(page, model):
+    unending = dict.fromkeys(map(str, model("toy").tokenizer.ends), -1000)
+    settings = {"max_new_tokens": 400, "temperature": 0.8, "seed": 5}
     page.open("toy/generate")
     page.set("prompt", "ab")
     page.set("seed", 5)
+    page.set("max_new_tokens", 400)
+    page.set("logit_bias", json.dumps(unending))
     page.run(
         "window.grown = []; new MutationObserver(() => grown.push(document.getElementById('shown')"
         ".textContent.length)).observe(document.getElementById('shown'),"
         " {childList: true, subtree: true, characterData: true})"
     )
     page.go()
-    expected = model("toy").generate("ab", max_new_tokens=200, temperature=0.8, seed=5)
-    assert page.text("shown") == f"ab{expected}"
+    expected = model("toy").generate("ab", logit_bias=unending, **settings)
+    assert page.text("shown") == f"ab{expected}" and len(expected) > 300
     grown = page.run("return grown")
     assert len(set(grown)) > 2 and grown == sorted(grown)
     assert "tokens/s" in page.text("status") and "first token" in page.text("status")
