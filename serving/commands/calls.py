@@ -18,6 +18,7 @@ from serving.commands.shared import (
     Certificate,
     CertificateKey,
     Device,
+    FilterNames,
     Mark,
     Threads,
     Variant,
@@ -180,6 +181,7 @@ def _asking(call: Call, foreign: list[Parameter]) -> Callable[..., None]:
             device=given["device"],
             variant=given["variant"],
             threads=given["threads"],
+            filters=given["filters"] or (),
             **_folders(options, given),
         )
         values = {each.name: given[each.name] for each in options}
@@ -281,4 +283,5 @@ def _shared(writes: bool) -> list[inspect.Parameter]:
         _named("device", Device, "auto"),
         _named("variant", Variant, "auto"),
         _named("threads", Threads, None),
+        _named("filters", FilterNames, None),
     ]

@@ -9,6 +9,7 @@ from serving.commands.shared import (
     Certificate,
     CertificateKey,
     Device,
+    FilterNames,
     Mark,
     Spinning,
     Threads,
@@ -42,12 +43,14 @@ def serve(
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds that requests have left when it must stop.")
     ] = 10,
+    filters: FilterNames = None,
     mark: Mark = True,
     c2pa_certificate: Certificate = None,
     c2pa_key: CertificateKey = None,
 ) -> None:
     """Serve models over HTTP: Open Inference Protocol, OpenAI's API, and every declared call."""
     try:
+        from serving.filters.filters import Filters
         from serving.server.application import Server
         from serving.server.limits import Limits
         from serving.server.logs import write_logs
@@ -58,6 +61,8 @@ def serve(
         raise GenzooError(f"this needs {package}: pip install 'genzoo[server]'") from None
 
     options = {"device": device, "variant": variant, "threads": threads, "spinning": spinning}
+    named = filters or []
+    Filters(named)  # what is wrong with one shows before the models are loaded
     limits = Limits(
         rows=rows,
         requests=requests,
@@ -66,7 +71,7 @@ def serve(
         closing_seconds=grace,
     )
     marks = marks_of({"mark": mark, "c2pa_certificate": c2pa_certificate, "c2pa_key": c2pa_key})
-    server = Server(Repository(models, **options), limits, prefix, marks=marks)
+    server = Server(Repository(models, filters=named, **options), limits, prefix, marks=marks)
     if host not in LOCAL:
         show(f"anybody who reaches {host} can ask these models; put a proxy before it")
     write_logs()

@@ -67,6 +67,9 @@ class ArrayContent(Content):
         arrays = _named(value)
         return "\n".join(f"{name}: {each.dtype} {each.shape}" for name, each in arrays.items())
 
+    def looked_at(self, value: Any, processing: Processing) -> Sequence[Any]:
+        return ()  # numbers are neither words nor pictures
+
     def compare(self, found: Any, expected: Any) -> Distance:
         """Compare number by number."""
         pairs = zip(_named(found).values(), _named(expected).values(), strict=True)

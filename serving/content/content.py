@@ -151,6 +151,11 @@ class Content(ABC):
             _keep(data, path)
             return self.read([path], processing)
 
+    def looked_at(self, value: Any, processing: Processing) -> Sequence[str | np.ndarray]:
+        """Return what filters look at: texts, and pictures uint8 `(H, W, C)`."""
+        shown = (self.words(value, processing), self.picture(value, processing))
+        return [each for each in shown if each is not None]
+
     # --- where it comes from ---
 
     def marked(self, data: bytes, origin: Origin) -> bytes:

@@ -86,6 +86,12 @@ class ImageContent(Content):
         """Lay images out in a grid: rows as they are, else a column for each class, or a square."""
         return pictures.sheet(value, processing.get("classes") or math.isqrt(len(value)))
 
+    def looked_at(self, value: Any, processing: Processing) -> Sequence[np.ndarray]:
+        images = np.asarray(value)
+        if images.dtype.kind == "f":
+            images = pictures.to_uint8(images)
+        return list(images.reshape(-1, *processing["image_shape"]))
+
     def compare(self, found: Any, expected: Any) -> Distance:
         """Compare level by level.
 

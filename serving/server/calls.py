@@ -21,6 +21,7 @@ from serving.server.exchange import Exchange, as_json, json_response, origin
 from serving.server.limits import Limits
 from serving.server.marking import marking, shown_as
 from serving.server.repository import Served
+from serving.server.work.draft import FILTERED
 from serving.text.sampling_config import FOLLOWED
 
 JSON = "application/json"
@@ -111,7 +112,10 @@ async def made_of(
     # In a thread: a template or a schema is a program of somebody else's.
     orders = await exchange.aside(served.model.orders_of, call.name, arguments)
     with served.texts(orders, exchange) as texts:
-        written = [each.text for each in await texts.finished()]
+        finished = await texts.finished()
+    if any(each.reason == FILTERED for each in finished):
+        raise RequestError("a filter refuses the text", code="content_filter", reason="filtered")
+    written = [each.text for each in finished]
     alone = len(written) == 1 and isinstance(arguments.get(call.continues, ""), str)
     return given(written[0] if alone else written)
 

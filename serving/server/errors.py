@@ -7,6 +7,7 @@ import orjson
 from starlette.responses import Response
 
 from serving.errors import GenzooError, UsageError
+from serving.filters.filters import FilteredError
 from serving.runtime.interruption import StoppedError
 
 # As the official clients of the completions protocol know them.
@@ -71,6 +72,8 @@ def as_refusal(error: Exception) -> RequestError:
         return error
     if isinstance(error, StoppedError):
         return RequestError(str(error), CLIENT_GONE, reason="cancelled")
+    if isinstance(error, FilteredError):
+        return RequestError(str(error), 400, code="content_filter", reason="filtered")
     if isinstance(error, UsageError):
         return RequestError(str(error), 400)
     if isinstance(error, GenzooError):

@@ -35,6 +35,7 @@ class Served:
     Attributes:
         name: of its manifest.
         source: the name or folder that it is loaded from.
+        filtered: whether there are filters of what it is given and gives.
         manifest, calls: what is known before it is loaded.
         model: once it is loaded.
         hash: of the manifest, which pins every file of the bundle: what made an answer.
@@ -44,8 +45,8 @@ class Served:
         post: takes what it writes to the event loop.
     """
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+    def __init__(self, source: str, filtered: bool = False) -> None:
+        self.source, self.filtered = source, filtered
         self.manifest: Manifest = open_manifest(hub.find(source))
         self.name = self.manifest.name
         self.calls = runtime_of(self.manifest).declared(self.manifest)
@@ -73,7 +74,7 @@ class Served:
         if isinstance(model, TextModel):
             told = partial(self._written, metrics)
             places = slots(model.new_memory, limits.texts_together)
-            self.writer = Writer(places, told, self.post.send)
+            self.writer = Writer(places, told, self.post.send, filters=model.filters)
             self.writer.start(f"{self.name}-writer")
         self.model = model
 
@@ -128,7 +129,7 @@ class Repository:
         self._options = options
         self._served: dict[str, Served] = {}
         for source in sources:
-            served = Served(str(source))
+            served = Served(str(source), filtered=bool(options.get("filters")))
             if served.name in self._served:
                 raise UsageError(f"two models are called '{served.name}'; leave one of them out")
             self._served[served.name] = served

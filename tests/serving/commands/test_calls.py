@@ -17,6 +17,7 @@ from tests.serving import tiny_bundle, tiny_text_bundle
 from tests.serving.tiny_bundle import LATENT, SHAPE
 
 ALWAYS = {
+    "--filter",
     "--out",
     "--mark",
     "--c2pa-certificate",

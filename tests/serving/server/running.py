@@ -20,8 +20,8 @@ class Running:
         url: the same with its scheme.
     """
 
-    def __init__(self, sources, prefix="", **limits):
-        models = Repository(sources, device="cpu", threads=1)
+    def __init__(self, sources, prefix="", filters=(), **limits):
+        models = Repository(sources, device="cpu", threads=1, filters=filters)
         self.server = Server(models, Limits(**limits), prefix)
         self.runner = Runner(self.server, "127.0.0.1", 0)
         self.thread = threading.Thread(target=asyncio.run, args=(self.runner.serve(),))
