@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -20,6 +21,8 @@ from serving.server.inference.routes import Protocol
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
 from serving.server.openai import completions, images, models
+from serving.server.operations.keys import read_keys
+from serving.server.operations.renewal import Renewal
 from serving.server.repository import Repository
 from serving.server.work.admission import Admission
 
@@ -31,6 +34,8 @@ ROUTES: tuple[Any, ...] = (
     *completions.ROUTES,
     *images.ROUTES,
 )
+# What anybody may ask for who has no key: how the server is, and the page that asks for the key.
+OPEN = ("/", "/page/{file}", "/v2/health/live", "/v2/health/ready")
 
 
 class Server:
@@ -40,16 +45,31 @@ class Server:
         repository: the models.
         limits: what is taken on.
         prefix: a path under which everything is as well, such as a proxy may put before ours.
+        keys: a file of keys, of which requests must give one; None where anybody may ask.
+        open_metrics: whether `/metrics` needs no key.
+        model_control: whether clients may load and unload models.
 
     Attributes:
+        keys: what the file says.
+        open: the routes that need no key.
+        renewal: takes models and keys anew.
         failed: why the models cannot be loaded, if they cannot.
     """
 
     def __init__(
-        self, repository: Repository, limits: Limits | None = None, prefix: str = ""
+        self,
+        repository: Repository,
+        limits: Limits | None = None,
+        prefix: str = "",
+        keys: str | Path | None = None,
+        open_metrics: bool = False,
+        model_control: bool = False,
     ) -> None:
         self.prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         self.repository, self.limits = repository, limits or Limits()
+        self.keys = None if keys is None else read_keys(keys)
+        self.open = {*OPEN, *(["/metrics"] if open_metrics else [])}
+        self.model_control, self.renewal = model_control, Renewal(self, keys)
         self.metrics = Metrics()
         self.admission = Admission(self.limits, self.metrics)
         self.bodies = Bodies(self.limits)
@@ -81,6 +101,7 @@ class Server:
         try:
             yield
         finally:
+            self.renewal.close()
             self.repository.close()
             loading.cancel()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -20,6 +21,7 @@ from serving.numbers import real
 from serving.runtime.interruption import Interruption, StoppedError
 from serving.server import errors
 from serving.server.metrics import OTHER
+from serving.server.operations.keys import Key, given_key
 
 if TYPE_CHECKING:
     from serving.server.application import Server
@@ -52,6 +54,12 @@ class Exchange:
     def path(self) -> dict[str, str]:
         """The words of the path that the route has names for."""
         return self.request.path_params
+
+    @property
+    def key(self) -> Key | None:
+        """Whose key the request came with, where the server asks for one."""
+        found: Key | None = self.request.scope["state"]["told"].key
+        return found
 
     async def parse(self, read: Callable[..., Any], *arguments: Any) -> Any:
         """Return what `read` returns of a body: in a thread, where it may take a while."""
@@ -124,16 +132,32 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
+        if self.route not in self.server.open:
+            self._identify(scope)
         if not self._admitted:
             await self._answer(Request(scope, receive), b"", Interruption(), send)
             return
-        client = (scope.get("client") or ("",))[0]
-        server = self.server
-        with server.bodies.room() as room, server.admission.enter(client) as wanted:
+        server, told = self.server, scope["state"]["told"]
+        most = None if told.key is None else told.key.requests
+        with (
+            server.bodies.room() as room,
+            server.admission.enter(told.client, most) as wanted,
+        ):
             request = Request(scope, receive)
             data = await server.bodies.read(request, room)
             answer = asyncio.create_task(self._answer(request, data, wanted, send))
             await _unless_gone(answer, receive, wanted)
+
+    def _identify(self, scope: Scope) -> None:
+        """Find out whose key came with a request, where the server asks for one."""
+        keys = self.server.keys
+        if keys is None:
+            return
+        given = given_key(Headers(scope=scope))
+        key = keys.holder(given)
+        if key is None:
+            raise errors.no_key(bool(given))
+        scope["state"]["told"].key = key
 
     async def _answer(
         self, request: Request, data: bytes, wanted: Interruption, send: Send
@@ -230,8 +254,10 @@ class Surrounding:
             "route": route,
             "status": int(status),
             "milliseconds": round(1000 * seconds, 3),
-            "client": (scope.get("client") or ("",))[0],
+            "client": told.address,
         }
+        if told.key is not None:
+            fields["key"] = told.key.name
         if refused is not None:
             fields["refused"] = str(refused)
         log.info("request", extra=fields)
@@ -246,8 +272,15 @@ class _Told:
         self.path = scope["path"].removeprefix(prefix)
         self.began, self.status = time.monotonic(), 0
         self.refusal: errors.RequestError | None = None
+        self.address: str = (scope.get("client") or ("",))[0]
+        self.key: Key | None = None
         self._scope, self._send = scope, send
         scope.setdefault("state", {})["told"] = self
+
+    @property
+    def client(self) -> str:
+        """Who asks: whose key it is, or else from what address."""
+        return self.address if self.key is None else f"key {self.key.id}"
 
     @property
     def stream_refusal(self) -> errors.RequestError | None:

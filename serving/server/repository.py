@@ -1,15 +1,15 @@
 """The models of a server: which there are, what is known of them, and whether they are ready."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from serving import hub
-from serving.bundle.manifest import Manifest
+from serving.bundle.manifest import Manifest, parse_manifest
 from serving.bundle.records import MANIFEST_NAME
-from serving.errors import UsageError, nearest
+from serving.errors import GenzooError, UsageError, nearest
 from serving.families.model import Model
 from serving.hub.opening import open_manifest
 from serving.loader import load, runtime_of
@@ -51,7 +51,7 @@ class Served:
     def load(self, limits: Limits, metrics: Metrics, **options: Any) -> None:
         """Load the model and make its first result, so that the next is no slower than others."""
         model: Model = load(self.source, **options)
-        self.hash = hashlib.sha256((model.directory / MANIFEST_NAME).read_bytes()).hexdigest()
+        self.hash = self._hash(model)
         interfaces = model.manifest.interface_of(model.variant)
         for role, session in model.sessions.items():
             if by_rows(interfaces[role]):
@@ -67,6 +67,14 @@ class Served:
             self.writer = Writer(slots(model.new_memory, limits.texts_together), told)
             self.writer.start(f"{self.name}-writer")
         self.model = model
+
+    def _hash(self, model: Model) -> str:
+        """Return the hash of the manifest; it must be that of which everything was read."""
+        path = model.directory / MANIFEST_NAME
+        data = path.read_bytes()
+        if not self.manifest == model.manifest == parse_manifest(data, path):
+            raise GenzooError(f"{path} was replaced while it was read; load it again")
+        return hashlib.sha256(data).hexdigest()
 
     def _written(self, metrics: Metrics, drawn: int, texts: int, seconds: float) -> None:
         metrics.tokens.labels(self.name).inc(drawn)
@@ -95,6 +103,9 @@ class Repository:
         sources: names of the catalogue, or folders of bundles.
         options: of `serving.load`.
 
+    Attributes:
+        told: why a model was not loaded the last time, by its name.
+
     Raises:
         UsageError: there is no such model, or two have one name.
     """
@@ -102,11 +113,14 @@ class Repository:
     def __init__(self, sources: Sequence[str | Path], **options: Any) -> None:
         self._options = options
         self._served: dict[str, Served] = {}
+        self._watching: list[Callable[[], None]] = []
+        self.told: dict[str, str] = {}
         for source in sources:
             served = Served(str(source))
             if served.name in self._served:
                 raise UsageError(f"two models are called '{served.name}'; leave one of them out")
             self._served[served.name] = served
+        self._sources = {served.name: served.source for served in self}
 
     def __iter__(self) -> Iterator[Served]:
         return iter(self._served.values())
@@ -128,6 +142,9 @@ class Repository:
             RequestError: there is none of that name.
         """
         served = self._served.get(name)
+        if served is None and name in self._sources:
+            raise RequestError(f"{name} was unloaded", 404, param=param, code="model_not_found",
+                          reason="unknown")  # fmt: skip
         if served is None:
             hint = nearest(name, self._served) or f"; there are {', '.join(self._served)}"
             raise RequestError(f"no model is called '{name:.80}'{hint}", 404, param=param,
@@ -145,6 +162,67 @@ class Repository:
             raise RequestError(f"{name} is not loaded yet; try again", 503, code="loading",
                           reason="loading")  # fmt: skip
         return served
+
+    # --- models that change, see `serving.server.operations.renewal` ---
+
+    def states(self) -> dict[str, str]:
+        """Return of every model that the server was started with whether it is served."""
+        return {name: self._state(self._served.get(name)) for name in self._sources}
+
+    def _state(self, served: Served | None) -> str:
+        if served is None:
+            return "UNAVAILABLE"
+        return "READY" if served.model is not None else "LOADING"
+
+    def source(self, name: str) -> str:
+        """Return from where a model is loaded.
+
+        Raises:
+            RequestError: the server was started without it.
+        """
+        if name not in self._sources:
+            hint = nearest(name, self._sources) or f"; there are {', '.join(self._sources)}"
+            raise RequestError(f"no model is called '{name:.80}'{hint}", 404, reason="unknown")
+        return self._sources[name]
+
+    def renewed(self, name: str, limits: Limits, metrics: Metrics) -> Served | None:
+        """Return a model, loaded again and warm, or None where its bundle is still the same.
+
+        Raises:
+            GenzooError: it cannot be loaded.
+        """
+        fresh, old = Served(self.source(name)), self._served.get(name)
+        if fresh.name != name:
+            raise UsageError(f"the bundle at {fresh.source} is '{fresh.name}' now; serve it anew")
+        if old is not None and old.manifest == fresh.manifest:
+            return None
+        try:
+            fresh.load(limits, metrics, **self._options)
+        except Exception:
+            fresh.close()
+            raise
+        return fresh
+
+    def put(self, fresh: Served) -> Served | None:
+        """Serve a model from now on; return the one that was served by its name."""
+        old = self._served.get(fresh.name)
+        self._served[fresh.name] = fresh
+        self._changed()
+        return old
+
+    def remove(self, name: str) -> Served:
+        """Serve a model no more, and return it."""
+        old = self._served.pop(name)
+        self._changed()
+        return old
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have something called whenever other models are served."""
+        self._watching.append(changed)
+
+    def _changed(self) -> None:
+        for changed in self._watching:
+            changed()
 
     def close(self) -> None:
         """Start no more work."""

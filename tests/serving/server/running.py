@@ -20,10 +20,11 @@ class Running:
         url: the same with its scheme.
     """
 
-    def __init__(self, sources, prefix="", **limits):
+    def __init__(self, sources, prefix="", options=None, certificate=None, **limits):
         models = Repository(sources, device="cpu", threads=1)
-        self.server = Server(models, Limits(**limits), prefix)
-        self.runner = Runner(self.server, "127.0.0.1", 0)
+        self.server = Server(models, Limits(**limits), prefix, **options or {})
+        self.runner = Runner(self.server, "127.0.0.1", 0, certificate)
+        self.scheme = "http" if certificate is None else "https"
         self.thread = threading.Thread(target=asyncio.run, args=(self.runner.serve(),))
 
     def start(self):
@@ -32,7 +33,7 @@ class Running:
             assert self.thread.is_alive() and self.server.failed is None, self.server.failed
             time.sleep(0.01)
         self.address = "{}:{}".format(*self.runner.address)
-        self.url = f"http://{self.address}"
+        self.url = f"{self.scheme}://{self.address}"
 
     def settle(self):
         """Wait until nothing of any request is left."""
