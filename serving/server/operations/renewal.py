@@ -138,4 +138,7 @@ class Renewal:
     def _tell(self, name: str, outcome: str, why: str = "") -> None:
         self._server.metrics.loads.labels(name, outcome).inc()
         fields = {"model": name, "outcome": outcome} | ({"why": why} if why else {})
-        log.log(logging.ERROR if why else logging.INFO, "renewed", extra=fields)
+        if why:
+            log.error("not renewed", extra=fields)
+        else:
+            log.info("renewed", extra=fields)

@@ -18,6 +18,7 @@ class Running:
         server, runner: as they are.
         address: host and port, as clients take them.
         url: the same with its scheme.
+        loop: that it runs in.
     """
 
     def __init__(self, sources, prefix="", options=None, certificate=None, **limits):
@@ -25,7 +26,11 @@ class Running:
         self.server = Server(models, Limits(**limits), prefix, **options or {})
         self.runner = Runner(self.server, "127.0.0.1", 0, certificate)
         self.scheme = "http" if certificate is None else "https"
-        self.thread = threading.Thread(target=asyncio.run, args=(self.runner.serve(),))
+        self.thread = threading.Thread(target=asyncio.run, args=(self._serve(),))
+
+    async def _serve(self):
+        self.loop = asyncio.get_running_loop()
+        await self.runner.serve()
 
     def start(self):
         self.thread.start()

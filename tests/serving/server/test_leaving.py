@@ -175,7 +175,7 @@ def test_open_streams_end_with_an_event_when_the_server_must_stop(text):
 
 
 def test_a_process_with_open_streams_exits_with_0(process):
-    url, begun = process
+    url, begun, _ = process
     request = LONG | {"stream": True}
     with httpx.stream("POST", f"{url}/v1/completions", json=request, timeout=60) as answer:
         lines = answer.iter_lines()
