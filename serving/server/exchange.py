@@ -1,6 +1,7 @@
 """A request on its way to an answer: read, admitted, watched, answered, and told of."""
 
 import asyncio
+import contextvars
 import logging
 import re
 import secrets
@@ -8,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -21,6 +23,7 @@ from serving.numbers import real
 from serving.runtime.interruption import Interruption, StoppedError
 from serving.server import errors
 from serving.server.metrics import OTHER
+from serving.server.operations import tracing
 from serving.server.operations.keys import Key, given_key
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from serving.server.repository import Served
 
 SMALL = 4096  # bytes of a body that are read at once
+_ORIGIN = ("model", "model-hash", "model-variant", "seed")  # what headers `x-...` say of an answer
 _PLAIN_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 log = logging.getLogger("serving.server")
 
@@ -87,8 +91,12 @@ class Exchange:
             raise errors.RequestError(
                 f"{rows} rows have {rows * row_bytes} bytes; ask for {most // row_bytes} at most"
             )
-        with self.server.admission.rows(rows):
-            return await served.lane.run(work, self.wanted, self.deadline)
+        with (
+            self.server.admission.rows(rows),
+            tracing.span("compute", model=served.name, rows=rows),
+        ):
+            traced = partial(contextvars.copy_context().run, work)
+            return await served.lane.run(traced, self.wanted, self.deadline)
 
 
 def origin(served: "Served", seed: int | list[int] | None = None) -> dict[str, str]:
@@ -226,6 +234,11 @@ class Surrounding:
             await self.app(scope, receive, send)
             return
         told = _Told(scope, send, self.server.prefix)
+        with tracing.request(scope["method"], Headers(scope=scope)) as span:
+            await self._answer(scope, receive, told)
+            self._count(scope, told, span)
+
+    async def _answer(self, scope: Scope, receive: Receive, told: "_Told") -> None:
         try:
             await self.app(scope, receive, told.send)
         except Exception as error:
@@ -235,9 +248,8 @@ class Surrounding:
             told.refusal = refusal
             if not told.status and refusal.status != errors.CLIENT_GONE:
                 await errors.response(refusal, told.path)(scope, receive, told.send)
-        self._count(scope, told)
 
-    def _count(self, scope: Scope, told: "_Told") -> None:
+    def _count(self, scope: Scope, told: "_Told", span: Any) -> None:
         metrics, seconds = self.server.metrics, time.monotonic() - told.began
         route = getattr(scope.get("endpoint"), "route", OTHER)
         refused = told.refusal or told.stream_refusal
@@ -261,6 +273,8 @@ class Surrounding:
         if refused is not None:
             fields["refused"] = str(refused)
         log.info("request", extra=fields)
+        span.update_name(f"{scope['method']} {route}")
+        tracing.answered(span, route, int(status), {"request": told.id} | told.origin)
 
 
 class _Told:
@@ -274,6 +288,7 @@ class _Told:
         self.refusal: errors.RequestError | None = None
         self.address: str = (scope.get("client") or ("",))[0]
         self.key: Key | None = None
+        self.origin: dict[str, str | None] = {}
         self._scope, self._send = scope, send
         scope.setdefault("state", {})["told"] = self
 
@@ -291,6 +306,8 @@ class _Told:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            found = Headers(raw=[*message.get("headers", [])])
+            self.origin = {each.replace("-", "_"): found.get(f"x-{each}") for each in _ORIGIN}
             headers = [*message.get("headers", []), (b"x-request-id", self.id.encode())]
             message = {**message, "headers": headers}
         await self._send(message)

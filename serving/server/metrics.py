@@ -46,7 +46,9 @@ class Metrics:
         self.queue = histogram("queue_seconds", "From admission to a thread", _SECONDS, "model")
         self.rows = counter("rows", "Rows computed by graphs", "model", "graph")
         self.executions = counter("executions", "Runs of graphs", "model", "graph")
-        self.batch = histogram("batch_rows", "Rows of a run", _ROWS, "model", "graph")
+        self.batch = histogram(
+            "batch_rows", "Rows of a run, texts of a turn", _ROWS, "model", "graph"
+        )
         self.execution = histogram("execution_seconds", "Of a run", _SECONDS, "model", "graph")
         self.tokens = counter("tokens", "Tokens written", "model")
         self.first_token = histogram("first_token_seconds", "Until the first token", _SECONDS,

@@ -17,6 +17,7 @@ from serving.runtime.shared_memory import slots
 from serving.server.errors import RequestError
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
+from serving.server.operations import tracing
 from serving.server.work.lane import Lane
 from serving.server.work.together import Together, by_rows
 from serving.server.work.writer import Writer
@@ -81,12 +82,16 @@ class Served:
         metrics.slots.labels(self.name).set(texts)
         if drawn:
             metrics.next_token.labels(self.name).observe(seconds)
+            metrics.batch.labels(self.name, "texts").observe(drawn)
 
-    def _executed(self, metrics: Metrics, role: str, rows: int, seconds: float) -> None:
+    def _executed(
+        self, metrics: Metrics, role: str, rows: int, seconds: float, traces: Sequence[Any]
+    ) -> None:
         metrics.rows.labels(self.name, role).inc(rows)
         metrics.executions.labels(self.name, role).inc()
         metrics.batch.labels(self.name, role).observe(rows)
         metrics.execution.labels(self.name, role).observe(seconds)
+        tracing.executed(f"execute {role}", seconds, traces, model=self.name, rows=rows)
 
     def close(self) -> None:
         """Start no more work."""

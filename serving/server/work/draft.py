@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from serving.runtime.interruption import Interruption
+from serving.server.operations import tracing
 from serving.text.filters import log_softmax
 from serving.text.memory import Step
 from serving.text.sampling import Sampler
@@ -69,6 +71,7 @@ class Draft:
     tokens: list[int] = field(default_factory=list)
     _pieces: list[str] = field(default_factory=list)
     _likelihoods: list[Likelihood] = field(default_factory=list)
+    _span: Any = field(default_factory=partial(tracing.begin, "write"))
 
     def __post_init__(self) -> None:
         size = self.tokenizer.size
@@ -101,11 +104,15 @@ class Draft:
     def fail(self, error: Exception) -> None:
         """Tell why there will be no more of it."""
         self.tell(News("", (), None, error))
+        self._span.end()
 
     def _send(self, reason: str | None) -> None:
         news = News("".join(self._pieces), tuple(self._likelihoods), reason)
         self._pieces, self._likelihoods = [], []
         self.tell(news)
+        if reason is not None:
+            self._span.set_attributes({"genzoo.tokens": len(self.tokens), "genzoo.end": reason})
+            self._span.end()
 
 
 def prompt_likelihoods(step: Step, prompt: Sequence[int], count: int) -> list[Likelihood]:
