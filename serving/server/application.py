@@ -105,9 +105,17 @@ class Server:
             self.repository.close()
             loading.cancel()
 
+    def load(self) -> None:
+        """Load the models, where requests come only when that is done.
+
+        Raises:
+            GenzooError: one cannot be loaded.
+        """
+        self.repository.load(self.limits, self.metrics)
+
     def _load(self) -> None:
         try:
-            self.repository.load(self.limits, self.metrics)
+            self.load()
         except Exception as error:
             self.failed = error
 

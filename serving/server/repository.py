@@ -52,7 +52,7 @@ class Served:
     def load(self, limits: Limits, metrics: Metrics, **options: Any) -> None:
         """Load the model and make its first result, so that the next is no slower than others."""
         model: Model = load(self.source, **options)
-        self.hash = self._hash(model)
+        self.hash = self.hash_of(model)
         interfaces = model.manifest.interface_of(model.variant)
         for role, session in model.sessions.items():
             if by_rows(interfaces[role]):
@@ -69,7 +69,7 @@ class Served:
             self.writer.start(f"{self.name}-writer")
         self.model = model
 
-    def _hash(self, model: Model) -> str:
+    def hash_of(self, model: Model) -> str:
         """Return the hash of the manifest; it must be that of which everything was read."""
         path = model.directory / MANIFEST_NAME
         data = path.read_bytes()
@@ -136,9 +136,10 @@ class Repository:
         return all(served.model is not None for served in self)
 
     def load(self, limits: Limits, metrics: Metrics) -> None:
-        """Load every model; takes seconds."""
+        """Load every model that is not loaded yet; takes seconds."""
         for served in self:
-            served.load(limits, metrics, **self._options)
+            if served.model is None:
+                served.load(limits, metrics, **self._options)
 
     def known(self, name: str, param: str | None = "model") -> Served:
         """Return a model, loaded or not.
