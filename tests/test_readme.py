@@ -28,6 +28,7 @@ NAMES = [
     "text",
     "chat",
     "server",
+    "deploying",
     "results",
 ]
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
