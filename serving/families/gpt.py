@@ -1,6 +1,6 @@
 """A Transformer at run time: writes on from prompts, streams, searches and scores text."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
@@ -10,24 +10,26 @@ import numpy as np
 from serving.bundle.manifest import Manifest
 from serving.calls import Call, call
 from serving.errors import UsageError
-from serving.families.gpt_graph import ADAPTABLE, PORTABLE, GraphStep, check_axes, check_graph
+from serving.families.gpt_graph import (
+    ADAPTABLE,
+    PORTABLE,
+    GraphStep,
+    check_axes,
+    check_graph,
+    new_memory,
+    with_adapters,
+)
 from serving.families.model import Model, Timed
 from serving.families.text_processing import TextProcessing, read_chat, read_tokenizer
-from serving.noise import SEED_LIMIT
 from serving.parameters import SEED, Parameter
 from serving.runtime.adapters import AdaptedSession
 from serving.runtime.loaded import Loaded
-from serving.runtime.session import Session
-from serving.runtime.shared_memory import SharedMemory
-from serving.text.chat import Messages
-from serving.text.decoding import OVERFLOW
-from serving.text.growing import GrowingMemory
-from serving.text.memory import Memory
-from serving.text.sampling_config import SamplingConfig
+from serving.text.chat import Chat, Messages
+from serving.text.decoding import OVERFLOW, Order
+from serving.text.sampling_config import SamplingConfig, rows_of_each
 from serving.text.scoring import Score
 from serving.text.spelling.writing import Completion
-from serving.text.text import Encoded, TextModel, checked_seeds, drawable
-from serving.text.tokenizer import Tokenizer
+from serving.text.text import Encoded, TextModel
 
 AT_ONCE = 16  # texts written at the same time where more are asked for
 
@@ -103,7 +105,7 @@ class GPT(Model, TextModel):
         context, session = self.processing.context, loaded.sessions["model"]
         step = GraphStep(loaded.manifest.interface["model"], session.run)
         tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.processing)
-        memory_of = partial(_memory, loaded, tokenizer, context)
+        memory_of = partial(new_memory, loaded, tokenizer, context)
         adapters = {
             name: memory_of(AdaptedSession(session, arrays.get("model", {})))
             for name, arrays in loaded.adapters.items()
@@ -114,7 +116,7 @@ class GPT(Model, TextModel):
         float32 = loaded.variant.removesuffix(ADAPTABLE) in ("fp32", form)
         TextModel.__init__(self, step, tokenizer, context, memory, float32, adapters)
         if adapters:
-            self.calls |= _with_adapters(self.calls, tuple(adapters))
+            self.calls |= with_adapters(self.calls, tuple(adapters))
         # Elsewhere how many rows there are decides how each is added up.
         self.repeatable = session.device == "cpu" and loaded.variant != "fp16"
 
@@ -123,7 +125,7 @@ class GPT(Model, TextModel):
         calls = super().declared(manifest)
         if any(variant.adapters for variant in manifest.variants.values()):
             return calls
-        return calls | _with_adapters(calls, None)
+        return calls | with_adapters(calls, None)
 
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
@@ -170,13 +172,7 @@ class GPT(Model, TextModel):
                 self, self._begun(prompt), max_new_tokens, seed=seed, **options
             )
             return texts
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        first = checked_seeds(seed, len(prompts))
-        rows = [
-            (text, (start + at) % SEED_LIMIT)
-            for text, start in zip(prompts, first, strict=True)
-            for at in range(n)
-        ]
+        rows, first = rows_of_each(prompt, n, seed)
         written: list[str] = []
         for begin in range(0, len(rows), AT_ONCE):
             some, seeds = map(list, zip(*rows[begin : begin + AT_ONCE], strict=True))
@@ -185,6 +181,28 @@ class GPT(Model, TextModel):
             )
         self.last_seed = first[0] if len(first) == 1 else first
         return written
+
+    def orders_of(self, name: str, arguments: Mapping[str, Any]) -> list[Order]:
+        """Return what decides each text of a call, for whoever writes them in its place.
+
+        Args:
+            name: `generate` or `chat`.
+            arguments: of that call, for the model as it is: without an adapter.
+
+        Raises:
+            UsageError: as of the call.
+        """
+        checked = self.calls[name].check((), arguments)
+        checked.pop("adapter", None)
+        most = checked.pop("max_new_tokens", self.calls[name].parameters["max_new_tokens"].default)
+        if name == "chat":
+            prompt = self.conversation(checked.pop("messages"), checked.pop("system", None))
+            return self.orders([prompt], most, **checked)
+        rows, _ = rows_of_each(
+            checked.pop("prompt", ""), checked.pop("n", 1), checked.pop("seed", None)
+        )
+        prompts, seeds = map(list, zip(*rows, strict=True))
+        return self.orders(self._begun(prompts), most, seed=seeds, **checked)
 
     @call(
         gives="text",
@@ -231,11 +249,19 @@ class GPT(Model, TextModel):
 
     def stream_chat(self, messages: Messages, **options: Any) -> Iterator[str]:
         """Answer as `chat` does, and yield the text as it comes."""
+        self._template()
+        checked = self.calls["chat"].check((), {"messages": messages} | options)
+        prompt = self.conversation(checked.pop("messages"), checked.pop("system", None))
+        return TextModel.stream(self, prompt, **checked)
+
+    def conversation(self, messages: Messages, system: str | None = None) -> Encoded:
+        """Return a conversation as the model reads it; see `chat`."""
+        return Encoded(self._template().prompt(messages, system))
+
+    def _template(self) -> Chat:
         if self._chat is None:
             raise UsageError(f"{self.manifest.name} cannot chat: it has no chat template")
-        checked = self.calls["chat"].check((), {"messages": messages} | options)
-        ids = self._chat.prompt(checked.pop("messages"), checked.pop("system", None))
-        return TextModel.stream(self, Encoded(ids), **checked)
+        return self._chat
 
     def stream(
         self, prompt: str | Encoded = "", max_new_tokens: int = 200, **options: Any
@@ -311,31 +337,3 @@ class GPT(Model, TextModel):
 
     def smallest(self) -> object:
         return self.generate(self.tokenizer.beginning, 1, seed=0)
-
-
-def _memory(
-    loaded: Loaded, tokenizer: Tokenizer, context: int, session: Session | AdaptedSession
-) -> Callable[[int], Memory]:
-    """Return what makes the memory of so many texts, as the form of the graph has it."""
-    if loaded.manifest.variants[loaded.variant].form == PORTABLE:
-        step = GraphStep(loaded.manifest.interface["model"], session.run)
-        return partial(GrowingMemory, drawable(step, tokenizer), context=context)
-    interface = loaded.manifest.interface_of(loaded.variant)["model"]
-    known = None if tokenizer.whole else tokenizer.drawable
-    return partial(SharedMemory, session, interface, context=context, drawable=known)
-
-
-def _with_adapters(calls: dict[str, Call], names: tuple[str, ...] | None) -> dict[str, Call]:
-    """Return the calls that take an adapter: one of those that are loaded, or None of any."""
-    found = {}
-    for name, each in calls.items():
-        takes, refused = dict(each.parameters), dict(each.refused)
-        adapter = takes.pop("adapter", None)
-        if adapter is None:
-            continue
-        if names is None:
-            refused["adapter"] = adapter
-        else:
-            takes["adapter"] = replace(adapter, choices=names)
-        found[name] = replace(each, parameters=takes, refused=refused)
-    return found

@@ -1,14 +1,24 @@
 """The graph of a Transformer: what it takes and returns, and how it is called."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError, Interface
+from serving.calls import Call
 from serving.families.model import Axes, axes_of
 from serving.families.text_processing import TextProcessing
-from serving.text.memory import Past
+from serving.runtime.adapters import AdaptedSession
+from serving.runtime.loaded import Loaded
+from serving.runtime.session import Session
+from serving.runtime.shared_memory import SharedMemory
+from serving.text.growing import GrowingMemory
+from serving.text.memory import Memory, Past
+from serving.text.text import drawable
+from serving.text.tokenizer import Tokenizer
 
 ADAPTABLE = "-lora"  # ends the names of variants that take adapters
 PORTABLE, STATIC = "portable", "static"  # forms that differ in how they keep what they have read
@@ -97,3 +107,31 @@ def _cache(kind: str, layers: int, axes: list[str | int]) -> Axes:
     """Return the axes of the keys and values of each layer, by name."""
     names = (f"{kind}.{layer}.{part}" for layer in range(layers) for part in ("key", "value"))
     return dict.fromkeys(names, axes)
+
+
+def new_memory(
+    loaded: Loaded, tokenizer: Tokenizer, context: int, session: Session | AdaptedSession
+) -> Callable[[int], Memory]:
+    """Return what makes the memory of so many texts, as the form of the graph has it."""
+    if loaded.manifest.variants[loaded.variant].form == PORTABLE:
+        step = GraphStep(loaded.manifest.interface["model"], session.run)
+        return partial(GrowingMemory, drawable(step, tokenizer), context=context)
+    interface = loaded.manifest.interface_of(loaded.variant)["model"]
+    known = None if tokenizer.whole else tokenizer.drawable
+    return partial(SharedMemory, session, interface, context=context, drawable=known)
+
+
+def with_adapters(calls: dict[str, Call], names: tuple[str, ...] | None) -> dict[str, Call]:
+    """Return the calls that take an adapter: one of those that are loaded, or None of any."""
+    found = {}
+    for name, each in calls.items():
+        takes, refused = dict(each.parameters), dict(each.refused)
+        adapter = takes.pop("adapter", None)
+        if adapter is None:
+            continue
+        if names is None:
+            refused["adapter"] = adapter
+        else:
+            takes["adapter"] = replace(adapter, choices=names)
+        found[name] = replace(each, parameters=takes, refused=refused)
+    return found

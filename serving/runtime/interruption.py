@@ -1,4 +1,4 @@
-"""Work that somebody else can stop between two runs of a graph.
+"""Work that somebody else can stop, between two runs of a graph or within one.
 
 Example:
     >>> unwanted = Interruption()
@@ -29,14 +29,14 @@ class Interruption:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._reason: Exception | None = None
-        self._wake: Callable[[], None] | None = None
+        self._wakes: list[Callable[[], None]] = []
 
     def stop(self, reason: Exception) -> None:
         """Have the work raise `reason` as soon as it looks; the first reason counts."""
         with self._lock:
             self._reason = self._reason or reason
-            wake = self._wake
-        if wake is not None:
+            wakes = list(self._wakes)
+        for wake in wakes:
             wake()
 
     @property
@@ -51,16 +51,20 @@ class Interruption:
 
     @contextmanager
     def waking(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Have `wake` called when the work is stopped meanwhile, or was before."""
+        """Have `wake` called when the work is stopped meanwhile, or was before.
+
+        It may still be called just after the block.
+        """
         with self._lock:
-            self._wake = wake
+            self._wakes.append(wake)
             stopped = self._reason is not None
         if stopped:
             wake()
         try:
             yield
         finally:
-            self._wake = None
+            with self._lock:
+                self._wakes.remove(wake)
 
 
 @contextmanager

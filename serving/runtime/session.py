@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -129,14 +130,11 @@ class Session:
             BundleError: the results are not what the manifest says.
             StoppedError: whoever asked for it does not want it any more.
         """
-        interruption.check()
         for name, array in feeds.items():
             if 0 in array.shape:
                 check_not_empty(name, array.shape, self._axes.get(name, ()))
-        try:
-            results: list[np.ndarray] = self._session.run(outputs, feeds, self._run_options())
-        except Exception as error:  # as above
-            raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
+        with _stoppable(self._run_options()) as options:
+            results: list[np.ndarray] = self._session.run(outputs, feeds, options)
         if self._unproved is not None:
             named = dict(zip(outputs, results, strict=True))
             check_results(self._name, named, feeds, self._unproved)
@@ -201,7 +199,7 @@ class Bound:
         for name, (_, value) in zip(outputs, self._written, strict=True):
             self._binding.bind_ortvalue_output(name, value)
         values = [value for _, value in (*self._read, *self._written)]
-        self._options = session._run_options(values if replay else ())
+        self._new_options = partial(session._run_options, values if replay else ())
         self._sent, self._fetched = (
             [(array, value) for array, value in pairs if session.copies and array is not value]
             for pairs in (self._read, self._written)
@@ -209,15 +207,41 @@ class Bound:
 
     def run(self) -> None:
         """Run the graph once."""
-        interruption.check()
-        try:
+        with _stoppable(self._new_options()) as options:
             for array, value in self._sent:
                 value.update_inplace(array)
-            self._session.run_with_iobinding(self._binding, self._options)
+            self._session.run_with_iobinding(self._binding, options)
             for array, value in self._fetched:
                 array[...] = value.numpy()
-        except Exception as error:  # ONNX Runtime's errors have no base class of their own
-            raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
+
+
+@contextmanager
+def _stoppable(
+    options: onnxruntime.RunOptions | None,
+) -> Iterator[onnxruntime.RunOptions | None]:
+    """Give what to run with, so that whoever may stop this thread's work can end it in the midst.
+
+    Args:
+        options: of this run alone; None for the usual ones.
+
+    Raises:
+        StoppedError: it was stopped.
+        GenzooError: it failed.
+    """
+    wanted = interruption.current()
+    if wanted is None:
+        stopping: AbstractContextManager[None] = nullcontext()
+    else:
+        wanted.check()
+        options = options or onnxruntime.RunOptions()
+        stopping = wanted.waking(partial(setattr, options, "terminate", True))
+    try:
+        with stopping:
+            yield options
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        if wanted is not None:
+            wanted.check()
+        raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
 
 
 def adapter_arrays(path: Path, name: Path) -> dict[str, np.ndarray]:

@@ -20,7 +20,7 @@ from serving.server.exchange import Endpoint, Handler, Surrounding
 from serving.server.inference.routes import Protocol
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
-from serving.server.openai import completions, images, models
+from serving.server.openai import chat, completions, images, models
 from serving.server.operations.keys import read_keys
 from serving.server.operations.renewal import Renewal
 from serving.server.repository import Repository
@@ -32,6 +32,7 @@ ROUTES: tuple[Any, ...] = (
     *description.ROUTES,
     *models.ROUTES,
     *completions.ROUTES,
+    *chat.ROUTES,
     *images.ROUTES,
 )
 # What anybody may ask for who has no key: how the server is, and the page that asks for the key.

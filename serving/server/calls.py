@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -17,11 +17,13 @@ from serving.numbers import shown
 from serving.parameters import Parameter
 from serving.server.bodies import parsed_object
 from serving.server.errors import RequestError
-from serving.server.exchange import Exchange, json_response, origin
+from serving.server.exchange import Exchange, as_json, json_response, origin
 from serving.server.limits import Limits
 from serving.server.repository import Served
+from serving.text.sampling_config import FOLLOWED
 
 JSON = "application/json"
+LONGEST_FOLLOWED = 2**16  # characters of a schema, a regular expression or a grammar
 LONGEST_WORD = 1024  # characters of what is no content
 _WORDS = {"true": True, "false": False}
 
@@ -51,24 +53,56 @@ async def answered(
 ) -> Response:
     """Return the response of a call: a file with this suffix, or JSON."""
     arguments, seed = seeded(call, arguments)
-    rows = checked_amount(call, arguments, exchange.server.limits)
     content: Content = registry.content(call.gives)
     processing = served.manifest.processing
 
-    def work() -> tuple[Any, str]:
-        value = getattr(served.model, call.name)(**arguments)
+    def given(value: Any) -> tuple[Any, str]:
         if suffix is not None:
             return content.to_bytes(value, suffix, processing), content.files()[suffix]
         return content.to_json(value, processing), ""
 
     cell = content.cell(processing, given=False)
     size = 0 if cell is None else cell.bytes
-    made, kind = await exchange.compute(served, rows, work, size)
+    made, kind = await made_of(exchange, served, call, arguments, given, size)
     headers = origin(served, seed)
     if suffix is not None:
         return Response(made, headers=headers, media_type=kind)
     told = {"model": served.name, "model_hash": served.hash, "variant": served.model.variant}
     return json_response(told | {"seed": seed, call.gives: made}, headers)
+
+
+async def made_of(
+    exchange: Exchange,
+    served: Served,
+    call: Call,
+    arguments: Mapping[Any, Any],
+    given: Callable[[Any], Any],
+    row_bytes: int,
+) -> Any:
+    """Return what a call makes: texts with those of other requests, all else by itself.
+
+    Args:
+        exchange: that it is for.
+        served: the model.
+        call: of it.
+        arguments: of the call.
+        given: turns what is made into what is answered, where that may take a while.
+        row_bytes: of each row.
+
+    Raises:
+        UsageError: an argument is wrong.
+        RequestError: it is too much, or too late.
+    """
+    rows = checked_amount(call, arguments, exchange.server.limits)
+    if served.writer is None or call.stream is None or arguments.get("adapter") is not None:
+        work = lambda: given(getattr(served.model, call.name)(**arguments))  # noqa: E731
+        return await exchange.compute(served, rows, work, row_bytes)
+    # In a thread: a template or a schema is a program of somebody else's.
+    orders = await exchange.aside(served.model.orders_of, call.name, arguments)
+    with served.texts(orders, exchange) as texts:
+        written = [each.text for each in await texts.finished()]
+    alone = len(written) == 1 and isinstance(arguments.get(call.continues, ""), str)
+    return given(written[0] if alone else written)
 
 
 def call_of(served: Served, name: str) -> Call:
@@ -150,6 +184,8 @@ def checked_amount(call: Call, arguments: Mapping[str, Any], limits: Limits) -> 
             amounts[parameter.multiplies] *= (
                 int(value) if parameter.kind == "int" else _length(value)
             )
+        elif name in FOLLOWED:
+            check_followed(name, value)
         elif parameter.kind == "int" and parameter.maximum is None and not parameter.each:
             _check_most(name, value, limits.tokens)
     if any(each.multiplies == "tokens" for each in call.parameters.values()):
@@ -193,6 +229,19 @@ def _check_each(parameter: Parameter | None, value: Any, limits: Limits) -> None
 def _check_most(name: str, value: Any, most: int) -> None:
     if isinstance(value, int) and value > most:
         raise RequestError(f"{name} is {shown(value)}; expected {most} at most", param=name)
+
+
+def check_followed(name: str, value: Any) -> None:
+    """Refuse what would take long to make ready.
+
+    Raises:
+        RequestError: it has too many characters.
+    """
+    for each in value if isinstance(value, list) else [value]:
+        size = len(each) if isinstance(each, str) else len(as_json(each))
+        if size > LONGEST_FOLLOWED:
+            raise RequestError(f"{name} has {size} characters; expected {LONGEST_FOLLOWED} at most",
+                               param=name)  # fmt: skip
 
 
 def _check_length(name: str, value: Any, limits: Limits) -> None:

@@ -22,6 +22,7 @@ _TYPES = {
     429: "rate_limit_error",
 }
 RETRY_AFTER = 1  # seconds; what waits is short
+CLOSING = "closing"
 CLIENT_GONE = 499  # nobody reads it; for the log
 
 
@@ -59,7 +60,7 @@ def too_many(what: str) -> RequestError:
 def closing() -> RequestError:
     """Return the refusal of a server that was told to stop."""
     return RequestError(
-        "the server is closing; ask another one", 503, code="closing", reason="closing"
+        "the server is closing; ask another one", 503, code=CLOSING, reason="closing"
     )
 
 

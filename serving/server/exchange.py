@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from serving.server.application import Server
     from serving.server.repository import Served
 
+PIECE = 2**18  # bytes of an answer that are sent at once
 SMALL = 4096  # bytes of a body that are read at once
 _ORIGIN = ("model", "model-hash", "model-variant", "seed")  # what headers `x-...` say of an answer
 _PLAIN_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
@@ -69,6 +70,10 @@ class Exchange:
         """Return what `read` returns of a body: in a thread, where it may take a while."""
         if len(self.data) <= SMALL:
             return read(*arguments)
+        return await self.aside(read, *arguments)
+
+    async def aside(self, read: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what `read` returns, in a thread: it may take a while."""
         return await asyncio.to_thread(read, *arguments)
 
     async def compute(
@@ -154,7 +159,8 @@ class Endpoint:
             request = Request(scope, receive)
             data = await server.bodies.read(request, room)
             answer = asyncio.create_task(self._answer(request, data, wanted, send))
-            await _unless_gone(answer, receive, wanted)
+            most = server.limits.seconds + server.limits.sending_seconds
+            await _unless_gone(answer, receive, wanted, most)
 
     def _identify(self, scope: Scope) -> None:
         """Find out whose key came with a request, where the server asks for one."""
@@ -173,18 +179,30 @@ class Endpoint:
         deadline = time.monotonic() + _seconds(request, self.server.limits.seconds)
         exchange = Exchange(self.server, request, data, wanted, deadline)
         response = await self._handler(exchange)
-        await response(request.scope, _nothing_more, send)
+        await response(request.scope, _nothing_more, partial(_in_pieces, send))
+
+
+async def _in_pieces(send: Send, message: Message) -> None:
+    """Send a large body piece by piece, so that whoever reads slowly is waited for."""
+    body = message.get("body", b"")
+    last = max(0, len(body) - 1) // PIECE * PIECE  # where the last piece begins
+    for begin in range(0, last, PIECE):
+        piece = body[begin : begin + PIECE]
+        await send({"type": message["type"], "body": piece, "more_body": True})
+    await send(message if not last else {**message, "body": body[last:]})
 
 
 async def _unless_gone(
-    answer: "asyncio.Task[None]", receive: Receive, wanted: Interruption
+    answer: "asyncio.Task[None]", receive: Receive, wanted: Interruption, most: float
 ) -> None:
-    """Wait for an answer to be sent, or for the client to go away."""
+    """Wait for an answer to be sent, or for the client to go away or to read it too slowly."""
     gone = asyncio.create_task(_disconnected(receive))
     try:
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({answer, gone}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            reason = StoppedError("the client went away")
+            reason = StoppedError(
+                "the client went away" if gone.done() else "the client does not read its answer"
+            )
             wanted.stop(reason)
             answer.cancel()
             with suppress(asyncio.CancelledError, GenzooError):

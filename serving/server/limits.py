@@ -22,6 +22,7 @@ class Limits:
         requests_of_one: of one client, by its key or address; None for no bound of its own.
         seconds: until a request must be answered, unless it asks for less.
         reading_seconds: until a request must be here.
+        sending_seconds: beyond `seconds`, until its client must have read the answer.
         closing_seconds: that a server which is told to stop leaves to the requests that it has.
         rows_together: that a graph computes at once.
         texts_together: that a language model writes at once.
@@ -41,6 +42,7 @@ class Limits:
     requests_of_one: int | None = None
     seconds: float = 300.0
     reading_seconds: float = 30.0
+    sending_seconds: float = 60.0
     closing_seconds: float = 10.0
     rows_together: int = 64
     texts_together: int = 16

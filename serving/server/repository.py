@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serving import hub
 from serving.bundle.manifest import Manifest, parse_manifest
@@ -19,9 +19,15 @@ from serving.server.limits import Limits
 from serving.server.metrics import Metrics
 from serving.server.operations import tracing
 from serving.server.work.lane import Lane
+from serving.server.work.post import Post
+from serving.server.work.texts import Texts
 from serving.server.work.together import Together, by_rows
 from serving.server.work.writer import Writer
+from serving.text.decoding import Order
 from serving.text.text import TextModel
+
+if TYPE_CHECKING:
+    from serving.server.exchange import Exchange
 
 
 class Served:
@@ -36,6 +42,7 @@ class Served:
         graphs: those whose rows are computed together, by role.
         lane: the threads that ask the model.
         writer: of a language model, the thread that writes many texts at once.
+        post: takes what it writes to the event loop.
     """
 
     def __init__(self, source: str) -> None:
@@ -48,6 +55,7 @@ class Served:
         self.graphs: dict[str, Together] = {}
         self.lane: Lane | None = None
         self.writer: Writer | None = None
+        self.post = Post()
 
     def load(self, limits: Limits, metrics: Metrics, **options: Any) -> None:
         """Load the model and make its first result, so that the next is no slower than others."""
@@ -65,7 +73,8 @@ class Served:
         self.lane = Lane(threads, self.name, metrics.queue.labels(self.name).observe)
         if isinstance(model, TextModel):
             told = partial(self._written, metrics)
-            self.writer = Writer(slots(model.new_memory, limits.texts_together), told)
+            places = slots(model.new_memory, limits.texts_together)
+            self.writer = Writer(places, told, self.post.send)
             self.writer.start(f"{self.name}-writer")
         self.model = model
 
@@ -76,6 +85,22 @@ class Served:
         if not self.manifest == model.manifest == parse_manifest(data, path):
             raise GenzooError(f"{path} was replaced while it was read; load it again")
         return hashlib.sha256(data).hexdigest()
+
+    def texts(self, orders: Sequence[Order], exchange: "Exchange", **options: Any) -> Texts:
+        """Return the texts of a request, which it is to enter; see `Texts` for the options."""
+        assert self.writer is not None
+        server = exchange.server
+        return Texts(
+            orders,
+            self.writer,
+            self.post,
+            self.model.tokenizer,
+            server.admission,
+            wanted=exchange.wanted,
+            deadline=exchange.deadline,
+            first=server.metrics.first_token.labels(self.name).observe,
+            **options,
+        )
 
     def _written(self, metrics: Metrics, drawn: int, texts: int, seconds: float) -> None:
         metrics.tokens.labels(self.name).inc(drawn)

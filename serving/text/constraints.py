@@ -106,7 +106,7 @@ class Constraint:
         """Return the ids of the tokens that may come next, in rising order, `(C,)`, C > 0.
 
         Raises:
-            GenzooError: there are none.
+            UsageError: there are none.
         """
         if self._allowed is None:
             self._forced = self._forced or self._matcher.compute_ff_tokens()
@@ -126,15 +126,16 @@ class Constraint:
         self._written.append(token)
 
     def _refuse(self) -> None:
+        """Say why there is no going on: what was asked for does not go with this model."""
         after = self._tokenizer.decode(self._written)[-40:]
         where = f"after {after!r}" if after else "at the beginning"
         reason = _reason(self._matcher)
         if reason.startswith(DEAD_ENDS):
-            raise GenzooError(
+            raise UsageError(
                 f"no token of this model goes on {where} as {self._kind} asks; take a model that "
                 "knows the characters it needs, or one that needs others"
             )
-        raise GenzooError(f"{self._kind} cannot be followed {where}: {reason}; make it simpler")
+        raise UsageError(f"{self._kind} cannot be followed {where}: {reason}; make it simpler")
 
 
 class _Vocabulary:

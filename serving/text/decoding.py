@@ -8,17 +8,42 @@ anew costs each token about as much again as one step.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from serving.errors import UsageError
 from serving.numbers import shown
+from serving.text.constraints import Constraint
 from serving.text.filters import log_softmax
 from serving.text.lookup import LOGIT_ERROR, PATIENCE, LookupStatistics, NGrams
 from serving.text.memory import Memory
 from serving.text.sampling import Sampler
+from serving.text.sampling_config import SamplingConfig
 
 OVERFLOW = ("slide", "refuse")
+
+
+@dataclass(frozen=True)
+class Order:
+    """A text that is to be written: all that decides it, whoever writes it.
+
+    Attributes:
+        prompt: its tokens, one at least.
+        after: whether the text goes on from that of the prompt; else one of its own begins.
+        config, seed: how tokens are drawn.
+        most: tokens.
+        stop: strings of which the first to appear ends it and is left out.
+        constraint: what it follows, of this text alone; None for nothing.
+    """
+
+    prompt: Sequence[int]
+    after: bool
+    config: SamplingConfig
+    seed: int
+    most: int
+    stop: Sequence[str] = ()
+    constraint: Constraint | None = None
 
 
 class Decoding:
@@ -56,15 +81,7 @@ class Decoding:
         log_probs: bool = False,
         lookup: int | None = None,
     ):
-        if lookup is not None and len(prompts) > 1:
-            raise UsageError(
-                f"guesses are for one prompt at a time, and there are {len(prompts)}; "
-                "leave prompt_lookup_num_tokens out"
-            )
-        if overflow not in OVERFLOW:
-            raise UsageError(f"overflow is {shown(overflow)}; expected 'slide' or 'refuse'")
-        for prompt in prompts:
-            check_prompt(prompt, max_new_tokens if overflow == "refuse" else 0, memory.context)
+        check_prompts(prompts, max_new_tokens, memory.context, overflow, lookup)
         self.memory, self._sampler = memory, sampler
         self._max_new_tokens, self._wants_log_probs = max_new_tokens, log_probs
         self._prompts = [list(prompt[-memory.context :]) for prompt in prompts]
@@ -157,6 +174,29 @@ class Decoding:
             logits = self.memory.step([token])
         last: np.ndarray = logits[0]
         return last
+
+
+def check_prompts(
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    context: int,
+    overflow: str = "slide",
+    lookup: int | None = None,
+) -> None:
+    """Refuse prompts that cannot be written on from as asked; see `Decoding`.
+
+    Raises:
+        UsageError: as said there.
+    """
+    if lookup is not None and len(prompts) > 1:
+        raise UsageError(
+            f"guesses are for one prompt at a time, and there are {len(prompts)}; "
+            "leave prompt_lookup_num_tokens out"
+        )
+    if overflow not in OVERFLOW:
+        raise UsageError(f"overflow is {shown(overflow)}; expected 'slide' or 'refuse'")
+    for prompt in prompts:
+        check_prompt(prompt, max_new_tokens if overflow == "refuse" else 0, context)
 
 
 def check_prompt(prompt: Sequence[int], max_new_tokens: int, context: int) -> None:

@@ -1,11 +1,13 @@
 """How a text is sampled: numbers that shape what is drawn, and what the text must follow."""
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Annotated, Any, get_type_hints
 
-from serving.errors import UsageError
+from serving.errors import UsageError, nearest
+from serving.noise import SEED_LIMIT, checked_seed
 from serving.numbers import real, shown, whole
 from serving.parameters import Parameter, declared_parameter
 
@@ -110,6 +112,64 @@ class SamplingConfig:
         for token in self.logit_bias:
             if token >= size:
                 raise UsageError(f"a token of logit_bias is {token}; expected 0 to {size - 1}")
+
+
+SETTINGS = tuple(setting.name for setting in fields(SamplingConfig))
+
+
+def sampling_configs(settings: dict[str, Any], count: int) -> list[SamplingConfig]:
+    """Return the sampling of each of `count` texts, from values for all or lists of one for each.
+
+    Raises:
+        UsageError: an unknown setting, a list of another length, or a value out of range.
+
+    Example:
+        >>> [config.top_k for config in sampling_configs({"temperature": 0.5, "top_k": [1, 2]}, 2)]
+        [1, 2]
+    """
+    for name in settings:
+        if name not in SETTINGS:
+            hint = nearest(name, SETTINGS) or f"; there are {', '.join(SETTINGS)}"
+            raise UsageError(f"unknown option '{name}'{hint}")
+    columns = {name: _for_each(value, count, name) for name, value in settings.items()}
+    return [
+        SamplingConfig(**{name: values[row] for name, values in columns.items()})
+        for row in range(count)
+    ]
+
+
+def checked_seeds(seed: int | Sequence[int] | None, count: int) -> list[int]:
+    """Return a seed for each of `count` texts: the one given, one for each, or fresh ones."""
+    if seed is None:
+        return [secrets.randbelow(SEED_LIMIT) for _ in range(count)]
+    return [checked_seed(each) for each in _for_each(seed, count, "seed")]
+
+
+def rows_of_each(
+    prompt: str | Sequence[str], n: int, seed: int | Sequence[int] | None
+) -> tuple[list[tuple[str, int]], list[int]]:
+    """Return prompt and seed of each of `n` texts of each prompt, and the first seeds."""
+    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+    first = checked_seeds(seed, len(prompts))
+    rows = [
+        (text, (start + at) % SEED_LIMIT)
+        for text, start in zip(prompts, first, strict=True)
+        for at in range(n)
+    ]
+    return rows, first
+
+
+def _for_each(value: Any, count: int, name: str) -> Sequence[Any]:
+    if not is_list(value):
+        return [value] * count
+    if len(value) != count:
+        raise UsageError(f"{name} has {len(value)} values for {count} prompts; expected as many")
+    return list(value)
+
+
+def is_list(value: object) -> bool:
+    """Tell several values from one: a list, or an array or column with one axis."""
+    return isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1
 
 
 @cache

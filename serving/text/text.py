@@ -1,36 +1,39 @@
 """A language model for people: text in, text out, whatever runs the network."""
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from serving.errors import UsageError, nearest
-from serving.noise import SEED_LIMIT, checked_count, checked_seed
+from serving.errors import UsageError
+from serving.noise import checked_count
 from serving.numbers import shown, whole
 from serving.text.beams import beam_search
 from serving.text.constraints import Grammars
-from serving.text.decoding import Decoding
+from serving.text.decoding import Decoding, Order, check_prompts
 from serving.text.growing import GrowingMemory
 from serving.text.lookup import LookupStatistics
 from serving.text.memory import Memory, Past, Step
 from serving.text.sampling import Sampler
-from serving.text.sampling_config import SamplingConfig
+from serving.text.sampling_config import checked_seeds, is_list, sampling_configs
 from serving.text.scoring import Score, score
 from serving.text.spelling.writing import Completion, WrittenText
 from serving.text.tokenizer import Tokenizer
 
-SETTINGS = [setting.name for setting in fields(SamplingConfig)]
-
 
 @dataclass(frozen=True)
 class Encoded:
-    """A prompt that is tokens already, and after which a text of its own begins."""
+    """A prompt that is tokens already.
+
+    Attributes:
+        ids: the tokens.
+        after: whether the text goes on from theirs; else one of its own begins.
+    """
 
     ids: Sequence[int]
+    after: bool = False
 
 
 class TextModel:
@@ -99,7 +102,7 @@ class TextModel:
             UsageError: an empty prompt, unknown characters, or an option out of range.
         """
         texts = self._write(prompt, max_new_tokens, options)[1]
-        return [text.text for text in texts] if _is_list(prompt) else texts[0].text
+        return [text.text for text in texts] if is_list(prompt) else texts[0].text
 
     def complete(
         self, prompt: str | Sequence[str], max_new_tokens: int = 200, **options: Any
@@ -127,18 +130,17 @@ class TextModel:
         length_penalty: float = 1.0,
     ) -> list[Completion]:
         """Look for the likeliest continuations, best first; see `serving.text.beams`."""
-        ids = self._prompt_tokens(prompt)
-        after = self._has_text(ids)
+        given = self.encoded(prompt)
         found = beam_search(
             self.step,
-            ids,
+            given.ids,
             beams=beams,
             max_new_tokens=max_new_tokens,
             context=self.context,
             stop_ids=self.tokenizer.ends,
             length_penalty=length_penalty,
         )
-        return [self._found(after, *each) for each in found]
+        return [self._found(given.after, *each) for each in found]
 
     def score(self, text: str, stride: int | None = None) -> Score:
         """Predict a text of any length, see `serving.text.scoring.score`."""
@@ -151,15 +153,48 @@ class TextModel:
             bytes=sum(len(self.tokenizer.bytes_of(token)) for token in ids[1:]),
         )
 
-    # --- one call ---
+    def encoded(self, prompt: str | Encoded) -> Encoded:
+        """Return a prompt as the tokens that the network reads.
 
-    def _prompt_tokens(self, prompt: Any) -> list[int]:
+        Raises:
+            UsageError: it is empty, or has a character that the model does not know.
+        """
         if isinstance(prompt, Encoded):
-            return list(prompt.ids)
+            return prompt
         ids = [*self.tokenizer.begin, *self.tokenizer.encode(prompt)]
         if not ids:
             raise UsageError("the prompt is empty; give it at least one character to go on from")
-        return ids
+        return Encoded(ids, self._has_text(ids))
+
+    def orders(
+        self,
+        prompts: Sequence[str | Encoded],
+        max_new_tokens: int,
+        *,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] | None = None,
+        overflow: str = "slide",
+        prompt_lookup_num_tokens: int | None = None,
+        **settings: Any,
+    ) -> list[Order]:
+        """Return what decides the texts that `generate` writes of these prompts, one for each.
+
+        Raises:
+            UsageError: as of `generate`.
+        """
+        count = checked_count(len(prompts), "the number of prompts")
+        most = checked_count(max_new_tokens, "max_new_tokens")
+        configs, seeds = sampling_configs(settings, count), checked_seeds(seed, count)
+        given = [self.encoded(prompt) for prompt in prompts]
+        stops: list[Any] = [] if stop is None else list(stop) if is_list(stop) else [stop]
+        ids = [each.ids for each in given]
+        check_prompts(ids, most, self.context, overflow, prompt_lookup_num_tokens or None)
+        return [
+            Order(each.ids, each.after, config, own, most, stops, self._grammars.constraint(config))
+            for each, config, own in zip(given, configs, seeds, strict=True)
+        ]
+
+    # --- one call ---
 
     def _has_text(self, ids: Sequence[int]) -> bool:
         return any(map(self.tokenizer.bytes_of, ids))
@@ -174,7 +209,7 @@ class TextModel:
         self, prompt: str | Sequence[str], max_new_tokens: int, options: dict[str, Any]
     ) -> tuple[Decoding, list[WrittenText]]:
         """Write on from one prompt or several to the end."""
-        prompts: list[Any] = list(prompt) if _is_list(prompt) else [prompt]
+        prompts: list[Any] = list(prompt) if is_list(prompt) else [prompt]
         decoding, texts = self._begin(prompts, max_new_tokens, **options)
         for _ in self._pieces(decoding, texts):
             pass
@@ -185,39 +220,30 @@ class TextModel:
         prompts: list[Any],
         max_new_tokens: int,
         *,
-        seed: int | Sequence[int] | None = None,
-        stop: str | Sequence[str] | None = None,
-        overflow: str = "slide",
         log_probs: bool = False,
+        overflow: str = "slide",
         prompt_lookup_num_tokens: int | None = None,
         adapter: str | None = None,
-        **settings: Any,
+        **options: Any,
     ) -> tuple[Decoding, list[WrittenText]]:
-        count = checked_count(len(prompts), "the number of prompts")
-        configs = sampling_configs(settings, count)
-        seeds = checked_seeds(seed, count)
-        ids = [self._prompt_tokens(prompt) for prompt in prompts]
-        stops: list[Any] = [] if stop is None else list(stop) if _is_list(stop) else [stop]
-        after = [
-            not isinstance(prompt, Encoded) and self._has_text(own)
-            for prompt, own in zip(prompts, ids, strict=True)
-        ]
-        texts = [WrittenText(self.tokenizer, stops, each) for each in after]
         wanted = 0 if prompt_lookup_num_tokens is None else prompt_lookup_num_tokens
         lookup = whole(wanted, "prompt_lookup_num_tokens", 0)
-        constraints = [self._grammars.constraint(config) for config in configs]
-        sampler = Sampler(configs, seeds, ids, self.tokenizer.size, constraints)
+        orders = self.orders(prompts, max_new_tokens, overflow=overflow,
+                             prompt_lookup_num_tokens=lookup, **options)  # fmt: skip
+        ids, seeds = [each.prompt for each in orders], [each.seed for each in orders]
         decoding = Decoding(
-            self._memory(count, adapter),
+            self._memory(len(orders), adapter),
             ids,
-            sampler,
-            max_new_tokens=checked_count(max_new_tokens, "max_new_tokens"),
+            Sampler([each.config for each in orders], seeds, ids, self.tokenizer.size,
+                    [each.constraint for each in orders]),
+            max_new_tokens=orders[0].most,
             overflow=overflow,
             log_probs=log_probs,
             lookup=lookup * self.guesses if lookup else None,
-        )
+        )  # fmt: skip
+        texts = [WrittenText(self.tokenizer, each.stop, each.after) for each in orders]
         self.last_lookup = decoding.statistics if lookup else None
-        self.last_seed = seeds[0] if count == 1 else seeds
+        self.last_seed = seeds[0] if len(orders) == 1 else seeds
         return decoding, texts
 
     def _memory(self, count: int, adapter: str | None = None) -> Memory:
@@ -277,44 +303,3 @@ def drawable(step: Step, tokenizer: Tokenizer) -> Step:
         return tokenizer.drawable(np.asarray(logits)), present
 
     return drawing
-
-
-def sampling_configs(settings: dict[str, Any], count: int) -> list[SamplingConfig]:
-    """Return the sampling of each of `count` texts, from values for all or lists of one for each.
-
-    Raises:
-        UsageError: an unknown setting, a list of another length, or a value out of range.
-
-    Example:
-        >>> [config.top_k for config in sampling_configs({"temperature": 0.5, "top_k": [1, 2]}, 2)]
-        [1, 2]
-    """
-    for name in settings:
-        if name not in SETTINGS:
-            hint = nearest(name, SETTINGS) or f"; there are {', '.join(SETTINGS)}"
-            raise UsageError(f"unknown option '{name}'{hint}")
-    columns = {name: _for_each(value, count, name) for name, value in settings.items()}
-    return [
-        SamplingConfig(**{name: values[row] for name, values in columns.items()})
-        for row in range(count)
-    ]
-
-
-def checked_seeds(seed: int | Sequence[int] | None, count: int) -> list[int]:
-    """Return a seed for each of `count` texts: the one given, one for each, or fresh ones."""
-    if seed is None:
-        return [secrets.randbelow(SEED_LIMIT) for _ in range(count)]
-    return [checked_seed(each) for each in _for_each(seed, count, "seed")]
-
-
-def _for_each(value: Any, count: int, name: str) -> Sequence[Any]:
-    if not _is_list(value):
-        return [value] * count
-    if len(value) != count:
-        raise UsageError(f"{name} has {len(value)} values for {count} prompts; expected as many")
-    return list(value)
-
-
-def _is_list(value: object) -> bool:
-    """Tell several values from one: a list, or an array or column with one axis."""
-    return isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1

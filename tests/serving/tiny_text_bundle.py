@@ -1,5 +1,6 @@
 """A tiny bundle of text: the toy language model of `toy_language`, written as an ONNX graph."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from zoo.data import tokenizers
 OPSET, CONTEXT = 18, 16
 LANGUAGE = language_model(CONTEXT)
 SIZE = LANGUAGE.tokenizer.size
+CHARACTERS = tokenizers.character_tokenizer(CORPUS)
+BYTES = tokenizers.bpe_tokenizer(['{"name": "red", "age": 12}'] * 3, 280)  # which write any JSON
 AXES = {
     "input_ids": ["batch_size", "sequence_length"],
     "attention_mask": ["batch_size", "total_sequence_length"],
@@ -26,9 +29,9 @@ AXES = {
 INPUTS, OUTPUTS = list(AXES)[:5], list(AXES)[5:]
 
 
-def graph():
+def graph(language=LANGUAGE):
     """Return the toy network: attention over embeddings that know their position."""
-    step, node = LANGUAGE.step, helper.make_node
+    step, node = language.step, helper.make_node
     weights = {
         "embedding": step.embedding.astype(np.float32),
         "positions": step.positions.astype(np.float32),
@@ -71,45 +74,51 @@ def graph():
 
     def port(name):
         kind = TensorProto.INT64 if name in INPUTS[:3] else TensorProto.FLOAT
-        return helper.make_tensor_value_info(name, kind, AXES[name])
+        return helper.make_tensor_value_info(name, kind, axes(name, language))
 
     tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]
     body = helper.make_graph(nodes, "model", [*map(port, INPUTS)], [*map(port, OUTPUTS)], tensors)
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
 
 
-def write_bundle(directory: Path):
+def axes(name, language):
+    """Return the axes of an input or output."""
+    return [language.tokenizer.size if each == SIZE else each for each in AXES[name]]
+
+
+def write_bundle(directory: Path, tokenizer=CHARACTERS, name: str = "toy", context: int = CONTEXT):
     """Write the bundle and return its directory."""
+    language = language_model(context, of=tokenizer)
     directory.mkdir(parents=True)
-    onnx.save(graph(), directory / "model.onnx")
-    tokenizers.save(tokenizers.character_tokenizer(CORPUS), directory, CONTEXT)
-    np.savez(directory / "test_vectors.npz", **_vectors())
-    (directory / "README.md").write_text("# toy\n")
+    onnx.save(graph(language), directory / "model.onnx")
+    tokenizers.save(tokenizer, directory, context)
+    np.savez(directory / "test_vectors.npz", **_vectors(language))
+    (directory / "README.md").write_text(f"# {name}\n")
 
     def port(name):
         dtype = "int64" if name in INPUTS[:3] else "float32"
-        return {"name": name, "dtype": dtype, "axes": AXES[name], "meaning": name}
+        return {"name": name, "dtype": dtype, "axes": axes(name, language), "meaning": name}
 
     write_manifest(
         directory,
-        name="toy",
+        name=name,
         family="transformer",
         content="text",
         task="text generation",
         graphs={"fp32": {"model": "model.onnx"}},
         interface={"model": {"inputs": [*map(port, INPUTS)], "outputs": [*map(port, OUTPUTS)]}},
-        processing={"vocabulary_size": SIZE, "context": CONTEXT},
+        processing={"vocabulary_size": language.tokenizer.size, "context": context},
         assets={"tokenizer": "tokenizer.json"},
         metrics=[],
     )
     return directory
 
 
-def _vectors():
+def _vectors(language):
     ids = np.arange(6).reshape(2, 3)
     mask, places = np.ones_like(ids), np.tile(np.arange(3), (2, 1))
     empty = np.zeros((2, 1, 0, WIDTH), np.float32)
-    logits, [(key, value)] = LANGUAGE.step(ids, mask, places, None)
+    logits, [(key, value)] = language.step(ids, mask, places, None)
     inputs = zip(INPUTS, (ids, mask, places, empty, empty), strict=True)
     outputs = zip(OUTPUTS, (logits, key, value), strict=True)
     return {f"model.inputs.{name}": array for name, array in inputs} | {
@@ -123,13 +132,14 @@ TEMPLATE = (
 )
 
 
-def write_chat_bundle(directory: Path, template: str = TEMPLATE):
+def write_chat_bundle(directory: Path, template: str = TEMPLATE, **options):
     """Write a bundle with a chat template that puts messages together; return its directory."""
-    write_bundle(directory)
+    write_bundle(directory, **options)
+    processing = json.loads((directory / "bundle.json").read_text())["processing"]
     (directory / "chat_template.jinja").write_text(template)
     special = {"eos_token": "<|eos|>"}
     return reseal(
         directory,
-        processing={"vocabulary_size": SIZE, "context": CONTEXT, "chat": special},
+        processing=processing | {"chat": special},
         assets={"tokenizer": "tokenizer.json", "chat_template": "chat_template.jinja"},
     )

@@ -19,7 +19,7 @@ from serving.errors import GenzooError
 from serving.numbers import shown
 from serving.parameters import Parameter
 from serving.runtime.interruption import StoppedError
-from serving.server.calls import checked_amount, seeded
+from serving.server.calls import made_of, seeded
 from serving.server.errors import RequestError
 from serving.server.exchange import Exchange
 from serving.server.inference.tensors import DTYPES, NAMES, Inference, Spec
@@ -155,13 +155,8 @@ class Pipeline(Inferable):
     async def infer(self, exchange: Exchange, asked: Inference) -> Results:
         arguments = self.arguments(asked)
         arguments, seed = seeded(self.call, arguments)
-        rows = checked_amount(self.call, arguments, exchange.server.limits)
-
-        def work() -> np.ndarray:
-            value = getattr(self.served.model, self.call.name)(**arguments)
-            return self.content.to_tensor(value)
-
-        made = await exchange.compute(self.served, rows, work, self._cell.bytes)
+        made = await made_of(exchange, self.served, self.call, arguments,
+                             self.content.to_tensor, self._cell.bytes)  # fmt: skip
         told = {} if seed is None else {"seed": seed if isinstance(seed, int) else str(seed)}
         return {self.call.gives: made}, told
 

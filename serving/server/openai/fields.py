@@ -1,12 +1,13 @@
 """What the requests of this API may say. What is not answered is refused by name, never ignored."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.server.errors import RequestError
 
 Words = Annotated[str, Field(max_length=1024)]
+LongWords = Annotated[str, Field(max_length=2**16)]
 
 
 class Fields(BaseModel):
@@ -24,29 +25,64 @@ class StreamOptions(Fields):
     include_usage: bool = False
 
 
-class CompletionFields(Fields):
-    """Of `/v1/completions`; what has no default here has the one of the model's own call."""
+class JsonSchema(Fields):
+    """A JSON schema that a text follows, strictly whatever is said of that."""
+
+    name: Words
+    description: Words | None = None
+    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
+    strict: bool | None = None
+
+
+class ResponseFormat(Fields):
+    """What a text is: any, a JSON object, or JSON of a schema."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+
+class TextFields(Fields):
+    """Of all that write texts; what has no default here has the one of the model's own call."""
 
     model: str
-    prompt: str | list[str] | list[int] | list[list[int]] | None = None
-    max_tokens: int = 16
     n: Annotated[int, Field(ge=1)] = 1
     stream: bool = False
     stream_options: StreamOptions | None = None
     stop: Words | Annotated[list[Words], Field(max_length=16)] | None = None
     seed: int | None = None
-    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    echo: bool = False
     temperature: float | None = None
     top_p: float | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     logit_bias: Annotated[dict[str, float], Field(max_length=1024)] | None = None
+    response_format: ResponseFormat | None = None
     user: str | None = None
     # Of this server, and of others that serve language models of their own:
     top_k: int | None = None
     min_p: float | None = None
     repetition_penalty: float | None = None
+    json_schema: dict[str, Any] | LongWords | None = None
+    regex: LongWords | None = None
+    grammar: LongWords | None = None
+
+
+class CompletionFields(TextFields):
+    """Of `/v1/completions`."""
+
+    prompt: str | list[str] | list[int] | list[list[int]] | None = None
+    max_tokens: int = 16
+    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    echo: bool = False
+
+
+class ChatFields(TextFields):
+    """Of `/v1/chat/completions`."""
+
+    messages: list[Any]
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
 
 class ImageFields(Fields):
@@ -77,7 +113,11 @@ def read(kind: type[Kind], document: dict[str, Any]) -> Kind:
     # What clients send for everything that is not asked for stands for nothing.
     given = {name: value for name, value in document.items() if value is not None}
     try:
-        return kind.model_validate(given)
+        found = kind.model_validate(given)
+        if isinstance(found, TextFields) and found.stream_options and not found.stream:
+            raise RequestError("stream_options is for streams; leave it out, or ask for a stream",
+                               param="stream_options", code="invalid_value")  # fmt: skip
+        return found
     except ValidationError as error:
         # Of a field that may be one of several types, the last is what several values are.
         first = error.errors(include_input=False, include_url=False)[-1]

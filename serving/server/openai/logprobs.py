@@ -1,4 +1,4 @@
-"""Log-probabilities of tokens, as `/v1/completions` words them."""
+"""Log-probabilities of tokens, as the two endpoints for texts word them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,6 +41,12 @@ class Places:
             "top_logprobs": [among(each) for each in likelihoods],
             "text_offset": offsets,
         }
+
+
+def one(tokenizer: Tokenizer, token: int, nats: float) -> dict[str, Any]:
+    """Return what `/v1/chat/completions` says of one token."""
+    data = tokenizer.bytes_of(token)
+    return {"token": _name(data, token), "logprob": nats, "bytes": list(data) or None}
 
 
 def _name(data: bytes, token: int) -> str:

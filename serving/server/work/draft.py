@@ -9,11 +9,12 @@ import numpy as np
 
 from serving.runtime.interruption import Interruption
 from serving.server.operations import tracing
+from serving.text.decoding import Order
 from serving.text.filters import log_softmax
 from serving.text.memory import Step
 from serving.text.sampling import Sampler
-from serving.text.sampling_config import SamplingConfig
-from serving.text.tokenizer import StopStrings, Tokenizer
+from serving.text.spelling.writing import WrittenText
+from serving.text.tokenizer import Tokenizer
 
 
 class Likelihood(NamedTuple):
@@ -46,10 +47,7 @@ class Draft:
 
     Attributes:
         tokenizer: of the model.
-        prompt: its tokens, at most a window of them.
-        config, seed: how tokens are drawn.
-        most: tokens.
-        stop: strings that end it, and are left out.
+        order: what decides the text.
         likeliest: so many tokens are told beside each that was drawn; None for no likelihoods.
         wanted, deadline: until when anybody waits for it, of the writer's clock.
         tell: is called with news, in the writer's thread.
@@ -58,11 +56,7 @@ class Draft:
     """
 
     tokenizer: Tokenizer
-    prompt: Sequence[int]
-    config: SamplingConfig
-    seed: int
-    most: int
-    stop: Sequence[str]
+    order: Order
     likeliest: int | None
     wanted: Interruption
     deadline: float
@@ -74,10 +68,10 @@ class Draft:
     _span: Any = field(default_factory=partial(tracing.begin, "write"))
 
     def __post_init__(self) -> None:
-        size = self.tokenizer.size
-        self._sampler = Sampler([self.config], [self.seed], [self.prompt], size)
-        after = any(map(self.tokenizer.bytes_of, self.prompt))  # the text goes on from another
-        self._characters, self._stop = self.tokenizer.stream(after), StopStrings(self.stop)
+        order = self.order
+        self._sampler = Sampler([order.config], [order.seed], [order.prompt], self.tokenizer.size,
+                                [order.constraint])  # fmt: skip
+        self._text = WrittenText(self.tokenizer, order.stop, order.after)
 
     def take(self, logits: np.ndarray) -> bool:
         """Draw a token from logits `(V,)`, tell it, and say whether the text goes on."""
@@ -85,21 +79,14 @@ class Draft:
         self.tokens.append(token)
         if self.likeliest is not None:
             self._likelihoods.append(_likelihood(logits, token, self.likeliest))
-        end = token in self.tokenizer.ends
-        piece = "" if end else self._stop.push(self._characters.push(token))
-        self._pieces.append(piece)
-        if end or self._stop.found:
-            reason = "stop"
-        elif len(self.tokens) >= self.most:
-            reason = "length"
-        else:
-            if self.piecemeal and (piece or self._likelihoods):
-                self._send(None)
-            return True
-        if not self._stop.found:
-            self._pieces.append(self._stop.push(self._characters.end()) + self._stop.end())
-        self._send("stop" if self._stop.found else reason)
-        return False
+        piece, most = self._text.take(token), self.order.most
+        goes_on = self._text.reason is None and len(self.tokens) < most
+        self._pieces.append(piece if goes_on else piece + self._text.end())
+        if not goes_on:
+            self._send("length" if self._text.reason == "length" else "stop")
+        elif self.piecemeal and (piece or self._likelihoods):
+            self._send(None)
+        return goes_on
 
     def fail(self, error: Exception) -> None:
         """Tell why there will be no more of it."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from serving.bundle.records import Interface
-from serving.runtime.interruption import Interruption, current, interruptible
+from serving.runtime.interruption import Interruption, StoppedError, current, interruptible
 from serving.runtime.session import Session
 from serving.server.operations import tracing
 from serving.server.work.waiting import Ticket, Waiting
@@ -30,6 +30,7 @@ class _Run:
 
     outputs: list[str]
     feeds: Feeds
+    wanted: Interruption
     results: list[np.ndarray] | None = None
     error: Exception | None = None
     trace: Any = field(default_factory=tracing.current)
@@ -76,7 +77,8 @@ class Together:
         self._session, self._most, self._told = session, most, told
         self._changed = threading.Condition()
         self._waiting: Waiting[_Run] = Waiting()
-        self._busy = False
+        self._running: Sequence[_Run] = ()
+        self._halt = Interruption()  # of what runs
 
     def __len__(self) -> int:
         """How many runs wait."""
@@ -84,9 +86,9 @@ class Together:
 
     def run(self, outputs: list[str], feeds: Feeds) -> list[np.ndarray]:
         """Run the graph once, see `Session.run`."""
-        own = _Run(outputs, feeds)
         wanted = current() or Interruption()
         wanted.check()
+        own = _Run(outputs, feeds, wanted)
         ticket = Ticket(own, own.rows, own.kind)
         with self._changed:
             self._waiting.add(ticket)
@@ -94,29 +96,38 @@ class Together:
                 while own.results is None and own.error is None:
                     if wanted.stopped and self._waiting.withdraw(ticket):
                         wanted.check()
-                    if self._busy:
+                    if self._running:
                         self._changed.wait()
                     else:
                         self._run_next()
         if own.error is not None:
+            wanted.check()
             raise own.error
         assert own.results is not None
         return own.results
 
     def _wake(self) -> None:
         with self._changed:
+            self._halt_unwanted()
             self._changed.notify_all()
+
+    def _halt_unwanted(self) -> None:
+        """End what runs where nobody waits for it any more; that one of several leaves does not."""
+        if self._running and all(each.wanted.stopped for each in self._running):
+            self._halt.stop(StoppedError("nobody waits for it any more"))
 
     def _run_next(self) -> None:
         """Run for those that wait longest, while others may come."""
         batch = [ticket.item for ticket in self._waiting.take(self._most)]
-        self._busy = True
+        self._running, self._halt = batch, Interruption()
+        self._halt_unwanted()
         self._changed.release()
         try:
-            self._compute(batch)
+            with interruptible(self._halt):
+                self._compute(batch)
         finally:
             self._changed.acquire()
-            self._busy = False
+            self._running = ()
             self._changed.notify_all()
 
     def _compute(self, batch: Sequence[_Run]) -> None:
@@ -126,11 +137,11 @@ class Together:
         if len(batch) > 1:
             feeds = {name: np.concatenate([each.feeds[name] for each in batch]) for name in feeds}
         try:
-            with interruptible(Interruption()):  # that one of them leaves stops nobody else
-                results = self._session.run(first.outputs, feeds)
+            results = self._session.run(first.outputs, feeds)
         except Exception as error:
-            if len(batch) == 1:
-                first.error = error
+            if len(batch) == 1 or isinstance(error, StoppedError):
+                for each in batch:
+                    each.error = error
                 return
             for each in batch:  # so that nobody suffers from another's request
                 self._compute([each])

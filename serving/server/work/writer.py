@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from serving.runtime.interruption import Interruption, interruptible
+from serving.runtime.interruption import interruptible
 from serving.server.errors import closing, too_late
 from serving.server.work.draft import Draft
 from serving.server.work.waiting import Ticket, Waiting
@@ -23,6 +23,7 @@ class Writer:
         slots: what has been read of the texts.
         told: is called after each turn, with the numbers of tokens that were drawn and of texts
             that go on, and its seconds.
+        post: takes the news of all drafts; is told when a turn has no more of them.
         clock: gives the time that deadlines are of.
     """
 
@@ -30,9 +31,10 @@ class Writer:
         self,
         slots: Slots,
         told: Callable[[int, int, float], None] = lambda drawn, texts, seconds: None,
+        post: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._slots, self._told, self._clock = slots, told, clock
+        self._slots, self._told, self._post, self._clock = slots, told, post, clock
         self._changed = threading.Condition()
         self._waiting: Waiting[Draft] = Waiting()
         self._closed = False
@@ -65,19 +67,18 @@ class Writer:
         return bool(self._writing or self._reading or len(self._waiting))
 
     def _run(self) -> None:
-        with interruptible(Interruption()):  # texts are stopped between turns, not within
-            while True:
-                with self._changed:
-                    while not self.busy and not self._closed:
-                        self._changed.wait()
-                    if self._closed:
-                        break
-                self.turn()
+        while True:
+            with self._changed:
+                while not self.busy and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    break
+            self.turn()
         with self._changed:
             for ticket in self._waiting.take(len(self._waiting)):
                 ticket.item.fail(closing())
-        for draft in [*self._writing, *([self._reading[0]] if self._reading else [])]:
-            draft.fail(closing())
+        self._fail_all(closing())
+        self._post()
 
     def turn(self) -> None:
         """Drop who is not waited for, read a piece of a prompt, and draw a token of each text."""
@@ -89,6 +90,7 @@ class Writer:
             self._fail_all(error)
             drawn = 0
         self._told(drawn, len(self._writing), self._clock() - began)
+        self._post()
 
     def _drop(self) -> None:
         now = self._clock()
@@ -141,9 +143,16 @@ class Writer:
             if not taken:
                 return 0
             draft = taken[0].item
-            self._reading = draft, self._slots.begin(len(self._writing), draft.prompt)
+            prompt = draft.order.prompt[-self._slots.context :]
+            self._reading = draft, self._slots.begin(len(self._writing), prompt)
         draft, pieces = self._reading
-        logits = next(pieces)
+        try:
+            with interruptible(draft.wanted):
+                logits = next(pieces)
+        except Exception as error:  # of a piece of this prompt, which no other text shares
+            self._reading = None
+            draft.fail(error)
+            return 0
         if logits is None:
             return 0
         self._reading = None

@@ -10,7 +10,7 @@ from queue import Queue
 import httpx
 import pytest
 
-from tests.serving import tiny_bundle
+from tests.serving import tiny_bundle, tiny_text_bundle
 from tests.serving.server.running import running
 
 ROOT = Path(__file__).parents[3]
@@ -23,10 +23,21 @@ def painter(tmp_path_factory):
     return tiny_bundle.write_bundle(folder, conditional=True, name="painter", family="gan")
 
 
+@pytest.fixture(scope="session")
+def chatter(tmp_path_factory):
+    """A language model with a chat template, and a token for every byte; read only."""
+    return tiny_text_bundle.write_chat_bundle(
+        tmp_path_factory.mktemp("bundles") / "chatter",
+        tokenizer=tiny_text_bundle.BYTES,
+        name="chatter",
+        context=64,
+    )
+
+
 @pytest.fixture(scope="package")
-def served(tiny, painter, text):
-    """A server of three models: `tiny`, `painter` and `toy`."""
-    with running([tiny, painter, text]) as found:
+def served(tiny, painter, text, chatter):
+    """A server of four models: `tiny`, `painter`, `toy` and `chatter`."""
+    with running([tiny, painter, text, chatter]) as found:
         yield found
 
 

@@ -169,7 +169,8 @@ def binary(size, **changes):
 ZEROS = bytes(4 * LATENT)
 HEAD = binary(len(ZEROS))
 CLASSES = {"name": "image", "parameters": {"classification": 2}}
-NAN = struct.pack("<ff", float("nan"), float("inf"))
+NAN = struct.pack("<ff", float("nan"), 0)
+INFINITY = struct.pack("<ff", 0, -float("inf"))
 MALFORMED = {
     "dtype": (body(z_input(datatype="FP64")), None),
     "no dtype": (body(z_input(datatype=None)), None),
@@ -224,6 +225,10 @@ MALFORMED = {
     "negative bytes": ((h := binary(-4)) + ZEROS, len(h)),
     "2^63 bytes": ((h := binary(2**63)) + ZEROS, len(h)),
     "NaN": (HEAD + NAN, len(HEAD)),
+    "Infinity": (HEAD + INFINITY, len(HEAD)),
+    "Infinity in JSON": (body(z_input(data=[float("inf"), 0])), None),
+    "a product of 2^64": (body(z_input(shape=[2**63, LATENT], data=[0.0] * LATENT)), None),
+    "bytes of another dtype": (h := binary(16, datatype="FP64")) and (h + bytes(16), len(h)),
     "both": ((h := body(z_input(parameters={"binary_data_size": 8}))) + ZEROS, len(h)),
     "invalid UTF-8": (b'{"inputs": [{"name": "\xff"}]}', None),
     "deep": (b'{"inputs": ' + b"[" * 200 + b"]" * 200 + b"}", None),

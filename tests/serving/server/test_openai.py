@@ -30,7 +30,7 @@ def texts(answer):
 
 
 def test_models(sync):
-    assert {each.id for each in sync.models.list()} == {"tiny", "painter", "toy"}
+    assert {each.id for each in sync.models.list()} == {"tiny", "painter", "toy", "chatter"}
     assert sync.models.retrieve("toy").owned_by == "genzoo"
     with pytest.raises(openai.NotFoundError, match="no model is called 'gone'") as caught:
         sync.models.retrieve("gone")
@@ -217,7 +217,7 @@ def test_models_that_write_no_texts(sync):
     with pytest.raises(openai.NotFoundError):
         complete(sync, model="gone")
     with pytest.raises(openai.NotFoundError, match="there is no such path"):
-        sync.chat.completions.create(model="toy", messages=[{"role": "user", "content": "abc"}])
+        sync.embeddings.create(model="toy", input="abc")
 
 
 def pictures(answer):

@@ -1,5 +1,6 @@
 """Health, errors in two dialects, bounds of bodies, and the end of a server."""
 
+import asyncio
 import gzip
 import signal
 import socket
@@ -128,11 +129,11 @@ def exchanged(address, data, close=False):
     """Send bytes over a socket of its own, and return what comes back until it is closed."""
     host, port = address.split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
-        connection.sendall(data)
-        if close:
-            connection.shutdown(socket.SHUT_WR)
         found = b""
-        with suppress(ConnectionResetError):  # where it sent more than was read
+        with suppress(ConnectionError):  # where it sent more than was read
+            connection.sendall(data)
+            if close:
+                connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(2**16):
                 found += part
         return found
@@ -151,6 +152,91 @@ def test_slow_half_and_broken_requests(small, monkeypatch):
     with httpx.Client(base_url=small.url) as client:
         assert fine(client)
     small.settle()
+
+
+def test_many_slow_clients_hold_up_nobody(small, monkeypatch):
+    """Heads and bodies that come a byte at a time: each is closed in time, others are answered."""
+    from serving.server import running as module
+
+    monkeypatch.setattr(module, "HEAD_SECONDS", 0.5)
+    head = f"POST {GENERATE} HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n".encode()
+
+    async def trickle(begin, rest):
+        host, port = small.address.split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(begin)
+        found = asyncio.create_task(reader.read())
+        for at in range(len(rest)):
+            if found.done():
+                break
+            writer.write(rest[at : at + 1])
+            await asyncio.wait({found}, timeout=0.05)
+        writer.close()
+        with suppress(ConnectionError):
+            return await found
+        return b""
+
+    async def everything():
+        slow = [trickle(head[:9], head[9:] * 9) for _ in range(15)]
+        slow += [trickle(head, b" " * 900) for _ in range(15)]
+        asked = asyncio.gather(*slow)
+        async with httpx.AsyncClient(base_url=small.url, timeout=20) as client:
+            for _ in range(5):
+                answer = await client.post(GENERATE, json={"n": 1, "seed": 1})
+                assert answer.status_code == 200
+        return await asked
+
+    found = asyncio.run(everything())
+    assert found[:15] == [b""] * 15
+    # Who still sends while he is told so may find the connection closed instead.
+    assert all(not each or b" 408 " in each for each in found[15:])
+    small.settle()
+
+
+BEYOND = {  # of a server with the usual bounds
+    "gzip": (gzip.compress(bytes(65 * 2**20), 1), b"content-encoding: gzip\r\n"),
+    "deflate": (zlib.compress(bytes(65 * 2**20), 1), b"content-encoding: deflate\r\n"),
+    "plain": (bytes(65 * 2**20), b""),
+}
+
+
+@pytest.mark.parametrize("path", [GENERATE, "/v2/models/tiny/infer", "/v1/chat/completions"])
+@pytest.mark.parametrize("kind", BEYOND)
+def test_a_body_of_65_mib_is_refused_however_it_comes(client, served, kind, path):
+    data, encoding = BEYOND[kind]
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(data)}\r\n".encode()
+    found = exchanged(served.address, head + encoding + b"\r\n" + data)
+    assert not found or b" 413 " in found.splitlines()[0]
+    assert found or kind == "plain"  # which may be closed before it was sent
+    assert fine(client)
+    served.settle()
+
+
+ODD = {
+    "deep": b'{"model": ' + b"[" * 99 + b"]" * 99 + b"}",
+    "deeper": b"[" * 200_000,
+    "invalid UTF-8": b'{"model": "\xff"}',
+    "half a surrogate": b'{"model": "\\ud800"}',
+    "NaN": b'{"model": NaN}',
+    "Infinity": b'{"model": "toy", "temperature": -Infinity}',
+    "too large a number": b'{"model": "toy", "seed": 1e999}',
+    "2^64": b'{"model": "toy", "n": 18446744073709551616}',
+    "a list": b"[]",
+    "half": b'{"model"',
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions",
+                                  "/v1/images/generations", "/v1/calls/toy/generate"])  # fmt: skip
+def test_odd_json_is_refused_everywhere(client, path, name):
+    if (path, name) == ("/v1/calls/toy/generate", "nothing"):
+        return  # which asks for what it does unless told otherwise
+    answer = client.post(path, content=ODD[name], headers={"content-type": "application/json"})
+    assert answer.status_code == 400, answer.text
+    assert "\n" not in answer.json()["error"]["message"]
+    assert fine(client)
 
 
 def test_one_client_has_its_own_bound(tiny):

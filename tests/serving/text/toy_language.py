@@ -1,5 +1,7 @@
 """A one-layer Transformer in NumPy, and a tokenizer: a language model without a file."""
 
+from typing import Any
+
 import numpy as np
 
 from serving.text.memory import Past
@@ -43,12 +45,13 @@ class ToyStep:
         return (mixed[:, 0] + x[:, 0]) @ self.head.T, [(key, value)]
 
 
-def tokenizer() -> Tokenizer:
-    return Tokenizer(character_tokenizer(CORPUS).to_str().encode())
+def tokenizer(of: Any = None) -> Tokenizer:
+    """Return one of characters, or of what is given in the Hugging Face library's form."""
+    return Tokenizer((of or character_tokenizer(CORPUS)).to_str().encode())
 
 
-def language_model(context: int = 16, seed: int = 0) -> TextModel:
-    known = tokenizer()
+def language_model(context: int = 16, seed: int = 0, of: Any = None) -> TextModel:
+    known = tokenizer(of)
     step = ToyStep(known.size, seed)
     step.head[[known.pad, known.bos]] = 0
     return TextModel(step, known, context)

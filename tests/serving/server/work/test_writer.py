@@ -1,17 +1,19 @@
 """Texts that join and leave at every step are written as alone; the clock is the test's own."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import serving
-from serving.runtime.interruption import Interruption, StoppedError
+from serving.runtime.interruption import Interruption, StoppedError, check
 from serving.runtime.shared_memory import SharedSlots, slots
 from serving.server.errors import RequestError
 from serving.server.work.draft import Draft
 from serving.server.work.writer import Writer
-from serving.text.sampling import SamplingConfig
 from serving.text.slots import SeparateSlots, Slots
 from serving.text.tokenizer import Tokenizer
 from tests.serving.text.toy_language import language_model
@@ -31,9 +33,9 @@ class Clock:
 def draft(model, prompt, most=4, seed=0, deadline=float("inf"), **settings):
     """Return a draft, and the list of its news."""
     news = []
-    ids = model.tokenizer.encode(prompt)[-model.context :]
-    made = Draft(model.tokenizer, ids, SamplingConfig(**settings), seed, most, (), None,
-                 Interruption(), deadline, news.append, piecemeal=True)  # fmt: skip
+    [order] = model.orders([prompt], most, seed=seed, **settings)
+    made = Draft(model.tokenizer, order, None, Interruption(), deadline, news.append,
+                 piecemeal=True)  # fmt: skip
     return made, news
 
 
@@ -194,6 +196,39 @@ def test_a_graph_that_fails_ends_its_texts_and_no_others():
     writer.add(short)
     writer.turn()
     assert news[-1].reason == "length"
+
+
+def test_a_long_prompt_that_nobody_waits_for_is_not_read_to_its_end():
+    """Its reading is ended in the midst; what was written meanwhile goes on as it would alone."""
+
+    class Endless(CountingSlots):
+        reading = threading.Event()
+
+        def _read(self, prompt):
+            if len(prompt) < 5:
+                yield from super()._read(prompt)
+                return
+            while True:  # as a graph runs that is looked after
+                self.reading.set()
+                check()
+                time.sleep(0.001)
+
+    writer = Writer(Endless(2), clock=Clock())
+    first, told = draft(MODEL, "ab", 8, temperature=0)
+    writer.add(first)
+    while not first.tokens:
+        writer.turn()
+    second, news = draft(MODEL, "abcdefgh", 5, temperature=0)
+    writer.add(second)
+    turning = threading.Thread(target=writer.turn, daemon=True)
+    turning.start()
+    assert Endless.reading.wait(20)
+    second.wanted.stop(StoppedError("gone"))
+    turning.join(timeout=20)
+    assert not turning.is_alive() and isinstance(news[-1].error, StoppedError)
+    while writer.busy:
+        writer.turn()
+    assert first.tokens == alone("ab", 8) and told[-1].reason == "length"
 
 
 def test_any_model_has_slots(nano):
