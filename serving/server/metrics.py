@@ -43,7 +43,9 @@ class Metrics:
         self.cancelled = counter("cancelled", "Requests whose client went away")
         self.here = gauge("requests_here", "Requests that wait or are being answered")
         self.rows_here = gauge("rows_here", "Rows of these")
-        self.queue = histogram("queue_seconds", "From admission to a thread", _SECONDS, "model")
+        self.queue = histogram(
+            "queue_seconds", "Until a thread or a slot is free", _SECONDS, "model"
+        )
         self.rows = counter("rows", "Rows computed by graphs", "model", "graph")
         self.executions = counter("executions", "Runs of graphs", "model", "graph")
         self.batch = histogram(

@@ -18,6 +18,7 @@ from serving.server.errors import RequestError
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
 from serving.server.operations import tracing
+from serving.server.work.draft import UNTOLD, Times
 from serving.server.work.lane import Lane
 from serving.server.work.post import Post
 from serving.server.work.texts import Texts
@@ -43,6 +44,7 @@ class Served:
         lane: the threads that ask the model.
         writer: of a language model, the thread that writes many texts at once.
         post: takes what it writes to the event loop.
+        times: is told how long its texts take.
     """
 
     def __init__(self, source: str) -> None:
@@ -55,7 +57,7 @@ class Served:
         self.graphs: dict[str, Together] = {}
         self.lane: Lane | None = None
         self.writer: Writer | None = None
-        self.post = Post()
+        self.post, self.times = Post(), UNTOLD
 
     def load(self, limits: Limits, metrics: Metrics, **options: Any) -> None:
         """Load the model and make its first result, so that the next is no slower than others."""
@@ -73,6 +75,8 @@ class Served:
         self.lane = Lane(threads, self.name, metrics.queue.labels(self.name).observe)
         if isinstance(model, TextModel):
             told = partial(self._written, metrics)
+            observed = (metrics.queue, metrics.first_token, metrics.next_token)
+            self.times = Times(*(each.labels(self.name).observe for each in observed))
             places = slots(model.new_memory, limits.texts_together)
             self.writer = Writer(places, told, self.post.send)
             self.writer.start(f"{self.name}-writer")
@@ -98,7 +102,7 @@ class Served:
             server.admission,
             wanted=exchange.wanted,
             deadline=exchange.deadline,
-            first=server.metrics.first_token.labels(self.name).observe,
+            times=self.times,
             **options,
         )
 
@@ -106,7 +110,6 @@ class Served:
         metrics.tokens.labels(self.name).inc(drawn)
         metrics.slots.labels(self.name).set(texts)
         if drawn:
-            metrics.next_token.labels(self.name).observe(seconds)
             metrics.batch.labels(self.name, "texts").observe(drawn)
 
     def _executed(

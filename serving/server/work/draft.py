@@ -1,5 +1,6 @@
 """One text in the making, and what is told of it."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,6 +42,23 @@ class News(NamedTuple):
     error: Exception | None = None
 
 
+class Times(NamedTuple):
+    """What is told of the time that texts take, each in seconds.
+
+    Attributes:
+        queued: of each text until it is begun.
+        first: until its first token.
+        later: from each token to the next.
+    """
+
+    queued: Callable[[float], Any] = lambda seconds: None
+    first: Callable[[float], Any] = lambda seconds: None
+    later: Callable[[float], Any] = lambda seconds: None
+
+
+UNTOLD = Times()
+
+
 @dataclass(eq=False)
 class Draft:
     """A text in the making.
@@ -52,6 +70,7 @@ class Draft:
         wanted, deadline: until when anybody waits for it, of the writer's clock.
         tell: is called with news, in the writer's thread.
         piecemeal: whether there are news at every token; else at the end.
+        times: is told how long it waits, and each token takes.
         tokens: that were drawn.
     """
 
@@ -62,9 +81,11 @@ class Draft:
     deadline: float
     tell: Callable[[News], None]
     piecemeal: bool = False
+    times: Times = UNTOLD
     tokens: list[int] = field(default_factory=list)
     _pieces: list[str] = field(default_factory=list)
     _likelihoods: list[Likelihood] = field(default_factory=list)
+    _since: float = field(default_factory=time.monotonic)
     _span: Any = field(default_factory=partial(tracing.begin, "write"))
 
     def __post_init__(self) -> None:
@@ -73,9 +94,16 @@ class Draft:
                                 [order.constraint])  # fmt: skip
         self._text = WrittenText(self.tokenizer, order.stop, order.after)
 
+    def begin(self) -> None:
+        """Say that there is a slot for it."""
+        self.times.queued(time.monotonic() - self._since)
+
     def take(self, logits: np.ndarray) -> bool:
         """Draw a token from logits `(V,)`, tell it, and say whether the text goes on."""
         [token] = self._sampler.draw(logits[None])
+        now = time.monotonic()
+        (self.times.later if self.tokens else self.times.first)(now - self._since)
+        self._since = now
         self.tokens.append(token)
         if self.likeliest is not None:
             self._likelihoods.append(_likelihood(logits, token, self.likeliest))

@@ -40,11 +40,19 @@ def test_what_is_asked_is_counted(tiny, text):
     assert found["genzoo_rows_total", "decoder", "tiny"] == 131
     assert found["genzoo_executions_total", "decoder", "tiny"] == 4
     assert found["genzoo_batch_rows_count", "decoder", "tiny"] == 4
-    assert found["genzoo_tokens_total", "toy"] == answer["usage"]["completion_tokens"]
+    tokens = answer["usage"]["completion_tokens"]
+    assert found["genzoo_tokens_total", "toy"] == tokens
     assert found["genzoo_first_token_seconds_count", "toy"] == 1
-    turns = found["genzoo_batch_rows_count", "texts", "toy"]
-    assert turns == found["genzoo_next_token_seconds_count", "toy"] > 0
-    assert found["genzoo_batch_rows_sum", "texts", "toy"] == found["genzoo_tokens_total", "toy"]
+    assert found["genzoo_next_token_seconds_count", "toy"] == tokens - 1
+    assert found["genzoo_batch_rows_sum", "texts", "toy"] == tokens
+    waited = found["genzoo_first_token_seconds_sum", "toy"]
+    assert (
+        0
+        < found["genzoo_queue_seconds_sum", "toy"]
+        < waited
+        < found["genzoo_request_seconds_sum", "/v1/completions"]
+    )
+    assert found["genzoo_queue_seconds_count", "toy"] == 1
     assert found["genzoo_queue_seconds_count", "tiny"] == 1
     assert found["genzoo_slots_in_use", "toy"] == 0
     assert found["genzoo_requests_here",] == found["genzoo_rows_here",] == 0
