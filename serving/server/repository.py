@@ -1,5 +1,6 @@
 """The models of a server: which there are, what is known of them, and whether they are ready."""
 
+import gc
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -127,6 +128,13 @@ class Served:
             self.lane.close()
         if self.writer is not None:
             self.writer.close()
+
+    def forget(self) -> None:
+        """Let go of the model, which nobody asks any more, and its memory at once."""
+        self.close()
+        self.model, self.writer, self.lane = None, None, None
+        self.graphs.clear()  # each of which knows this
+        gc.collect()  # a model may know itself, and a server makes too little garbage to wait for
 
 
 class Repository:

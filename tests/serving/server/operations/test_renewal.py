@@ -102,15 +102,29 @@ def test_a_model_is_loaded_anew_by_the_client_of_triton(controlled, triton, own)
     assert 'genzoo_model_loads_total{model="tiny",outcome="unchanged"} 1.0' in text
 
 
-def test_the_old_model_is_let_go(controlled, triton, own):
-    old = weakref.ref(controlled.server.repository.get("tiny").model)
-    trained(own, 2)
-    triton.load_model("tiny")
-    until = time.monotonic() + 20
-    while old() is not None:
-        assert time.monotonic() < until
+def test_the_old_model_is_let_go(own, tmp_path):
+    """At once, as a server makes so little garbage that the collector seldom comes."""
+    toy = write_bundle(tmp_path / "toy")
+    with running([own, toy], options={"model_control": True}) as served:
+        ask(served)
+        asked = {"model": "toy", "prompt": "abc ", "max_tokens": 3}
+        assert httpx.post(f"{served.url}/v1/completions", json=asked).status_code == 200
+        repository = served.server.repository
+        old = [weakref.ref(repository.get(name).model) for name in ("tiny", "toy")]
+        trained(own, 2)
+        reseal(toy, summary="Another.")
         gc.collect()
-        time.sleep(0.05)
+        gc.disable()
+        try:
+            for name in ("tiny", "toy"):
+                load = f"{served.url}/v2/repository/models/{name}/load"
+                assert httpx.post(load).status_code == 200
+            until = time.monotonic() + 20
+            while any(each() is not None for each in old) and time.monotonic() < until:
+                time.sleep(0.02)
+            assert [each() for each in old] == [None, None]
+        finally:
+            gc.enable()
 
 
 def test_a_broken_bundle_leaves_the_old_one(controlled, triton, own):
