@@ -19,6 +19,8 @@ from zoo.startup import load_tensorflow
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
+FORMATS = "saved_model,onnx"
+TARGETS = ("triton", "kserve")
 # Packages of an extra, by the name they are imported by.
 EXTRAS = {
     "tensorflow": "train",
@@ -32,6 +34,9 @@ EXTRAS = {
     "gguf": "checkpoints",
     "ml_dtypes": "checkpoints",
     "safetensors": "checkpoints",
+    "orjson": "server",
+    "prometheus_client": "server",
+    "starlette": "server",
     "cyclonedx": "publish",
     "markdown_it": "publish",
 }
@@ -102,7 +107,10 @@ def _show_pairs(source: str, on: str, limit: int | None, variant: str) -> None:
         show(f"published, of all {SETS} tests: {known} (Warstadt et al. 2020)")
 
 
-@app.command(epilog="Example: genzoo export runs/v1 --out bundles/v1 --variants fp32,fp16,int8")
+@app.command(
+    epilog="Example: genzoo export runs/v1 --out bundles/v1 --variants fp32,fp16,int8; for Triton: "
+    "genzoo export vae-mnist --target triton --out repository"
+)
 def export(
     workdir: Annotated[
         str,
@@ -113,19 +121,21 @@ def export(
     ],
     out: Annotated[Path, typer.Option(help="The bundle's directory; an older bundle is replaced.")],
     formats: Annotated[
-        str,
+        str | None,
         typer.Option(
+            show_default="saved_model,onnx",
             help="saved_model, onnx; of text also safetensors (transformers), gguf, gguf-q8_0, "
-            "gguf-q4_0 (llama.cpp)."
+            "gguf-q4_0 (llama.cpp).",
         ),
-    ] = "saved_model,onnx",
+    ] = None,
     variants: Annotated[
-        str,
+        str | None,
         typer.Option(
+            show_default="fp32",
             help="Of fp32, fp16, int8; of text also static, static-fp16, static-int8, "
-            "fused, fused-int8, fused-int4, and each of these with -lora, which takes adapters."
+            "fused, fused-int8, fused-int4, and each of these with -lora, which takes adapters.",
         ),
-    ] = "fp32",
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the model; the recipe's if none.")] = None,
     adapter: Annotated[
         bool,
@@ -135,8 +145,24 @@ def export(
             "in -lora; formats and variants do not apply.",
         ),
     ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a bundle or its name, what another server takes: triton (models in the "
+            "repository OUT) or kserve (an image and its InferenceService); one variant, the one "
+            "that is fastest on a CPU if none."
+        ),
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help="With --target kserve: what its image is called.")
+    ] = None,
 ) -> None:
     """Export a trained model to a bundle, and prove that it does what the model does."""
+    if target is not None:
+        _refuse({"--formats": formats, "--name": name, "--adapter": adapter}, "with --target")
+        _export_to(target, workdir, out, variants, image)
+        return
+    _refuse({"--image": image}, "without --target kserve")
     load_tensorflow()
     if adapter:
         from export.bundling.adapter import export_adapter
@@ -146,8 +172,40 @@ def export(
         return
     from export.bundling.exporter import export as write
 
-    bundle = write(workdir, out, formats=_words(formats), variants=_words(variants), name=name)
+    bundle = write(
+        workdir,
+        out,
+        formats=_words(formats or FORMATS),
+        variants=_words(variants or "fp32"),
+        name=name,
+    )
     show(f"{bundle} is proved; its card: genzoo card {quote(str(bundle))}")
+
+
+def _refuse(options: dict[str, object], where: str) -> None:
+    """Refuse options that do not apply."""
+    for name in [name for name, value in options.items() if value]:
+        raise UsageError(f"{name} does not apply {where}; leave it out")
+
+
+def _export_to(target: str, source: str, out: Path, variant: str | None, image: str | None) -> None:
+    """Write what another server takes of a bundle."""
+    from export.targets.bundled import Bundled
+    from export.targets.kserve import write_kserve
+    from export.targets.triton import write_triton
+
+    if target not in TARGETS:
+        raise UsageError(f"there is no target '{target:.40}'; expected {' or '.join(TARGETS)}")
+    if variant is not None and "," in variant:
+        raise UsageError(f"--target takes one variant, not '{variant:.80}'")
+    bundled = Bundled(source, variant or "auto")
+    if target == "triton":
+        _refuse({"--image": image}, "with --target triton")
+        names = write_triton(bundled, out)
+        show(f"{out} has {', '.join(names)}; tritonserver --model-repository {quote(str(out))}")
+    else:
+        image = write_kserve(bundled, out, image)
+        show(f"{out} is whole; docker build -t {image} {quote(str(out))}")
 
 
 @app.command(epilog="Example: genzoo compare runs/v1 bundles/v1")

@@ -29,6 +29,7 @@ NAMES = [
     "chat",
     "server",
     "provenance",
+    "deploying",
     "results",
 ]
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]

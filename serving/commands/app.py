@@ -1,4 +1,4 @@
-"""The commands that need no TensorFlow: list, pull, verify, card, bench, cache, serve, whence."""
+"""The commands that need no TensorFlow."""
 
 import json
 import sys
@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from serving.commands import cache as cli_cache
+from serving.commands import keys as cli_keys
 from serving.commands import marking as cli_marking
 from serving.commands import serve as cli_serve
 from serving.commands.calls import CallGroup
@@ -30,6 +31,7 @@ from serving.terminal import show
 
 app = typer.Typer(cls=CallGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 app.add_typer(cli_cache.app)
+app.add_typer(cli_keys.app)
 app.add_typer(cli_serve.app)
 app.add_typer(cli_marking.app)
 

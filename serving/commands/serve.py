@@ -1,5 +1,6 @@
 """`genzoo serve`: models over HTTP."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,12 +38,26 @@ def serve(
     rows: Annotated[int, typer.Option(min=1, help="Images or texts of one request.")] = 1024,
     requests: Annotated[int, typer.Option(min=1, help="Requests here at once.")] = 256,
     per_client: Annotated[
-        int | None, typer.Option(min=1, help="The same, of one address; no bound if none.")
+        int | None, typer.Option(min=1, help="The same, of one key or address; no bound if none.")
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that a request may take.")] = 300,
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds that requests have left when it must stop.")
     ] = 10,
+    keys: Annotated[
+        Path | None, typer.Option(help="Ask for an API key of this file, see `genzoo keys`.")
+    ] = None,
+    open_metrics: Annotated[
+        bool, typer.Option("--open-metrics", help="/metrics needs no key.")
+    ] = False,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="Speak TLS: the certificate and its chain, a PEM file.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key, a PEM file.")] = None,
+    model_control: Annotated[
+        bool,
+        typer.Option("--model-control", help="Clients may load and unload models, as in Triton."),
+    ] = False,
     filters: FilterNames = None,
     mark: Mark = True,
     c2pa_certificate: Certificate = None,
@@ -54,6 +69,7 @@ def serve(
         from serving.server.application import Server
         from serving.server.limits import Limits
         from serving.server.logs import write_logs
+        from serving.server.operations.certificates import certificate_of
         from serving.server.repository import Repository
         from serving.server.running import run
     except ModuleNotFoundError as error:
@@ -71,8 +87,19 @@ def serve(
         closing_seconds=grace,
     )
     marks = marks_of({"mark": mark, "c2pa_certificate": c2pa_certificate, "c2pa_key": c2pa_key})
-    server = Server(Repository(models, filters=named, **options), limits, prefix, marks=marks)
-    if host not in LOCAL:
-        show(f"anybody who reaches {host} can ask these models; put a proxy before it")
+    certificate = certificate_of(tls_certificate, tls_key)
+    server = Server(
+        Repository(models, filters=named, **options),
+        limits,
+        prefix,
+        keys=keys,
+        open_metrics=open_metrics,
+        model_control=model_control,
+        marks=marks,
+    )
+    if host not in LOCAL and keys is None:
+        show(f"anybody who reaches {host} can ask these models; give --keys, or put a proxy before")
+    if host not in LOCAL and keys is not None and certificate is None:
+        show("keys travel unencrypted; give --tls-certificate and --tls-key, or put a proxy before")
     write_logs()
-    run(server, host, port)
+    run(server, host, port, certificate)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -21,6 +22,8 @@ from serving.server.inference.routes import Protocol
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
 from serving.server.openai import chat, completions, images, models
+from serving.server.operations.keys import read_keys
+from serving.server.operations.renewal import Renewal
 from serving.server.page import routes as page
 from serving.server.repository import Repository
 from serving.server.work.admission import Admission
@@ -35,6 +38,8 @@ ROUTES: tuple[Any, ...] = (
     *chat.ROUTES,
     *images.ROUTES,
 )
+# What anybody may ask for who has no key: how the server is, and the page that asks for the key.
+OPEN = ("/", "/page/{file}", "/v2/health/live", "/v2/health/ready")
 _MARKS = Marks()
 
 
@@ -45,9 +50,15 @@ class Server:
         repository: the models.
         limits: what is taken on.
         prefix: a path under which everything is as well, such as a proxy may put before ours.
+        keys: a file of keys, of which requests must give one; None where anybody may ask.
+        open_metrics: whether `/metrics` needs no key.
+        model_control: whether clients may load and unload models.
         marks: puts into files what made them; None for files without.
 
     Attributes:
+        keys: what the file says.
+        open: the routes that need no key.
+        renewal: takes models and keys anew.
         failed: why the models cannot be loaded, if they cannot.
     """
 
@@ -56,11 +67,17 @@ class Server:
         repository: Repository,
         limits: Limits | None = None,
         prefix: str = "",
+        keys: str | Path | None = None,
+        open_metrics: bool = False,
+        model_control: bool = False,
         marks: Marks | None = _MARKS,
     ) -> None:
         self.prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         self.repository, self.limits = repository, limits or Limits()
         self.marks = marks
+        self.keys = None if keys is None else read_keys(keys)
+        self.open = {*OPEN, *(["/metrics"] if open_metrics else [])}
+        self.model_control, self.renewal = model_control, Renewal(self, keys)
         self.metrics = Metrics()
         self.admission = Admission(self.limits, self.metrics)
         self.bodies = Bodies(self.limits)
@@ -101,12 +118,21 @@ class Server:
         try:
             yield
         finally:
+            self.renewal.close()
             self.repository.close()
             loading.cancel()
 
+    def load(self) -> None:
+        """Load the models, where requests come only when that is done.
+
+        Raises:
+            GenzooError: one cannot be loaded.
+        """
+        self.repository.load(self.limits, self.metrics)
+
     def _load(self) -> None:
         try:
-            self.repository.load(self.limits, self.metrics)
+            self.load()
         except Exception as error:
             self.failed = error
 

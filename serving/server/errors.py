@@ -1,7 +1,7 @@
 """One layer for everything that goes wrong, told in the words of the protocol that was used."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import orjson
 from starlette.responses import Response
@@ -10,8 +10,18 @@ from serving.errors import GenzooError, UsageError
 from serving.filters.filters import FilteredError
 from serving.runtime.interruption import StoppedError
 
+# Why a request is refused, for the count of refusals.
+Reason = Literal["invalid", "unknown", "key", "rate", "full", "loading", "closing", "too_large",
+                 "timeout", "cancelled", "failed", "filtered"]  # fmt: skip
+# All but that nobody waits any more, which has a count of its own.
+REASONS: tuple[Reason, ...] = tuple(each for each in get_args(Reason) if each != "cancelled")
 # As the official clients of the completions protocol know them.
-_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 RETRY_AFTER = 1  # seconds; what waits is short
 CLOSING = "closing"
 CLIENT_GONE = 499  # nobody reads it; for the log
@@ -25,7 +35,7 @@ class RequestError(GenzooError):
         status: of HTTP.
         param: the field of the request that is to blame.
         code: one word for programs.
-        reason: one word for the count of refusals, of a closed set.
+        reason: one word for the count of refusals.
     """
 
     def __init__(
@@ -35,7 +45,7 @@ class RequestError(GenzooError):
         *,
         param: str | None = None,
         code: str | None = None,
-        reason: str = "invalid",
+        reason: Reason = "invalid",
     ):
         super().__init__(message)
         self.status, self.param, self.code, self.reason = status, param, code, reason
@@ -59,6 +69,13 @@ def too_late() -> RequestError:
     """Return the refusal of a request whose time is over."""
     message = "the request took longer than it may; ask for less"
     return RequestError(message, 504, code="timeout", reason="timeout")
+
+
+def no_key(given: bool) -> RequestError:
+    """Return the refusal of who has no key, or a wrong one."""
+    said = "the API key is not known" if given else "this server asks for an API key"
+    message = f"{said}; send it as `Authorization: Bearer KEY` or `x-api-key: KEY`"
+    return RequestError(message, 401, code="invalid_api_key", reason="key")
 
 
 def as_refusal(error: Exception) -> RequestError:
@@ -107,6 +124,8 @@ def response(
     sent = dict(headers or {})
     if refusal.status in (429, 503):
         sent["retry-after"] = str(RETRY_AFTER)
+    if refusal.status == 401:
+        sent["www-authenticate"] = "Bearer"
     if refusal.status in (408, 413):
         sent["connection"] = "close"  # what is left of the body is not read
     return Response(

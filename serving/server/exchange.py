@@ -1,6 +1,7 @@
 """A request on its way to an answer: read, admitted, watched, answered, and told of."""
 
 import asyncio
+import contextvars
 import logging
 import re
 import secrets
@@ -12,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -21,6 +23,8 @@ from serving.numbers import real
 from serving.runtime.interruption import Interruption, StoppedError
 from serving.server import errors
 from serving.server.metrics import OTHER
+from serving.server.operations import tracing
+from serving.server.operations.keys import Key, given_key
 
 if TYPE_CHECKING:
     from serving.server.application import Server
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 PIECE = 2**18  # bytes of an answer that are sent at once
 SMALL = 4096  # bytes of a body that are read at once
+_ORIGIN = ("model", "model-hash", "model-variant", "seed")  # what headers `x-...` say of an answer
 _PLAIN_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 log = logging.getLogger("serving.server")
 
@@ -54,6 +59,12 @@ class Exchange:
     def path(self) -> dict[str, str]:
         """The words of the path that the route has names for."""
         return self.request.path_params
+
+    @property
+    def key(self) -> Key | None:
+        """Whose key the request came with, where the server asks for one."""
+        found: Key | None = self.request.scope["state"]["told"].key
+        return found
 
     async def parse(self, read: Callable[..., Any], *arguments: Any) -> Any:
         """Return what `read` returns of a body: in a thread, where it may take a while."""
@@ -85,8 +96,12 @@ class Exchange:
             raise errors.RequestError(
                 f"{rows} rows have {rows * row_bytes} bytes; ask for {most // row_bytes} at most"
             )
-        with self.server.admission.rows(rows):
-            return await served.lane.run(work, self.wanted, self.deadline)
+        with (
+            self.server.admission.rows(rows),
+            tracing.span("compute", model=served.name, rows=rows),
+        ):
+            traced = partial(contextvars.copy_context().run, work)
+            return await served.lane.run(traced, self.wanted, self.deadline)
 
 
 def origin(served: "Served", seed: int | list[int] | None = None) -> dict[str, str]:
@@ -130,17 +145,33 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
+        if self.route not in self.server.open:
+            self._identify(scope)
         if not self._admitted:
             await self._answer(Request(scope, receive), b"", Interruption(), send)
             return
-        client = (scope.get("client") or ("",))[0]
-        server = self.server
-        with server.bodies.room() as room, server.admission.enter(client) as wanted:
+        server, told = self.server, scope["state"]["told"]
+        most = None if told.key is None else told.key.requests
+        with (
+            server.bodies.room() as room,
+            server.admission.enter(told.client, most) as wanted,
+        ):
             request = Request(scope, receive)
             data = await server.bodies.read(request, room)
             answer = asyncio.create_task(self._answer(request, data, wanted, send))
             most = server.limits.seconds + server.limits.sending_seconds
             await _unless_gone(answer, receive, wanted, most)
+
+    def _identify(self, scope: Scope) -> None:
+        """Find out whose key came with a request, where the server asks for one."""
+        keys = self.server.keys
+        if keys is None:
+            return
+        given = given_key(Headers(scope=scope))
+        key = keys.holder(given)
+        if key is None:
+            raise errors.no_key(bool(given))
+        scope["state"]["told"].key = key
 
     async def _answer(
         self, request: Request, data: bytes, wanted: Interruption, send: Send
@@ -221,6 +252,11 @@ class Surrounding:
             await self.app(scope, receive, send)
             return
         told = _Told(scope, send, self.server.prefix)
+        with tracing.request(scope["method"], Headers(scope=scope)) as span:
+            await self._answer(scope, receive, told)
+            self._count(scope, told, span)
+
+    async def _answer(self, scope: Scope, receive: Receive, told: "_Told") -> None:
         try:
             await self.app(scope, receive, told.send)
         except Exception as error:
@@ -230,9 +266,8 @@ class Surrounding:
             told.refusal = refusal
             if not told.status and refusal.status != errors.CLIENT_GONE:
                 await errors.response(refusal, told.path)(scope, receive, told.send)
-        self._count(scope, told)
 
-    def _count(self, scope: Scope, told: "_Told") -> None:
+    def _count(self, scope: Scope, told: "_Told", span: Any) -> None:
         metrics, seconds = self.server.metrics, time.monotonic() - told.began
         route = getattr(scope.get("endpoint"), "route", OTHER)
         refused = told.refusal or told.stream_refusal
@@ -249,11 +284,15 @@ class Surrounding:
             "route": route,
             "status": int(status),
             "milliseconds": round(1000 * seconds, 3),
-            "client": (scope.get("client") or ("",))[0],
+            "client": told.address,
         }
+        if told.key is not None:
+            fields["key"] = told.key.name
         if refused is not None:
             fields["refused"] = str(refused)
         log.info("request", extra=fields)
+        span.update_name(f"{scope['method']} {route}")
+        tracing.answered(span, route, int(status), {"request": told.id} | told.origin)
 
 
 class _Told:
@@ -265,8 +304,16 @@ class _Told:
         self.path = scope["path"].removeprefix(prefix)
         self.began, self.status = time.monotonic(), 0
         self.refusal: errors.RequestError | None = None
+        self.address: str = (scope.get("client") or ("",))[0]
+        self.key: Key | None = None
+        self.origin: dict[str, str | None] = {}
         self._scope, self._send = scope, send
         scope.setdefault("state", {})["told"] = self
+
+    @property
+    def client(self) -> str:
+        """Who asks: whose key it is, or else from what address."""
+        return self.address if self.key is None else f"key {self.key.id}"
 
     @property
     def stream_refusal(self) -> errors.RequestError | None:
@@ -277,6 +324,8 @@ class _Told:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            found = Headers(raw=[*message.get("headers", [])])
+            self.origin = {each.replace("-", "_"): found.get(f"x-{each}") for each in _ORIGIN}
             headers = [*message.get("headers", []), (b"x-request-id", self.id.encode())]
             message = {**message, "headers": headers}
         await self._send(message)

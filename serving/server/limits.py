@@ -19,7 +19,7 @@ class Limits:
         characters: of one text that is given.
         rows_held: of all requests that are here at once, waiting or being answered.
         requests: that are here at once.
-        requests_of_one: of one client, by its address; None for no bound of its own.
+        requests_of_one: of one client, by its key or address; None for no bound of its own.
         seconds: until a request must be answered, unless it asks for less.
         reading_seconds: until a request must be here.
         sending_seconds: beyond `seconds`, until its client must have read the answer.

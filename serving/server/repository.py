@@ -1,22 +1,25 @@
 """The models of a server: which there are, what is known of them, and whether they are ready."""
 
-from collections.abc import Iterator, Sequence
+import gc
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serving import hub
-from serving.bundle.manifest import Manifest
+from serving.bundle.manifest import Manifest, parse_manifest
 from serving.bundle.records import MANIFEST_NAME
-from serving.errors import UsageError, nearest
+from serving.errors import GenzooError, UsageError, nearest
 from serving.families.model import Model
 from serving.hub.opening import open_manifest
 from serving.loader import load, runtime_of
-from serving.provenance.origin import manifest_hash
 from serving.runtime.shared_memory import slots
 from serving.server.errors import RequestError
 from serving.server.limits import Limits
 from serving.server.metrics import Metrics
+from serving.server.operations import tracing
+from serving.server.work.draft import UNTOLD, Times
 from serving.server.work.lane import Lane
 from serving.server.work.post import Post
 from serving.server.work.texts import Texts
@@ -43,6 +46,7 @@ class Served:
         lane: the threads that ask the model.
         writer: of a language model, the thread that writes many texts at once.
         post: takes what it writes to the event loop.
+        times: is told how long its texts take.
     """
 
     def __init__(self, source: str, filtered: bool = False) -> None:
@@ -55,12 +59,12 @@ class Served:
         self.graphs: dict[str, Together] = {}
         self.lane: Lane | None = None
         self.writer: Writer | None = None
-        self.post = Post()
+        self.post, self.times = Post(), UNTOLD
 
     def load(self, limits: Limits, metrics: Metrics, **options: Any) -> None:
         """Load the model and make its first result, so that the next is no slower than others."""
         model: Model = load(self.source, **options)
-        self.hash = manifest_hash(model.directory / MANIFEST_NAME)
+        self.hash = self.hash_of(model)
         interfaces = model.manifest.interface_of(model.variant)
         for role, session in model.sessions.items():
             if by_rows(interfaces[role]):
@@ -73,10 +77,20 @@ class Served:
         self.lane = Lane(threads, self.name, metrics.queue.labels(self.name).observe)
         if isinstance(model, TextModel):
             told = partial(self._written, metrics)
+            observed = (metrics.queue, metrics.first_token, metrics.next_token)
+            self.times = Times(*(each.labels(self.name).observe for each in observed))
             places = slots(model.new_memory, limits.texts_together)
             self.writer = Writer(places, told, self.post.send, filters=model.filters)
             self.writer.start(f"{self.name}-writer")
         self.model = model
+
+    def hash_of(self, model: Model) -> str:
+        """Return the hash of the manifest; it must be that of which everything was read."""
+        path = model.directory / MANIFEST_NAME
+        data = path.read_bytes()
+        if not self.manifest == model.manifest == parse_manifest(data, path):
+            raise GenzooError(f"{path} was replaced while it was read; load it again")
+        return hashlib.sha256(data).hexdigest()
 
     def texts(self, orders: Sequence[Order], exchange: "Exchange", **options: Any) -> Texts:
         """Return the texts of a request, which it is to enter; see `Texts` for the options."""
@@ -90,7 +104,7 @@ class Served:
             server.admission,
             wanted=exchange.wanted,
             deadline=exchange.deadline,
-            first=server.metrics.first_token.labels(self.name).observe,
+            times=self.times,
             **options,
         )
 
@@ -98,13 +112,16 @@ class Served:
         metrics.tokens.labels(self.name).inc(drawn)
         metrics.slots.labels(self.name).set(texts)
         if drawn:
-            metrics.next_token.labels(self.name).observe(seconds)
+            metrics.batch.labels(self.name, "texts").observe(drawn)
 
-    def _executed(self, metrics: Metrics, role: str, rows: int, seconds: float) -> None:
+    def _executed(
+        self, metrics: Metrics, role: str, rows: int, seconds: float, traces: Sequence[Any]
+    ) -> None:
         metrics.rows.labels(self.name, role).inc(rows)
         metrics.executions.labels(self.name, role).inc()
         metrics.batch.labels(self.name, role).observe(rows)
         metrics.execution.labels(self.name, role).observe(seconds)
+        tracing.executed(f"execute {role}", seconds, traces, model=self.name, rows=rows)
 
     def close(self) -> None:
         """Start no more work."""
@@ -112,6 +129,13 @@ class Served:
             self.lane.close()
         if self.writer is not None:
             self.writer.close()
+
+    def forget(self) -> None:
+        """Let go of the model, which nobody asks any more, and its memory at once."""
+        self.close()
+        self.model, self.writer, self.lane = None, None, None
+        self.graphs.clear()  # each of which knows this
+        gc.collect()  # a model may know itself, and a server makes too little garbage to wait for
 
 
 class Repository:
@@ -121,6 +145,9 @@ class Repository:
         sources: names of the catalogue, or folders of bundles.
         options: of `serving.load`.
 
+    Attributes:
+        told: why a model was not loaded the last time, by its name.
+
     Raises:
         UsageError: there is no such model, or two have one name.
     """
@@ -128,11 +155,17 @@ class Repository:
     def __init__(self, sources: Sequence[str | Path], **options: Any) -> None:
         self._options = options
         self._served: dict[str, Served] = {}
+        self._watching: list[Callable[[], None]] = []
+        self.told: dict[str, str] = {}
         for source in sources:
-            served = Served(str(source), filtered=bool(options.get("filters")))
+            served = self._new(str(source))
             if served.name in self._served:
                 raise UsageError(f"two models are called '{served.name}'; leave one of them out")
             self._served[served.name] = served
+        self._sources = {served.name: served.source for served in self}
+
+    def _new(self, source: str) -> Served:
+        return Served(source, filtered=bool(self._options.get("filters")))
 
     def __iter__(self) -> Iterator[Served]:
         return iter(self._served.values())
@@ -143,9 +176,10 @@ class Repository:
         return all(served.model is not None for served in self)
 
     def load(self, limits: Limits, metrics: Metrics) -> None:
-        """Load every model; takes seconds."""
+        """Load every model that is not loaded yet; takes seconds."""
         for served in self:
-            served.load(limits, metrics, **self._options)
+            if served.model is None:
+                served.load(limits, metrics, **self._options)
 
     def known(self, name: str, param: str | None = "model") -> Served:
         """Return a model, loaded or not.
@@ -154,6 +188,9 @@ class Repository:
             RequestError: there is none of that name.
         """
         served = self._served.get(name)
+        if served is None and name in self._sources:
+            raise RequestError(f"{name} was unloaded", 404, param=param, code="model_not_found",
+                          reason="unknown")  # fmt: skip
         if served is None:
             hint = nearest(name, self._served) or f"; there are {', '.join(self._served)}"
             raise RequestError(f"no model is called '{name:.80}'{hint}", 404, param=param,
@@ -171,6 +208,67 @@ class Repository:
             raise RequestError(f"{name} is not loaded yet; try again", 503, code="loading",
                           reason="loading")  # fmt: skip
         return served
+
+    # --- models that change, see `serving.server.operations.renewal` ---
+
+    def states(self) -> dict[str, str]:
+        """Return of every model that the server was started with whether it is served."""
+        return {name: self._state(self._served.get(name)) for name in self._sources}
+
+    def _state(self, served: Served | None) -> str:
+        if served is None:
+            return "UNAVAILABLE"
+        return "READY" if served.model is not None else "LOADING"
+
+    def source(self, name: str) -> str:
+        """Return from where a model is loaded.
+
+        Raises:
+            RequestError: the server was started without it.
+        """
+        if name not in self._sources:
+            hint = nearest(name, self._sources) or f"; there are {', '.join(self._sources)}"
+            raise RequestError(f"no model is called '{name:.80}'{hint}", 404, reason="unknown")
+        return self._sources[name]
+
+    def renewed(self, name: str, limits: Limits, metrics: Metrics) -> Served | None:
+        """Return a model, loaded again and warm, or None where its bundle is still the same.
+
+        Raises:
+            GenzooError: it cannot be loaded.
+        """
+        fresh, old = self._new(self.source(name)), self._served.get(name)
+        if fresh.name != name:
+            raise UsageError(f"the bundle at {fresh.source} is '{fresh.name}' now; serve it anew")
+        if old is not None and old.manifest == fresh.manifest:
+            return None
+        try:
+            fresh.load(limits, metrics, **self._options)
+        except Exception:
+            fresh.close()
+            raise
+        return fresh
+
+    def put(self, fresh: Served) -> Served | None:
+        """Serve a model from now on; return the one that was served by its name."""
+        old = self._served.get(fresh.name)
+        self._served[fresh.name] = fresh
+        self._changed()
+        return old
+
+    def remove(self, name: str) -> Served:
+        """Serve a model no more, and return it."""
+        old = self._served.pop(name)
+        self._changed()
+        return old
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have something called whenever other models are served."""
+        self._watching.append(changed)
+
+    def _changed(self) -> None:
+        for changed in self._watching:
+            changed()
 
     def close(self) -> None:
         """Start no more work."""

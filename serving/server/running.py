@@ -4,6 +4,9 @@ import asyncio
 import logging
 import signal
 import time
+from contextlib import suppress
+from functools import partial
+from socket import socket
 from types import FrameType
 from typing import Any
 
@@ -12,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from serving.errors import GenzooError
 from serving.server.application import Server
+from serving.server.operations.certificates import Certificate
 
 log = logging.getLogger("serving.server")
 LAST_SECONDS = 2.0  # for those that were stopped, to say so
@@ -56,14 +60,22 @@ class Runner(uvicorn.Server):
     Args:
         server: what is run.
         host, port: where; port 0 takes any that is free, see `address`.
+        certificate: has it speak TLS.
         options: of `uvicorn.Config`.
 
     Attributes:
         error: why it ended by itself, if it did.
     """
 
-    def __init__(self, server: Server, host: str, port: int, **options: Any) -> None:
-        settings = {
+    def __init__(
+        self,
+        server: Server,
+        host: str,
+        port: int,
+        certificate: Certificate | None = None,
+        **options: Any,
+    ) -> None:
+        settings: dict[str, Any] = {
             "http": Protocol,
             "ws": "none",
             "loop": "asyncio",
@@ -73,12 +85,34 @@ class Runner(uvicorn.Server):
             "server_header": False,
             "timeout_graceful_shutdown": 1,
         }
-        config = uvicorn.Config(server.application(), host, port, **settings | options)  # type: ignore[arg-type]
+        if certificate is not None:
+            settings |= {"ssl_certfile": certificate.certificate, "ssl_keyfile": certificate.key}
+        config = uvicorn.Config(server.application(), host, port, **settings | options)
         super().__init__(config)
+        if certificate is not None:
+            server.renewal.certificates = partial(self._renew_certificate, certificate)
         self._served = server
+        self._renewing: set[asyncio.Task[None]] = set()
         self._stop_at: float | None = None
         self._stopped = self._told = False
         self.error: Exception | None = None
+
+    def _renew_certificate(self, certificate: Certificate) -> None:
+        assert self.config.ssl is not None
+        certificate.load(self.config.ssl)
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Listen, and take everything anew at SIGHUP."""
+        await super().startup(sockets)
+        # Elsewhere than in the main thread, or where there is no such signal, nobody sends it.
+        with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.renew)
+
+    def renew(self) -> None:
+        """Begin to take models, keys and certificates anew."""
+        task = asyncio.get_running_loop().create_task(self._served.renewal.everything())
+        self._renewing.add(task)
+        task.add_done_callback(self._renewing.discard)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -116,13 +150,15 @@ class Runner(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def run(server: Server, host: str, port: int, **options: Any) -> None:
+def run(
+    server: Server, host: str, port: int, certificate: Certificate | None = None, **options: Any
+) -> None:
     """Run a server until it is told to stop.
 
     Raises:
         GenzooError: the models cannot be loaded, or the address cannot be had.
     """
-    runner = Runner(server, host, port, **options)
+    runner = Runner(server, host, port, certificate, **options)
     try:
         runner.run()
     except SystemExit:  # what uvicorn says where it cannot listen; it has logged why

@@ -74,13 +74,17 @@ class Inferable(ABC):
 
 
 class Graph(Inferable):
-    """A graph as it is: tensors in, tensors out."""
+    """A graph as it is: tensors in, tensors out.
+
+    Attributes:
+        role: of the graph.
+    """
 
     platform = "onnxruntime_onnx"
 
     def __init__(self, name: str, served: Served, role: str) -> None:
         super().__init__(name, served)
-        self._role = role
+        self.role = role
         interface = served.manifest.interface[role]
         self.inputs = [*map(_spec, interface.inputs)]
         self.outputs = [*map(_spec, interface.outputs)]
@@ -92,7 +96,7 @@ class Graph(Inferable):
         if len(counts) > 1:
             raise RequestError(f"inputs have {sorted(counts)} rows; expected as many of each")
         names = [each.name for each in asked.outputs or self.outputs]
-        session = self.served.model.sessions[self._role]
+        session = self.served.model.sessions[self.role]
 
         def work() -> list[np.ndarray]:
             try:
@@ -109,16 +113,21 @@ class Graph(Inferable):
 
 
 class Pipeline(Inferable):
-    """A call: content and numbers in, content out, all else as parameters of the request."""
+    """A call: content and numbers in, content out, all else as parameters of the request.
+
+    Attributes:
+        call: of the model.
+        content: that it gives.
+    """
 
     platform = "genzoo_pipeline"
 
     def __init__(self, name: str, served: Served, call: Call) -> None:
         super().__init__(name, served)
-        self._call = call
-        self._content: Content = registry.content(call.gives)
+        self.call = call
+        self.content: Content = registry.content(call.gives)
         processing = served.manifest.processing
-        cell = self._content.cell(processing, given=False)
+        cell = self.content.cell(processing, given=False)
         assert cell is not None
         self._cell = cell
         self._kinds: dict[str, Content] = {}
@@ -144,10 +153,23 @@ class Pipeline(Inferable):
         return []
 
     async def infer(self, exchange: Exchange, asked: Inference) -> Results:
-        wanted = {each.name for each in asked.outputs} - {self._call.gives}
+        arguments = self.arguments(asked)
+        arguments, seed = seeded(self.call, arguments)
+        made = await made_of(exchange, self.served, self.call, arguments,
+                             self.content.to_tensor, self._cell.bytes)  # fmt: skip
+        told = {} if seed is None else {"seed": seed if isinstance(seed, int) else str(seed)}
+        return {self.call.gives: made}, told
+
+    def arguments(self, asked: Inference) -> dict[str, Any]:
+        """Return the arguments of the call that a request stands for.
+
+        Raises:
+            RequestError: it stands for none.
+        """
+        wanted = {each.name for each in asked.outputs} - {self.call.gives}
         if wanted:
             raise RequestError(f"there is no output {shown(min(wanted))}; expected "
-                               f"{self._call.gives}")  # fmt: skip
+                               f"{self.call.gives}")  # fmt: skip
         arguments = dict(asked.parameters)
         for name in self._kinds.keys() & arguments.keys():
             raise RequestError(f"'{name}' is content; give it as an input", param=name)
@@ -156,18 +178,14 @@ class Pipeline(Inferable):
                 raise RequestError(f"'{name}' is both an input and a parameter", param=name)
             arguments[name] = self._value(name, array)
         self._count(arguments, asked)
-        arguments, seed = seeded(self._call, arguments)
-        made = await made_of(exchange, self.served, self._call, arguments,
-                             self._content.to_tensor, self._cell.bytes)  # fmt: skip
-        told = {} if seed is None else {"seed": seed if isinstance(seed, int) else str(seed)}
-        return {self._call.gives: made}, told
+        return arguments
 
     def _value(self, name: str, array: np.ndarray) -> Any:
         content = self._kinds.get(name)
         if content is None:
             return array
         value = content.from_tensor(array)
-        if isinstance(value, list) and not self._call.parameters[name].each:
+        if isinstance(value, list) and not self.call.parameters[name].each:
             if len(value) != 1:
                 raise RequestError(f"'{name}' is {len(value)}; expected one", param=name)
             return value[0]
@@ -175,7 +193,7 @@ class Pipeline(Inferable):
 
     def _count(self, arguments: dict[str, Any], asked: Inference) -> None:
         """Make as many as there are labels, where nothing else says how many."""
-        parameter = self._call.parameters.get("n")
+        parameter = self.call.parameters.get("n")
         if parameter is None or "n" in arguments or self._kinds or not asked.tensors:
             return
         arguments["n"] = max(map(len, asked.tensors.values()))
@@ -183,10 +201,11 @@ class Pipeline(Inferable):
 
 def inferable(repository: Repository) -> dict[str, Inferable]:
     """Return what this protocol knows of the models of a server, by name."""
-    return {each.name: each for served in repository for each in _parts(served)}
+    return {each.name: each for served in repository for each in parts(served)}
 
 
-def _parts(served: Served) -> Iterator[Inferable]:
+def parts(served: Served) -> Iterator[Inferable]:
+    """Yield what this protocol knows of a model."""
     roles = [role for role, each in served.manifest.interface.items() if by_rows(each)]
     # Filters look at what calls are given and give; what graphs do, they cannot tell.
     for role in () if served.filtered else roles:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from serving.errors import nearest
 from serving.server.errors import RequestError
 from serving.server.exchange import Exchange, Handler, json_response, origin
+from serving.server.inference import control
 from serving.server.inference.models import VERSION, Inferable, inferable
 from serving.server.inference.tensors import read, write
 from serving.server.repository import Repository
@@ -65,13 +66,17 @@ class Protocol:
     statistics: dict[str, _Statistics] = field(default_factory=lambda: defaultdict(_Statistics))
 
     def __post_init__(self) -> None:
+        self._renew()
+        self.repository.watch(self._renew)
+
+    def _renew(self) -> None:
         self.models = inferable(self.repository)
 
     def routes(self) -> list[tuple[str, str, Handler, bool]]:
         """Return method, path, handler, and whether requests are admitted."""
         found: list[tuple[str, str, Handler, bool]] = [
             ("GET", "/v2", self.server, False),
-            ("POST", "/v2/repository/index", self.index, True),
+            *control.routes(self),
             ("GET", "/v2/models/stats", self.stats, False),
         ]
         for path in ("/v2/models/{model}/versions/{version}", "/v2/models/{model}"):
@@ -97,16 +102,6 @@ class Protocol:
     async def server(self, exchange: Exchange) -> Response:
         """Say what this server is."""
         return json_response({"name": "genzoo", "version": version(), "extensions": EXTENSIONS})
-
-    async def index(self, exchange: Exchange) -> Response:
-        """List the models."""
-        return json_response(
-            [
-                {"name": name, "version": VERSION, "reason": "",
-                 "state": "READY" if each.served.model is not None else "LOADING"}
-                for name, each in self.models.items()
-            ]
-        )  # fmt: skip
 
     async def metadata(self, exchange: Exchange) -> Response:
         """Say what a model takes and gives."""

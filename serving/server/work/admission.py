@@ -1,5 +1,6 @@
 """Who may come in: bounds counted when a request is accepted, so that who is in is also served."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,8 +39,12 @@ class Admission:
         return len(self._here)
 
     @contextmanager
-    def enter(self, client: str) -> Iterator[Interruption]:
+    def enter(self, client: str, most: int | None = None) -> Iterator[Interruption]:
         """Let a request in for the time of the block, and give what can stop its work.
+
+        Args:
+            client: who asks.
+            most: requests of this client at once; None for the bound of everybody.
 
         Raises:
             RequestError: there are too many, of this client or of all.
@@ -47,9 +52,10 @@ class Admission:
         limits = self._limits
         if self.closing:
             raise closing()
-        if limits.requests_of_one is not None and self._of[client] >= limits.requests_of_one:
+        most = most or limits.requests_of_one
+        if most is not None and self._of[client] >= most:
             raise RequestError(
-                f"{limits.requests_of_one} requests of yours are here already; wait for one",
+                f"{most} requests of yours are here already; wait for one",
                 429,
                 code="rate_limit_exceeded",
                 reason="rate",
@@ -88,6 +94,12 @@ class Admission:
         finally:
             self.rows_here -= rows
             self._metrics.rows_here.set(self.rows_here)
+
+    async def gone(self) -> None:
+        """Wait until all requests that are here now have left."""
+        those = set(self._here)
+        while those & self._here:
+            await asyncio.sleep(0.05)
 
     def stop_all(self) -> None:
         """Stop the work of whoever is still here."""

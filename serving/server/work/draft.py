@@ -1,13 +1,16 @@
 """One text in the making, and what is told of it."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from serving.filters.filters import FilteredError, Filters, Watch
 from serving.runtime.interruption import Interruption
+from serving.server.operations import tracing
 from serving.text.decoding import Order
 from serving.text.filters import log_softmax
 from serving.text.memory import Step
@@ -42,6 +45,23 @@ class News(NamedTuple):
     error: Exception | None = None
 
 
+class Times(NamedTuple):
+    """What is told of the time that texts take, each in seconds.
+
+    Attributes:
+        queued: of each text until it is begun.
+        first: until its first token.
+        later: from each token to the next.
+    """
+
+    queued: Callable[[float], Any] = lambda seconds: None
+    first: Callable[[float], Any] = lambda seconds: None
+    later: Callable[[float], Any] = lambda seconds: None
+
+
+UNTOLD = Times()
+
+
 @dataclass(eq=False)
 class Draft:
     """A text in the making.
@@ -53,6 +73,7 @@ class Draft:
         wanted, deadline: until when anybody waits for it, of the writer's clock.
         tell: is called with news, in the writer's thread.
         piecemeal: whether there are news at every token; else at the end.
+        times: is told how long it waits, and each token takes.
         tokens: that were drawn.
     """
 
@@ -63,9 +84,12 @@ class Draft:
     deadline: float
     tell: Callable[[News], None]
     piecemeal: bool = False
+    times: Times = UNTOLD
     tokens: list[int] = field(default_factory=list)
     _pieces: list[str] = field(default_factory=list)
     _likelihoods: list[Likelihood] = field(default_factory=list)
+    _since: float = field(default_factory=time.monotonic)
+    _span: Any = field(default_factory=partial(tracing.begin, "write"))
 
     def __post_init__(self) -> None:
         order = self.order
@@ -74,9 +98,16 @@ class Draft:
         self._watch = Watch()
         self._text = WrittenText(self.tokenizer, order.stop, order.after)
 
+    def begin(self) -> None:
+        """Say that there is a slot for it."""
+        self.times.queued(time.monotonic() - self._since)
+
     def take(self, logits: np.ndarray) -> bool:
         """Draw a token from logits `(V,)`, tell it, and say whether the text goes on."""
         [token] = self._sampler.draw(logits[None])
+        now = time.monotonic()
+        (self.times.later if self.tokens else self.times.first)(now - self._since)
+        self._since = now
         self.tokens.append(token)
         if self.likeliest is not None:
             self._likelihoods.append(_likelihood(logits, token, self.likeliest))
@@ -100,6 +131,7 @@ class Draft:
     def fail(self, error: Exception) -> None:
         """Tell why there will be no more of it."""
         self.tell(News("", (), None, error))
+        self._span.end()
 
     def _send(self, reason: str | None) -> bool:
         """Tell what is new, and say whether more may come."""
@@ -108,6 +140,7 @@ class Draft:
             text = self._watch.push(pieces, end=reason is not None)
         except FilteredError:
             self.tell(News("", (), FILTERED))
+            self._end(FILTERED)
             return False
         if self._watch.holds:  # so are its tokens
             if text:
@@ -115,7 +148,13 @@ class Draft:
             return True
         likelihoods, self._likelihoods = tuple(self._likelihoods), []
         self.tell(News(text, likelihoods, reason))
+        if reason is not None:
+            self._end(reason)
         return reason is None
+
+    def _end(self, reason: str) -> None:
+        self._span.set_attributes({"genzoo.tokens": len(self.tokens), "genzoo.end": reason})
+        self._span.end()
 
 
 def prompt_likelihoods(step: Step, prompt: Sequence[int], count: int) -> list[Likelihood]:

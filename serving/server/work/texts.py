@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
 
 from serving.runtime.interruption import Interruption, StoppedError
 from serving.server.errors import too_late
 from serving.server.work.admission import Admission
-from serving.server.work.draft import Draft, Likelihood, News
+from serving.server.work.draft import UNTOLD, Draft, Likelihood, News, Times
 from serving.server.work.post import Post
 from serving.server.work.writer import Writer
 from serving.text.decoding import Order
@@ -46,7 +45,7 @@ class Texts:
         wanted, deadline: of the request, see `serving.server.exchange.Exchange`.
         likeliest: so many tokens are told beside each that was drawn; None for no likelihoods.
         piecemeal: whether there are news at every token; else at the end of each text.
-        first: is called with the seconds until the first news.
+        times: is told how long each text waits, and each token takes.
 
     Attributes:
         left: how many texts are not finished.
@@ -67,13 +66,14 @@ class Texts:
         deadline: float,
         likeliest: int | None = None,
         piecemeal: bool = False,
-        first: Callable[[float], Any] = lambda seconds: None,
+        times: Times = UNTOLD,
     ) -> None:
         self._writer, self._post, self._admission = writer, post, admission
         self._wanted, self._deadline = wanted, deadline
-        self._first: Callable[[float], Any] | None = first
         self._drafts = [
-            Draft(tokenizer, order, likeliest, wanted, deadline, self._teller(index), piecemeal)
+            Draft(
+                tokenizer, order, likeliest, wanted, deadline, self._teller(index), piecemeal, times
+            )
             for index, order in enumerate(orders)
         ]
         self.left = len(orders)
@@ -94,7 +94,6 @@ class Texts:
             timer = asyncio.get_running_loop().call_later(until, self._fail, too_late())
             stack.callback(timer.cancel)
             self._post.begin()
-            self._began = time.monotonic()
             for draft in self._drafts:
                 self._writer.add(draft)
             self._stack = stack.pop_all()
@@ -112,9 +111,6 @@ class Texts:
         await self._some.wait()
         self._some.clear()
         found, self._new = self._new, {}
-        if self._first is not None:
-            self._first(time.monotonic() - self._began)
-            self._first = None
         if self._error is not None and not found:
             raise self._error
         self.left -= sum(news.reason is not None for news in found.values())

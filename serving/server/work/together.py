@@ -8,17 +8,20 @@ whatever comes meanwhile is the next batch.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from serving.bundle.records import Interface
 from serving.runtime.interruption import Interruption, StoppedError, current, interruptible
 from serving.runtime.session import Session
+from serving.server.operations import tracing
 from serving.server.work.waiting import Ticket, Waiting
 
 Feeds = dict[str, np.ndarray]
-Told = Callable[[int, float], None]  # rows of an execution, and its seconds
+# Rows of an execution, its seconds, and what each of those that it was for is traced as.
+Told = Callable[[int, float, Sequence[Any]], None]
 
 
 @dataclass(eq=False)
@@ -30,6 +33,7 @@ class _Run:
     wanted: Interruption
     results: list[np.ndarray] | None = None
     error: Exception | None = None
+    trace: Any = field(default_factory=tracing.current)
 
     @property
     def rows(self) -> int:
@@ -69,7 +73,7 @@ class Together:
         [array([[2., 2.]])]
     """
 
-    def __init__(self, session: Session, most: int, told: Told = lambda rows, seconds: None):
+    def __init__(self, session: Session, most: int, told: Told = lambda *_: None):
         self._session, self._most, self._told = session, most, told
         self._changed = threading.Condition()
         self._waiting: Waiting[_Run] = Waiting()
@@ -142,7 +146,7 @@ class Together:
             for each in batch:  # so that nobody suffers from another's request
                 self._compute([each])
             return
-        self._told(rows, time.monotonic() - started)
+        self._told(rows, time.monotonic() - started, [each.trace for each in batch])
         begin = 0
         for each in batch:
             each.results = [result[begin : begin + each.rows] for result in results]

@@ -153,6 +153,7 @@ class Writer:
             if not taken:
                 return 0
             draft = taken[0].item
+            draft.begin()
             prompt = draft.order.prompt[-self._slots.context :]
             self._reading = draft, self._slots.begin(len(self._writing), prompt)
         draft, pieces = self._reading

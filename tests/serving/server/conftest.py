@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from queue import Queue
 
 import httpx
 import pytest
@@ -53,20 +55,37 @@ def model(served):
 
 
 @pytest.fixture
-def process(tiny, text):
-    """`genzoo serve` in a process of its own: its address, and the process."""
-    command = "from serving.commands.app import app, run; run(app)"
-    arguments = ["serve", str(tiny), str(text), "--port", "0", "--device", "cpu", "--grace", "1"]
-    begun = subprocess.Popen(
-        [sys.executable, "-c", command, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
-    lines = []
-    try:
-        for line in begun.stderr:
-            lines.append(json.loads(line))
-            if lines[-1]["event"] == "ready":
-                break
-        yield f"http://{lines[-1]['address']}", begun
-    finally:
-        begun.kill()
-        begun.wait()
+def begun():
+    """Start `genzoo serve` in a process of its own; give its address, itself, and what it logs."""
+    started = []
+
+    def begin(models, *options, environment=None):
+        command = "from serving.commands.app import app, run; run(app)"
+        arguments = ["serve", *models, "--port", "0", "--device", "cpu", *options]
+        process = subprocess.Popen(
+            [sys.executable, "-c", command, *map(str, arguments)],
+            cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
+        started.append(process)
+        events = Queue()
+        threading.Thread(target=_follow, args=(process, events), daemon=True).start()
+        while (event := events.get(timeout=60))["event"] != "ready":
+            pass
+        return f"http://{event['address']}", process, events
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def _follow(process, events):
+    for line in process.stderr:
+        events.put(json.loads(line))
+    events.put({"event": "end"})
+
+
+@pytest.fixture
+def process(begun, tiny, text):
+    """A process that serves two models: its address, itself, and what it logs."""
+    return begun([tiny, text], "--grace", "1")

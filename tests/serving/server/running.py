@@ -18,13 +18,19 @@ class Running:
         server, runner: as they are.
         address: host and port, as clients take them.
         url: the same with its scheme.
+        loop: that it runs in.
     """
 
-    def __init__(self, sources, prefix="", filters=(), **limits):
+    def __init__(self, sources, prefix="", options=None, certificate=None, filters=(), **limits):
         models = Repository(sources, device="cpu", threads=1, filters=filters)
-        self.server = Server(models, Limits(**limits), prefix)
-        self.runner = Runner(self.server, "127.0.0.1", 0)
-        self.thread = threading.Thread(target=asyncio.run, args=(self.runner.serve(),))
+        self.server = Server(models, Limits(**limits), prefix, **options or {})
+        self.runner = Runner(self.server, "127.0.0.1", 0, certificate)
+        self.scheme = "http" if certificate is None else "https"
+        self.thread = threading.Thread(target=asyncio.run, args=(self._serve(),))
+
+    async def _serve(self):
+        self.loop = asyncio.get_running_loop()
+        await self.runner.serve()
 
     def start(self):
         self.thread.start()
@@ -32,7 +38,7 @@ class Running:
             assert self.thread.is_alive() and self.server.failed is None, self.server.failed
             time.sleep(0.01)
         self.address = "{}:{}".format(*self.runner.address)
-        self.url = f"http://{self.address}"
+        self.url = f"{self.scheme}://{self.address}"
 
     def settle(self):
         """Wait until nothing of any request is left."""

@@ -248,7 +248,7 @@ def test_open_streams_end_with_an_event_when_the_server_must_stop(text):
 
 def test_a_process_with_open_streams_exits_with_0(process):
     """Sixteen streams: half end by themselves within the grace time, half would outlast it."""
-    url, begun = process
+    url, begun, _ = process
 
     async def everything():
         going = asyncio.Semaphore(0)

@@ -2,11 +2,15 @@
 
 import json
 import logging
+import re
+from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from serving.server.errors import REASONS
 from serving.server.logs import JsonFormatter, write_logs
+from serving.server.metrics import Metrics
 from tests.serving.server.running import running
 
 
@@ -36,10 +40,33 @@ def test_what_is_asked_is_counted(tiny, text):
     assert found["genzoo_rows_total", "decoder", "tiny"] == 131
     assert found["genzoo_executions_total", "decoder", "tiny"] == 4
     assert found["genzoo_batch_rows_count", "decoder", "tiny"] == 4
-    assert found["genzoo_tokens_total", "toy"] == answer["usage"]["completion_tokens"]
+    tokens = answer["usage"]["completion_tokens"]
+    assert found["genzoo_tokens_total", "toy"] == tokens
     assert found["genzoo_first_token_seconds_count", "toy"] == 1
+    assert found["genzoo_next_token_seconds_count", "toy"] == tokens - 1
+    assert found["genzoo_batch_rows_sum", "texts", "toy"] == tokens
+    waited = found["genzoo_first_token_seconds_sum", "toy"]
+    assert (
+        0
+        < found["genzoo_queue_seconds_sum", "toy"]
+        < waited
+        < found["genzoo_request_seconds_sum", "/v1/completions"]
+    )
+    assert found["genzoo_queue_seconds_count", "toy"] == 1
+    assert found["genzoo_queue_seconds_count", "tiny"] == 1
     assert found["genzoo_slots_in_use", "toy"] == 0
     assert found["genzoo_requests_here",] == found["genzoo_rows_here",] == 0
+
+
+def test_the_page_names_every_metric_and_reason():
+    page = (Path(__file__).parents[3] / "docs/server.md").read_text(encoding="utf-8")
+    names = {family.name for family in text_string_to_metric_families(Metrics().text().decode())}
+    for name in {each.removeprefix("genzoo_") for each in names}:
+        if name.endswith("_created"):  # when a series began
+            continue
+        assert f"`{name}`" in page or f"`{name}_total`" in page, name
+    [reasons] = re.findall(r"`rejected_total` \| reason: (.*) \|", page)
+    assert tuple(reasons.split(", ")) == REASONS
 
 
 def test_a_line_of_json_for_each_request(served, client):

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import json
 import signal
 import socket
 import zlib
@@ -266,11 +265,12 @@ def test_labels_of_metrics_are_of_a_closed_set(client):
 
 
 def test_told_to_stop_it_exits_with_0(process):
-    url, begun = process
+    url, begun, events = process
     assert httpx.get(f"{url}/v2/health/ready").status_code == 200
     begun.send_signal(signal.SIGTERM)
     assert begun.wait(timeout=30) == 0
-    assert json.loads(begun.stderr.read().splitlines()[-1])["event"] == "closed"
+    told = [event["event"] for event in iter(lambda: events.get(timeout=30), {"event": "end"})]
+    assert told[-1] == "closed"
 
 
 def test_models_that_cannot_be_served_are_one_line(genzoo, own):

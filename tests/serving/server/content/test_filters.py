@@ -2,12 +2,17 @@
 
 import json
 import re
+import shutil
 
 import httpx
 import pytest
 
 from serving.filters.filters import FilteredError, Filters
+from serving.server.limits import Limits
+from serving.server.metrics import Metrics
+from serving.server.repository import Repository
 from tests.serving.server.running import running
+from tests.serving.tiny_bundle import reseal
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +92,19 @@ def test_texts_end_where_they_are_refused(filtered, words, model):
 def test_graphs_as_they_are_are_not_served(filtered):
     assert filtered.get("/v2/models/tiny/ready").status_code == 200
     assert filtered.get("/v2/models/tiny.decoder/ready").status_code == 404
+
+
+def test_a_model_that_is_loaded_anew_has_them_too(text, tmp_path, words):
+    """What is served in the place of another is filtered as that was."""
+    bundle = shutil.copytree(text, tmp_path / "toy")
+    limits, metrics = Limits(), Metrics()
+    models = Repository([str(bundle)], device="cpu", threads=1, filters=[words])
+    try:
+        reseal(bundle, summary="another")
+        fresh = models.renewed("toy", limits, metrics)
+        assert fresh.filtered
+        with pytest.raises(FilteredError):
+            fresh.model.generate("b a", max_new_tokens=1)
+        fresh.close()
+    finally:
+        models.close()

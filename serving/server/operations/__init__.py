@@ -1,0 +1,1 @@
+"""What whoever runs a server needs: keys, certificates, models that change, traces."""

@@ -1,0 +1,223 @@
+"""How fast models are over HTTP, beside the same models in Python: `python -m tests.bench.server`.
+
+The server has a process of its own, and so has the model without one; they take turns, round by
+round, and a ratio is that of one round. The client that asks shares the processors with both. All
+of it takes some ten minutes; `--quick` shows that it runs.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from serving.runtime.threads import default_threads
+from serving.text.tokenizer import Tokenizer
+from tests.bench import report
+from tests.bench.machine import described, settle
+from tests.bench.server import trials
+from tests.bench.server.process import offline, served
+from tests.bench.turns import take_turns
+from tests.bench.worker import Worker
+
+IMAGES, TEXTS = "dcgan-mnist", "gpt-shakespeare"
+CLIENTS, STREAMS = 64, 16
+Row = dict[str, Any]
+
+
+def main(words: list[str] | None = None) -> None:
+    arguments = _arguments(words)
+    settle()
+    rows: list[Row] = []
+    for part in arguments.only or PARTS:
+        for row in PARTS[part](arguments):
+            print("{what}: {figure}; asked {asked}".format(**row), flush=True)
+            rows.append(row)
+    document = described({"numpy", "onnxruntime", "starlette", "uvicorn"})
+    document |= {"command": "python -m tests.bench.server", "rows": rows}
+    if arguments.json:
+        arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print(report.origin(document))
+
+
+def _row(what: str, figure: str, asked: str, **figures: Any) -> Row:
+    return {"what": what, "figure": figure, "asked": asked} | figures
+
+
+def _image_speed(arguments: argparse.Namespace) -> Iterator[Row]:
+    """64 clients, each asking for one image at a time, beside batches of 64."""
+    given = {"n": CLIENTS, "seed": 1}
+    alone = Worker(offline, arguments.images, arguments.threads, first=given)
+    with served([arguments.images], "--threads", str(arguments.threads)) as server:
+        for accept, kind in ((trials.NPY, "as arrays"), ("image/png", "as PNG files")):
+            ways = {
+                "offline": lambda: CLIENTS / alone(given),
+                "served": lambda accept=accept: asyncio.run(
+                    trials.images(server, arguments.images, CLIENTS, arguments.seconds, accept)
+                ),
+            }
+            found = take_turns(ways, arguments.rounds)
+            yield _ratio(f"images of {CLIENTS} clients, {kind}", "images", found, 0.8)
+    alone.stop()
+
+
+def _text_speed(arguments: argparse.Namespace) -> Iterator[Row]:
+    """16 streams at once beside a batch of 16 texts."""
+    bias = _unending(arguments.texts)
+    tokens = arguments.tokens
+    given = {"prompt": ["\n"] * STREAMS, "max_new_tokens": tokens, "logit_bias": bias}
+    given["seed"] = list(range(STREAMS))
+    alone = Worker(offline, arguments.texts, arguments.threads, first=given)
+    with served([arguments.texts], "--threads", str(arguments.threads)) as server:
+        ways = {
+            "offline": lambda: STREAMS * tokens / alone(given),
+            "served": lambda: asyncio.run(
+                trials.texts(server, arguments.texts, STREAMS, tokens, bias)
+            ),
+        }
+        yield _ratio(f"tokens of {STREAMS} streams", "tokens",
+                     take_turns(ways, arguments.rounds), 0.8)  # fmt: skip
+    alone.stop()
+
+
+def _overhead(arguments: argparse.Namespace) -> Iterator[Row]:
+    """What HTTP adds to one request, and to one token of a stream, of who is alone."""
+    one = {"n": 1, "seed": 1}
+    alone = Worker(offline, arguments.images, arguments.threads, first=one)
+    path = f"/v1/calls/{arguments.images}/generate?n=1&seed=1"
+    with served([arguments.images], "--threads", str(arguments.threads)) as server:
+        times = 200 if not arguments.quick else 20
+        plain = statistics.median(alone(one) for _ in range(times))
+        over = asyncio.run(trials.latency(server, path, times, trials.NPY)) - plain
+    alone.stop()
+    yield _row("a request of one client, added to the call", f"{1000 * over:.2f} ms", "1 ms",
+               milliseconds=1000 * over)  # fmt: skip
+    bias, tokens = _unending(arguments.texts), arguments.tokens
+    text = {"prompt": "\n", "max_new_tokens": tokens, "logit_bias": bias, "seed": 1, "stream": True}
+    alone = Worker(offline, arguments.texts, arguments.threads, first=text)
+    with served([arguments.texts], "--threads", str(arguments.threads)) as server:
+        ways = {
+            "offline": lambda: alone(text) / tokens,
+            "served": lambda: 1 / asyncio.run(
+                trials.texts(server, arguments.texts, 1, tokens, bias)
+            ),
+        }  # fmt: skip
+        found = take_turns(ways, arguments.rounds)
+    alone.stop()
+    pairs = zip(found["served"], found["offline"], strict=True)
+    added = 1000 * statistics.median(with_http - without for with_http, without in pairs)
+    yield _row("a token of one stream, added to `stream`", f"{added:.3f} ms", "0.15 ms",
+               milliseconds=added)  # fmt: skip
+
+
+def _overload(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Twice as many requests as can be answered, then fewer again."""
+    seconds = arguments.overload_seconds
+    options = ["--threads", str(arguments.threads), *arguments.server]
+    with served([arguments.images], *options) as server:
+        capacity = asyncio.run(
+            trials.images(server, arguments.images, CLIENTS, min(5, seconds), trials.NPY)
+        )
+        paths = (f"/v1/calls/{arguments.images}/generate?n=1&seed={seed}" for seed in count())
+        loads, memory = {}, {}
+        for name, share in (("before", 0.8), ("overload", 2.0), ("after", 0.8)):
+            loads[name] = trials.Load()
+            asyncio.run(loads[name].run(server, paths, share * capacity, seconds))
+            memory[name] = server.memory()
+    p99 = {name: 1000 * trials.share(load.accepted, 0.99) for name, load in loads.items()}
+    load = loads["overload"]
+    refused = 1000 * trials.share(load.rejected, 0.99)
+    share = len(load.rejected) / max(1, len(load.rejected) + len(load.accepted))
+    grown = memory["overload"] / memory["before"] - 1
+    yield _row(
+        f"at twice {capacity:,.0f} requests/s, p99 of who is answered beside that at 0.8",
+        f"{p99['overload']:.1f} ms beside {p99['before']:.1f} ms",
+        "twice that",
+        capacity=capacity,
+        milliseconds=p99,
+    )
+    yield _row("the others are refused", f"{share:.0%}, p99 {refused:.1f} ms", "at once",
+               share=share, milliseconds=refused)  # fmt: skip
+    yield _row("memory in the overload", f"{grown:+.1%}", "flat", bytes=memory)
+    lost = len(loads["after"].rejected)
+    yield _row("p99 afterwards, at 0.8", f"{p99['after']:.1f} ms, {lost} refused",
+               "as before", milliseconds=p99["after"], refused=lost)  # fmt: skip
+
+
+def _memory(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Whether requests leave anything behind."""
+    path = f"/v1/calls/{arguments.images}/generate?n=1&seed=1"
+    requests = 10_000 if not arguments.quick else 300
+    with served([arguments.images], "--threads", str(arguments.threads)) as server:
+        asyncio.run(trials.many(server, path, requests // 10))
+        before = server.memory()
+        asyncio.run(trials.many(server, path, requests))
+        grown = server.memory() / before - 1
+    yield _row(f"memory after {requests:,} requests", f"{grown:+.1%}", "below 5%", grown=grown)
+
+
+def _leaving(arguments: argparse.Namespace) -> Iterator[Row]:
+    """A hundred clients that go away."""
+    with served([arguments.texts], "--threads", str(arguments.threads)) as server:
+        found = asyncio.run(
+            trials.leaving(server, arguments.texts, 100, _unending(arguments.texts))
+        )
+    yield _row("slots are free after 100 clients have left",
+               f"{1000 * found['seconds']:.0f} ms, {found['counted']:.0f} counted",
+               "100 ms, 100", **found)  # fmt: skip
+
+
+PARTS = {
+    "images": _image_speed,
+    "texts": _text_speed,
+    "overhead": _overhead,
+    "overload": _overload,
+    "memory": _memory,
+    "leaving": _leaving,
+}
+
+
+def _ratio(what: str, unit: str, found: dict[str, list[float]], asked: float) -> Row:
+    ratios = [ours / theirs for ours, theirs in zip(found["served"], found["offline"], strict=True)]
+    middle = {way: statistics.median(speeds) for way, speeds in found.items()}
+    ratio = statistics.median(ratios)
+    words = "{served:,.0f} {unit}/s, {ratio:.2f} of {offline:,.0f}"
+    figure = words.format(unit=unit, ratio=ratio, **middle)
+    spread = {"lowest": min(ratios), "highest": max(ratios)}
+    return _row(f"{what}, beside Python", figure, f"{asked}", ratio=ratio, **spread, **middle)
+
+
+def _unending(model: str) -> dict[str, float]:
+    """Return a bias that lets no text end by itself."""
+    import serving
+
+    tokenizer: Tokenizer = serving.load(model, device="cpu").tokenizer
+    return {str(end): -10_000.0 for end in tokenizer.ends}
+
+
+def _arguments(words: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="write all of it here as well")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts; all by default")
+    parser.add_argument("--images", default=IMAGES, help="a model of images")
+    parser.add_argument("--texts", default=TEXTS, help="a model of texts")
+    parser.add_argument("--threads", type=report.positive, default=default_threads())
+    parser.add_argument("--rounds", type=report.positive, default=7)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a turn of images")
+    parser.add_argument("--tokens", type=report.positive, default=200, help="of a text")
+    parser.add_argument("--overload-seconds", type=float, default=60.0)
+    parser.add_argument("--server", nargs="*", default=[], help="options of the server that is "
+                        "overloaded, without their dashes, such as requests=32")  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="see that it runs; figures are none")
+    found = parser.parse_args(words)
+    found.server = [f"--{each}" for each in found.server]
+    if found.quick:
+        found.rounds, found.seconds, found.tokens, found.overload_seconds = 1, 0.3, 20, 1.0
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""What is measured of a server: each trial asks it for a while, and returns figures."""
+
+import asyncio
+import json
+import random
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
+
+from tests.bench.server.client import Client
+from tests.bench.server.process import Served
+
+Trial = Callable[[Served], Awaitable[float]]
+NPY = "application/x-npy"
+
+
+async def images(served: Served, model: str, clients: int, seconds: float, accept: str) -> float:
+    """Return images a second of clients that each ask for one, again and again."""
+    end, seeds, made = time.perf_counter() + seconds, count(), 0
+
+    async def one() -> None:
+        nonlocal made
+        async with Client(served.address) as client:
+            while time.perf_counter() < end:
+                path = f"/v1/calls/{model}/generate?n=1&seed={next(seeds)}"
+                status, _ = await client.ask(path, accept=accept)
+                assert status == 200
+                made += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(clients)))
+    return made / (time.perf_counter() - began)
+
+
+async def texts(served: Served, model: str, clients: int, tokens: int, bias: dict) -> float:
+    """Return tokens a second of so many streams at once."""
+
+    async def one(seed: int) -> None:
+        said = {"model": model, "prompt": "\n", "max_tokens": tokens, "seed": seed}
+        said |= {"stream": True, "logit_bias": bias}
+        async with Client(served.address) as client:
+            last = b""
+            async for piece in client.stream("/v1/completions", said):
+                last = last[-4096:] + piece
+            assert b'"finish_reason":"length"' in last and last.endswith(b"[DONE]\n\n")
+
+    began = time.perf_counter()
+    await asyncio.gather(*map(one, range(clients)))
+    return clients * tokens / (time.perf_counter() - began)
+
+
+async def latency(served: Served, path: str, times: int, accept: str) -> float:
+    """Return the median seconds of a request, one after the other."""
+    found = []
+    async with Client(served.address) as client:
+        for _ in range(times):
+            began = time.perf_counter()
+            status, _ = await client.ask(path, accept=accept)
+            found.append(time.perf_counter() - began)
+            assert status == 200
+    return statistics.median(found)
+
+
+class Load:
+    """Requests that come at a rate of their own, whoever answers them how fast.
+
+    Attributes:
+        accepted, rejected: seconds of each that was answered, and of each that was refused.
+    """
+
+    def __init__(self) -> None:
+        self.accepted: list[float] = []
+        self.rejected: list[float] = []
+        self._idle: list[Client] = []
+
+    async def run(self, served: Served, paths: Iterator[str], rate: float, seconds: float) -> None:
+        """Ask at so many requests a second."""
+        chance, asked = random.Random(0), set()
+        began = due = time.perf_counter()
+        while due < began + seconds:
+            await asyncio.sleep(max(0, due - time.perf_counter()))
+            task = asyncio.create_task(self._one(served, next(paths), due))
+            asked.add(task)
+            task.add_done_callback(asked.discard)
+            due += chance.expovariate(rate)
+        await asyncio.gather(*asked)
+        for client in self._idle:
+            await client.__aexit__(None, None, None)
+
+    async def _one(self, served: Served, path: str, due: float) -> None:
+        if not self._idle:
+            self._idle.append(await Client(served.address).__aenter__())
+        client = self._idle.pop()
+        sent = time.perf_counter()
+        status, _ = await client.ask(path, accept=NPY)
+        now = time.perf_counter()
+        assert status in (200, 503), status
+        if status == 200:
+            self.accepted.append(now - due)
+        else:
+            self.rejected.append(now - sent)
+        self._idle.append(client)
+
+
+def share(found: list[float], part: float) -> float:
+    """Return the seconds that so large a part of requests stays below; none of none."""
+    return sorted(found)[min(len(found) - 1, int(part * len(found)))] if found else float("nan")
+
+
+async def many(served: Served, path: str, requests: int) -> None:
+    """Ask so many times, sixteen at once."""
+    left = iter(range(requests))
+
+    async def one() -> None:
+        async with Client(served.address) as client:
+            for _ in left:
+                status, _ = await client.ask(path, accept=NPY)
+                assert status == 200
+
+    await asyncio.gather(*(one() for _ in range(16)))
+
+
+async def leaving(served: Served, model: str, clients: int, bias: dict) -> dict[str, float]:
+    """Return until when slots are free after clients have left at random, and what was counted."""
+    chance = random.Random(0)
+    before = await _metric(served, "genzoo_cancelled_total")
+    said = {"model": model, "prompt": "\n", "max_tokens": 16_000, "logit_bias": bias}
+
+    async def one(index: int) -> None:
+        host, _, port = served.address.partition(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        body = json.dumps(said | {"stream": bool(index % 2), "seed": index}).encode()
+        head = f"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        await asyncio.sleep(chance.uniform(0.2, 2))
+        writer.close()
+
+    await asyncio.gather(*map(one, range(clients)))
+    began = time.perf_counter()
+    while await _metric(served, "genzoo_requests_here") or await _metric(
+        served, f'genzoo_slots_in_use{{model="{model}"}}'
+    ):
+        await asyncio.sleep(0.002)
+    free = time.perf_counter() - began
+    counted = await _metric(served, "genzoo_cancelled_total") - before
+    return {"seconds": free, "counted": counted}
+
+
+async def _metric(served: Served, name: str) -> float:
+    async with Client(served.address) as client:
+        _, text = await client.ask("/metrics")
+    for line in text.decode().splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.split()[-1])
+    return 0.0
