@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from serving.content import pictures
+from serving.server.operations.keys import add_key
 from tests.browser import errors, requests
 from tests.serving import tiny_text_bundle
 from tests.serving.server.page.using import Page, pixels
@@ -176,23 +177,32 @@ def test_what_is_wrong_is_said_in_one_line(page):
     assert "\u2603" in page.text("error")
 
 
-def test_a_key_is_sent_and_kept_in_the_tab_alone(page):
-    page.open("tiny/generate")
-    page.run(
-        "document.getElementById('key').open = true;"
-        "document.getElementById('key-field').value = 'a secret';"
-        "document.getElementById('key-form').requestSubmit()"
-    )
-    page.until("return document.querySelector('#fields > *')")
-    page.go()
-    sent = [each["headers"].get("authorization") for each in requests(page.browser)
-            if "/v1/calls/" in each["url"]]  # fmt: skip
-    assert sent and set(sent) == {"Bearer a secret"}
-    assert page.run("return [localStorage.length, document.cookie]") == [0, ""]
-    for kind, words in (("curl", "$GENZOO_KEY"), ("python", "os.environ['GENZOO_KEY']")):
-        line = page.line(kind)
-        assert words in line and "secret" not in line
-    page.run("sessionStorage.clear()")
+def test_a_key_is_asked_for_sent_and_kept_in_the_tab_alone(browser, tiny, tmp_path):
+    secret = add_key(tmp_path / "keys", "alice")
+    with running([tiny], options={"keys": tmp_path / "keys"}) as server:
+        page = Page(browser, server.url)
+        browser.get(f"{server.url}/")
+        page.until("return document.getElementById('key').open")
+        assert "key" in page.text("error") and page.text("server") == "needs a key"
+        errors(browser)  # of the answer 401
+        requests(browser)
+        page.run(
+            "document.getElementById('key-field').value = arguments[0];"
+            "document.getElementById('key-form').requestSubmit()",
+            secret,
+        )
+        page.until("return document.querySelector('#fields > *')")
+        page.go()
+        assert page.images() and page.text("server") == "ready"
+        sent = [each["headers"].get("authorization") for each in requests(browser)
+                if "/v1/calls/" in each["url"]]  # fmt: skip
+        assert sent and set(sent) == {f"Bearer {secret}"}
+        assert page.run("return [localStorage.length, document.cookie]") == [0, ""]
+        for kind, words in (("curl", "$GENZOO_KEY"), ("python", "os.environ['GENZOO_KEY']")):
+            line = page.line(kind)
+            assert words in line and secret not in line
+        assert errors(browser) == []
+        page.run("sessionStorage.clear()")
 
 
 def test_it_works_under_a_path(browser, tiny):
