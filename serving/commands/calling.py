@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def ask(
     write = marking_writer(content, out, _count(call, arguments), processing, marks)
     result = getattr(model, call.name)(**arguments)
     seed = model.last_seed if "seed" in call.parameters else None
-    write(whole(call, arguments, result), origin_of(model, call, arguments, seed))
+    told = partial(origin_of, model, call, arguments, seed)
+    write(whole(call, arguments, result), told)
     _tell(out, f"{content.amount(content.count(result))} from {origin(model, call)}")
 
 

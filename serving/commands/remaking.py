@@ -51,7 +51,7 @@ def remake(file: Path, origin: Origin, inputs: list[Path], out: str, place: str 
     count, processing = content.count(result), model.manifest.processing
     own = origin.model_copy(update={"program": program(), "device": model.device})
     write = marking_writer(content, out, count, processing, Marks())
-    write(whole(call, origin.parameters, result), own)
+    write(whole(call, origin.parameters, result), lambda: own)
     made = Path(out)
     if not made.is_file():
         show(f"{out}: made again")

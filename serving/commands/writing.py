@@ -11,7 +11,7 @@ from serving.files import is_stream, written
 from serving.making import Marks
 from serving.provenance.origin import Origin
 
-Write = Callable[[Any, Origin], None]
+Write = Callable[[Any, Callable[[], Origin]], None]  # of a value, and of what tells its origin
 
 
 def marking_writer(
@@ -34,9 +34,10 @@ def marking_writer(
     if is_stream(out):
         suffix = suffix or next(iter(content.made_files()))
     if marks is None or not (suffix == "" or content.markable(suffix)):
-        return lambda value, origin: plain(value)
+        return lambda value, told: plain(value)
 
-    def write(value: Any, origin: Origin) -> None:
+    def write(value: Any, told: Callable[[], Origin]) -> None:
+        origin = told()
         with tempfile.TemporaryDirectory(prefix="genzoo-") as folder:
             place = Path(folder) / f"content{suffix}"
             if Path(out).is_dir():

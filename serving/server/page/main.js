@@ -21,16 +21,26 @@ async function open() {
   fail(null);
   try {
     const described = await (await ask("openapi.json")).json();
+    document.body.classList.remove("closed");
     page.contents = described["x-contents"];
     page.models = described.tags.map((tag) => modelOf(tag, described.paths));
     chooseModel(...named());
     watch();
   } catch (error) {
-    at("key").open = error.status === 401 || at("key").open;
+    const locked = error.status === 401;
+    document.body.classList.add("closed");
+    document.querySelector(".asking").hidden = true;
     document.querySelector(".answer").hidden = false;
     at("lines").hidden = true;
-    tellServer(error.status === 401 ? "needs a key" : "does not answer", false);
-    fail(error);
+    at("shown").replaceChildren();
+    tellServer(locked ? "needs a key" : "does not answer", false);
+    fail(!locked ? error : new Refusal(key.get()
+      ? "The server does not know this key. Give another one above."
+      : "This server asks for an API key. Give it above."));
+    if (locked) {
+      at("key").open = true;
+      at("key-field").focus();
+    }
   }
 }
 

@@ -183,7 +183,9 @@ def test_a_key_is_asked_for_sent_and_kept_in_the_tab_alone(browser, tiny, tmp_pa
         page = Page(browser, server.url)
         browser.get(f"{server.url}/")
         page.until("return document.getElementById('key').open")
-        assert "key" in page.text("error") and page.text("server") == "needs a key"
+        assert "asks for an API key" in page.text("error")
+        assert page.text("server") == "needs a key"
+        assert page.run("return document.activeElement.id") == "key-field"
         errors(browser)  # of the answer 401
         requests(browser)
         page.run(
