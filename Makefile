@@ -19,7 +19,7 @@ demo: $(READY)
 	$(BIN)/genzoo compare runs/demo bundles/demo
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Where there is no GPU, each test says so and is skipped, and CUDA, gigabytes of it, is not fetched.
 test-gpu: $(READY)

@@ -22,12 +22,11 @@ def formats(run: Run, tokenizer: bytes, known: Given | None = None) -> list[Form
         tokenizer: the content of its `tokenizer.json`.
         known: of an imported model, what it has kept of its source.
     """
-    special = SPECIAL if known is None else _special(known)
     config = run.model.config
     refusal = gguf.why_not(config) or gguf_tokenizer.why_not(tokenizer)
     return [
         *(
-            Format(name, partial(_write_gguf, run, tokenizer, special, encoding), "gguf", refusal)
+            Format(name, partial(_write_gguf, run, tokenizer, known, encoding), "gguf", refusal)
             for name, encoding in GGUF.items()
         ),
         Format(
@@ -39,21 +38,24 @@ def formats(run: Run, tokenizer: bytes, known: Given | None = None) -> list[Form
     ]
 
 
-def _special(known: Given) -> dict[str, int]:
+def _special(known: Given | None) -> dict[str, int]:
     """Return the tokens with a meaning; of several that end a text the first."""
+    if known is None:
+        return SPECIAL
     ids = {what: known.ids(f"{what}_token_id") for what in SPECIAL}
     return {what: found[0] for what, found in ids.items() if found}
 
 
 def _write_gguf(
-    run: Run, tokenizer: bytes, special: dict[str, int], encoding: str, directory: Path, name: str
+    run: Run, tokenizer: bytes, known: Given | None, encoding: str, directory: Path, name: str
 ) -> None:
     """Write a file as others name theirs: `NAME-Q8_0.gguf`."""
+    template = None if known is None else known.template
     gguf.write(
         run.model,
         directory / f"{name}-{encoding}.gguf",
         gguf.ENCODINGS[encoding],
-        gguf.About(name, run.recipe.summary, run.license),
+        gguf.About(name, run.recipe.summary, run.license, template),
         gguf_tokenizer.vocabulary_of(tokenizer),
-        special,
+        _special(known),
     )

@@ -56,11 +56,17 @@ ENCODINGS = {
 
 @dataclass(frozen=True)
 class About:
-    """What a file says of its model besides: all of it is shown, and none of it computed with."""
+    """What a file says of its model besides; none of it changes what the network computes.
+
+    Attributes:
+        name, description, license: are shown.
+        chat_template: how a conversation is written, in the language of Jinja.
+    """
 
     name: str
     description: str = ""
     license: str = ""
+    chat_template: str | None = None
 
 
 def why_not(config: GPTConfig) -> str:
@@ -109,6 +115,8 @@ def write(
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     _add_sizes(writer, network.config)
     _add_tokenizer(writer, network.config, vocabulary, special or {})
+    if about.chat_template is not None:
+        writer.add_chat_template(about.chat_template)
     for name, value in tensors(network).items():
         held = gguf.GGMLQuantizationType[held_as(name, value, encoding)]
         writer.add_tensor(name, gguf.quantize(value, held), raw_dtype=held)

@@ -8,10 +8,12 @@ import pytest
 import export
 import serving
 from export.evaluation import evaluate
+from export.families.exporter import exporter_of
 from export.run import open_run
 from serving.bundle.manifest import read_manifest
-from tests.zoo.checkpoints.folders import CARD, SIZE, TEMPLATE, TOKENIZER
+from tests.zoo.checkpoints.folders import CARD, SIZE, TEMPLATE, TOKENIZER, make
 from tests.zoo.checkpoints.written import job, write
+from zoo.checkpoints.gguf import open_gguf
 from zoo.checkpoints.importing import import_checkpoint
 from zoo.data import tokenizers
 from zoo.training import fine_tuning
@@ -94,3 +96,12 @@ def test_the_bundle_is_a_beginning_too(road):
     metrics = [evaluate(each)[0].value for each in (made.workdir, bundle)]
     np.testing.assert_allclose(*metrics, rtol=1e-4)
     assert open_run(made.workdir).license == "cc-by-4.0"
+
+
+def test_a_file_for_llama_cpp_has_the_chat_template(tmp_path):
+    made = import_checkpoint(make(tmp_path / "Tiny"), tmp_path / "run")
+    run = open_run(made.workdir)
+    [written] = [each for each in exporter_of(run).formats() if each.name == "gguf"]
+    written.write(tmp_path, "tiny")
+    again = open_gguf(tmp_path / "tiny-F32.gguf")
+    assert again.chat_template == TEMPLATE and again.config["eos_token_id"] == tokenizers.EOS
