@@ -1,7 +1,6 @@
 """The errors a user of the zoo can meet: one clear line each, never a traceback."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class GenzooError(Exception):
@@ -26,6 +25,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     >>> nearest("lerning_rate", ["epochs", "learning_rate"])
     "; did you mean 'learning_rate'?"
     """
+    from difflib import get_close_matches  # which most programs never need
+
     matches = get_close_matches(str(word), list(known), n=1, cutoff=0.5)
     return f"; did you mean '{matches[0]}'?" if matches else ""
 

@@ -16,7 +16,6 @@ from serving.filters.filters import Filters
 from serving.hub import Source
 from serving.hub.opening import open_manifest
 from serving.numbers import whole
-from serving.runtime.adapters import load_adapter
 from serving.runtime.divided import Checked
 from serving.runtime.loaded import Loaded, checked_assets, checked_graphs, open_session
 from serving.runtime.session import DeviceError, Session, cuda_expected
@@ -81,7 +80,9 @@ def load(
     asked = choose_adaptable(manifest, variant) if places else variant
     loaded = _on_first_device(source, manifest, _devices(device), asked, start)
     takes = manifest.variants[loaded.variant].adapters
-    if takes is not None:
+    if takes is not None and places:
+        from serving.runtime.adapters import load_adapter  # which few models need
+
         read = {name: load_adapter(place, takes, manifest.name) for name, place in places.items()}
         loaded = loaded._replace(adapters=read)
     model = runtime(loaded)

@@ -22,7 +22,7 @@ from serving.families.gpt_graph import (
 from serving.families.model import Model, Timed
 from serving.families.text_processing import TextProcessing, read_chat, read_tokenizer
 from serving.parameters import SEED, Parameter
-from serving.runtime.adapters import AdaptedSession
+from serving.runtime.adapted import AdaptedSession
 from serving.runtime.loaded import Loaded
 from serving.text.chat import Chat, Messages
 from serving.text.decoding import OVERFLOW, Order

@@ -1,11 +1,6 @@
-"""Adapters at run time: read from their files, and given to a graph beside its inputs.
-
-ONNX Runtime has adapters of its own (`RunOptions.add_active_adapter`), which do nothing to a run
-whose inputs are bound. Here the same file is read, and its arrays are inputs like any other.
-"""
+"""Adapters at run time, read from their files; only models that are given one import this."""
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,37 +9,11 @@ import numpy as np
 from serving.bundle.adaptable import Adaptable
 from serving.bundle.adapter import read_adapter
 from serving.bundle.records import BundleError
-from serving.runtime.session import Array, Bound, Session, adapter_arrays
+from serving.runtime.session import adapter_arrays
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 # A matrix of one column is multiplied in another order of additions for one row than for several.
 LEAST_RANK = 2
-
-
-class AdaptedSession:
-    """A session whose graph is given an adapter at every run.
-
-    Args:
-        session: of a graph that takes it.
-        arrays: of the adapter, by the names of the graph's inputs.
-    """
-
-    def __init__(self, session: Session, arrays: Mapping[str, np.ndarray]) -> None:
-        self._session, self._arrays = session, dict(arrays)
-        self._held = {name: session.hold(array) for name, array in arrays.items()}
-        self.copies = session.copies
-
-    def run(self, outputs: list[str], feeds: Arrays) -> list[np.ndarray]:
-        """Run the graph once; see `Session.run`."""
-        return self._session.run(outputs, feeds | self._arrays)
-
-    def hold(self, array: Array) -> Array:
-        """Return an array as the device has it; see `Session.hold`."""
-        return self._session.hold(array)
-
-    def bind(self, inputs: dict[str, Array], outputs: dict[str, Array], replay: bool) -> Bound:
-        """Tie the graph to arrays and the adapter; see `Session.bind`."""
-        return self._session.bind(inputs | self._held, outputs, replay)
 
 
 def load_adapter(directory: str | Path, takes: Adaptable, model: str) -> dict[str, Arrays]:

@@ -14,7 +14,6 @@ from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
 from serving.graphs.protobuf import WeightsFile
 from serving.graphs.scan import Outside, check_graph
-from serving.runtime.adapters import Arrays
 from serving.runtime.divided import Checked, Divided
 from serving.runtime.fixed import FixedSession
 from serving.runtime.sealed import Sealed, content_of, sealed
@@ -35,7 +34,7 @@ class Loaded(NamedTuple):
     variant: str
     sessions: dict[str, Session]
     assets: dict[str, bytes]
-    adapters: Mapping[str, dict[str, Arrays]] = MappingProxyType({})
+    adapters: Mapping[str, dict[str, dict[str, np.ndarray]]] = MappingProxyType({})
 
 
 def checked_graphs(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from serving.bundle.records import Interface
-from serving.runtime.adapters import AdaptedSession
+from serving.runtime.adapted import AdaptedSession
 from serving.runtime.session import Bound, Session
 from serving.text.memory import Memory
 from serving.text.slots import SeparateSlots, Slots
