@@ -13,7 +13,7 @@ What a parameter is, and how its values are checked, is `serving.parameters`'s.
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import cache, wraps
 from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 from serving.errors import UsageError, nearest
@@ -217,15 +217,18 @@ def _parameters(method: Callable[..., Any], settings: type | None) -> dict[str, 
         for name, each in signature.parameters.items()
         if get_origin(hints.get(name)) is Annotated
     }
-    if settings is not None:
-        fields = get_type_hints(settings, include_extras=True)
-        defaults = settings()
-        found |= {
-            name: declared_parameter(name, hint, getattr(defaults, name))
-            for name, hint in fields.items()
-            if get_origin(hint) is Annotated
-        }
-    return found
+    return found if settings is None else found | _fields(settings)
+
+
+@cache  # several calls of a family have the same settings
+def _fields(settings: type) -> dict[str, Parameter]:
+    """Return the annotated fields of settings."""
+    hints, defaults = get_type_hints(settings, include_extras=True), settings()
+    return {
+        name: declared_parameter(name, hint, getattr(defaults, name))
+        for name, hint in hints.items()
+        if get_origin(hint) is Annotated
+    }
 
 
 def _order(method: Callable[..., Any], parameters: Mapping[str, Parameter]) -> tuple[str, ...]:

@@ -77,17 +77,11 @@ class Parameter:
 
     def resolved(self, processing: Any) -> "Parameter":
         """Return it for one model."""
-
-        def known(value: Any) -> Any:
-            return value(processing) if callable(value) else value
-
-        return replace(
-            self,
-            minimum=known(self.minimum),
-            maximum=known(self.maximum),
-            example=known(self.example),
-            columns=known(self.columns),
-        )
+        ranges = {
+            name: getattr(self, name) for name in ("minimum", "maximum", "example", "columns")
+        }
+        asked = {name: value(processing) for name, value in ranges.items() if callable(value)}
+        return replace(self, **asked) if asked else self
 
     def check(self, value: Any) -> Any:
         """Return a value as the method takes it.
