@@ -1,6 +1,7 @@
 """A bundle's files, read so that the bytes that were checked are the bytes that are used."""
 
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import BinaryIO
 from serving.bundle.records import BundleError, Pin
 
 REMEDY = "fetch or export the bundle again"
-PIECE = 2**20  # bytes that are copied at once
+PIECE = 2**18  # bytes that are copied at once, while a processor remembers them
 
 
 def lies_there(path: Path) -> bool:
@@ -56,11 +57,12 @@ def copy_listed(directory: Path, files: Mapping[str, Pin], name: str, target: Bi
     """
     expected = _listed(directory, files, name)
     path, found, size = Path(directory) / name, hashlib.sha256(), 0
+    room = memoryview(bytearray(PIECE))
     with _opened(path) as file:
-        while piece := file.read(min(PIECE, expected.bytes + 1 - size)):
-            found.update(piece)
-            target.write(piece)
-            size += len(piece)
+        while read := file.readinto(room[: expected.bytes + 1 - size]):
+            found.update(room[:read])
+            target.write(room[:read])
+            size += read
     _compare(path, expected, size, found)
 
 
@@ -78,7 +80,7 @@ def read_regular(path: Path, limit: int) -> bytes:
         return file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> io.BufferedReader:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise BundleError(f"{path} is a link or not a regular file; {REMEDY}")
