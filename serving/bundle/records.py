@@ -1,8 +1,10 @@
 """The small records that manifests and indexes are made of."""
 
+import os
 import re
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -11,6 +13,7 @@ from serving.errors import GenzooError
 MANIFEST_NAME = "bundle.json"
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_DISABLE_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"  # the variable that pydantic asks
 AXIS_LIMIT = 2**24  # larger than any axis of a graph that a small machine could run
 
 
@@ -39,6 +42,29 @@ class Record(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
     )
+
+    @classmethod
+    def model_rebuild(cls, *, _parent_namespace_depth: int = 2, **settings: Any) -> bool | None:
+        """Build what checks values, without plugins, which are for the models of programs.
+
+        To find plugins, pydantic reads what every installed package says of itself.
+        """
+        with _no_plugins():
+            return super().model_rebuild(
+                _parent_namespace_depth=_parent_namespace_depth + 1, **settings
+            )
+
+
+@contextmanager
+def _no_plugins() -> Iterator[None]:
+    before = os.environ.get(_DISABLE_PLUGINS)
+    os.environ[_DISABLE_PLUGINS] = "__all__"
+    try:
+        yield
+    finally:
+        del os.environ[_DISABLE_PLUGINS]
+        if before is not None:
+            os.environ[_DISABLE_PLUGINS] = before
 
 
 class Pin(Record):
