@@ -1,6 +1,7 @@
 """Recipes: everything that makes a trained model, in one small TOML file."""
 
 import tomllib
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -178,13 +179,20 @@ class Recipe(Config):
             found[part] = str(values[table][name])
         return found
 
+    @abstractmethod
     def build(self) -> "keras.Model":
         """Make the model, untrained."""
-        raise NotImplementedError
 
+    @abstractmethod
     def task(self) -> "Task":
         """Return what a training run asks of the family; the data set is read for it."""
-        raise NotImplementedError
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
+        """Refuse a family's recipe that lacks a method when it is defined, not when it is read."""
+        super().__pydantic_init_subclass__(**settings)
+        if missing := sorted(cls.__abstractmethods__):
+            raise TypeError(f"recipe {cls.__name__} does not define {', '.join(missing)}")
 
     @classmethod
     def parse(cls, values: dict[str, Any], where: str = "") -> Self:

@@ -76,3 +76,11 @@ def test_a_broken_file_is_refused(tmp_path, text):
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match="recipe"):
         zoo.Recipe.load(path)
+
+
+def test_a_recipe_that_lacks_a_method_fails_where_it_is_defined():
+    with pytest.raises(TypeError, match="recipe Half does not define task"):
+
+        class Half(zoo.Recipe):
+            def build(self):
+                return None
