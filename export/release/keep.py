@@ -8,10 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from export.release.each import for_each
 from serving.bundle.choosing import choose_variant
 from serving.bundle.manifest import read_manifest
-from serving.errors import GenzooError
-from serving.terminal import show
 
 
 def keep(directory: str | Path) -> list[str]:
@@ -32,13 +31,7 @@ def keep(directory: str | Path) -> list[str]:
 
 def main(directories: Sequence[str]) -> int:
     """Lighten bundles; return the exit code."""
-    try:
-        for directory in directories:
-            show(f"{directory}: without {', '.join(keep(directory)) or 'anything less'}")
-    except GenzooError as error:
-        show(f"genzoo: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return for_each(directories, lambda each: f"without {', '.join(keep(each)) or 'anything less'}")
 
 
 if __name__ == "__main__":

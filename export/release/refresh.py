@@ -10,13 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from export.families.exporter import exporter_of
+from export.release.each import for_each
 from export.run import opened
 from serving.bundle.files import pin_of
 from serving.bundle.manifest import read_manifest
 from serving.bundle.records import MANIFEST_NAME
-from serving.errors import GenzooError
 from serving.files import replacing
-from serving.terminal import show
 from zoo.startup import load_tensorflow
 
 
@@ -46,13 +45,7 @@ def refresh(directory: str | Path) -> list[str]:
 def main(directories: Sequence[str]) -> int:
     """Refresh bundles; return the exit code."""
     load_tensorflow()
-    try:
-        for directory in directories:
-            show(f"{directory}: {', '.join(refresh(directory)) or 'as it is'}")
-    except GenzooError as error:
-        show(f"genzoo: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return for_each(directories, lambda each: ", ".join(refresh(each)) or "as it is")
 
 
 if __name__ == "__main__":
