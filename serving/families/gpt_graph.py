@@ -11,7 +11,7 @@ from serving.bundle.records import BundleError, Interface
 from serving.calls import Call
 from serving.families.model import Axes, axes_of
 from serving.families.text_processing import TextProcessing
-from serving.runtime.adapters import AdaptedSession
+from serving.runtime.adapted import AdaptedSession
 from serving.runtime.loaded import Loaded
 from serving.runtime.session import Session
 from serving.runtime.shared_memory import SharedMemory
