@@ -145,7 +145,15 @@ def call(
             declared = self.calls.get(method.__name__)
             if declared is None:
                 raise UsageError(refusal)
-            return method(self, **declared.check(arguments, named))
+            given = declared.check(arguments, named)
+            filters = getattr(self, "filters", None)
+            if filters is None:
+                return method(self, **given)
+            processing = self.manifest.processing
+            filters.check_given(declared, given, processing)
+            made = method(self, **given)
+            filters.check_made(declared, given, made, processing)
+            return made
 
         declared = Call(
             name=method.__name__,

@@ -1,7 +1,7 @@
 """`serving.load`: from a name or a folder to a model that runs, through every check in between."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
 from serving.errors import UsageError
 from serving.families.model import Model
+from serving.filters.filters import Filters
 from serving.hub import Source
 from serving.hub.opening import open_manifest
 from serving.numbers import whole
@@ -31,6 +32,7 @@ def load(
     threads: int | None = None,
     spinning: bool = True,
     adapters: Mapping[str, str | Path] | None = None,
+    filters: Sequence[str] = (),
 ) -> Any:
     """Load a model.
 
@@ -51,6 +53,8 @@ def load(
             from others.
         adapters: folders of adapters (`genzoo export RUN --adapter`) by the names that calls give;
             of a model in a variant that takes them, such as `fused-lora`.
+        filters: what the model may not be given and may not give, such as `words:FILE`, see
+            `serving.filters`; none unless named.
 
     Returns:
         The model, a `serving.families.model.Model` of its family, such as `serving.VAE`.
@@ -68,6 +72,7 @@ def load(
     """
     if threads is not None:
         threads = whole(threads, "threads", 1)
+    asked_filters = Filters(filters) if filters else None
     source = hub.find(name_or_dir)
     manifest = open_manifest(source)
     runtime = runtime_of(manifest)
@@ -80,10 +85,17 @@ def load(
         read = {name: load_adapter(place, takes, manifest.name) for name, place in places.items()}
         loaded = loaded._replace(adapters=read)
     model = runtime(loaded)
+    model.filters = asked_filters
     where = source.directory.resolve() if source.entry is None else name_or_dir
     same = {"device": model.device, "variant": model.variant}
     model.origin = partial(
-        load, str(where), threads=threads, spinning=spinning, adapters=places, **same
+        load,
+        str(where),
+        threads=threads,
+        spinning=spinning,
+        adapters=places,
+        filters=filters,
+        **same,
     )
     return model
 

@@ -41,6 +41,7 @@ class Parameter:
         kind: `int`, `float`, `str`, `bool`, `mapping`, `json` (a mapping or text), `messages`,
             `content` or `any`; of the annotation unless given.
         multiplies: `rows` or `tokens`, of which a call makes so many times as many.
+        columns: numbers of each row, of content that is an array.
         default: of the signature; `inspect.Parameter.empty` where it has none.
         name: of the argument.
     """
@@ -60,6 +61,7 @@ class Parameter:
     refusal: str = "this model does not take it; leave it out"
     kind: str = ""
     multiplies: str = ""
+    columns: Bound = None
     default: Any = inspect.Parameter.empty
     name: str = ""
 
@@ -84,6 +86,7 @@ class Parameter:
             minimum=known(self.minimum),
             maximum=known(self.maximum),
             example=known(self.example),
+            columns=known(self.columns),
         )
 
     def check(self, value: Any) -> Any:

@@ -160,6 +160,17 @@ def content(name: str) -> Any:
     return _made(known[name])
 
 
+def contents() -> list[Any]:
+    """Return every kind of content: this package's, then those that families bring.
+
+    Example:
+        >>> [each.name for each in contents()][:2]
+        ['image', 'text']
+    """
+    brought = {key: path for each in families().values() for key, path in each.contents.items()}
+    return [_made(path) for path in (_CONTENTS | brought).values()]
+
+
 def recipes() -> dict[str, Path]:
     """Return the recipes of all families by name; a package cannot replace another's.
 

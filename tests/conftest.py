@@ -30,3 +30,13 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENZOO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(http, "BACKOFF", 0)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory):
+    """A new Chromium, see `tests.browser`; the tests of a module share it."""
+    from tests.browser import chromium
+
+    found = chromium(tmp_path_factory.mktemp("chromium"))
+    yield found
+    found.quit()

@@ -28,6 +28,7 @@ NAMES = [
     "text",
     "chat",
     "server",
+    "provenance",
     "deploying",
     "results",
 ]

@@ -11,6 +11,7 @@ import typer
 
 from serving.commands import cache as cli_cache
 from serving.commands import keys as cli_keys
+from serving.commands import marking as cli_marking
 from serving.commands import serve as cli_serve
 from serving.commands.calls import CallGroup
 from serving.commands.shared import (
@@ -32,6 +33,7 @@ app = typer.Typer(cls=CallGroup, no_args_is_help=True, add_completion=False, ric
 app.add_typer(cli_cache.app)
 app.add_typer(cli_keys.app)
 app.add_typer(cli_serve.app)
+app.add_typer(cli_marking.app)
 
 OWN_INDEX = "the index is the installed one"
 

@@ -8,15 +8,22 @@ from typing import Any
 
 from serving import registry
 from serving.calls import Call
+from serving.commands.writing import marking_writer
 from serving.content.content import Content
 from serving.errors import UsageError
 from serving.families.model import Model
 from serving.files import is_standard_output
+from serving.making import Marks, origin_of
 from serving.terminal import show
 
 
 def ask(
-    model: Model, call: Call, inputs: Sequence[str], values: Mapping[str, Any], out: str | None
+    model: Model,
+    call: Call,
+    inputs: Sequence[str],
+    values: Mapping[str, Any],
+    out: str | None,
+    marks: Marks | None = None,
 ) -> None:
     """Call a model, and write or print what it gives; what is wrong shows before it works.
 
@@ -26,6 +33,7 @@ def ask(
         inputs: files, for what the call takes of content.
         values: of its other parameters, by name.
         out: a file; unless given, what the content says of a model of that name.
+        marks: puts into files what made them; None for files without.
     """
     content: Content = registry.content(call.gives)
     arguments = _opened(call, values) | _read(model, call, inputs)
@@ -38,9 +46,10 @@ def ask(
     if out is None:
         _print(model, call, content, arguments)
         return
-    write = content.writer(out, _count(call, arguments), processing)
+    write = marking_writer(content, out, _count(call, arguments), processing, marks)
     result = getattr(model, call.name)(**arguments)
-    write(_whole(call, arguments, result))
+    seed = model.last_seed if "seed" in call.parameters else None
+    write(whole(call, arguments, result), origin_of(model, call, arguments, seed))
     _tell(out, f"{content.amount(content.count(result))} from {origin(model, call)}")
 
 
@@ -88,7 +97,7 @@ def _print(model: Model, call: Call, content: Content, arguments: Mapping[str, A
             show(piece, end="")
         made = content.amount(1)
     else:
-        result = _whole(call, arguments, getattr(model, call.name)(**arguments))
+        result = whole(call, arguments, getattr(model, call.name)(**arguments))
         show(content.words(result, model.manifest.processing) or "")
         made = content.amount(content.count(result))
     show(f"{made} from {origin(model, call)}", file=sys.stderr)
@@ -101,7 +110,7 @@ def _beginning(call: Call, arguments: Mapping[str, Any]) -> str:
     return str(arguments.get(call.continues) or call.parameters[call.continues].default)
 
 
-def _whole(call: Call, arguments: Mapping[str, Any], result: Any) -> Any:
+def whole(call: Call, arguments: Mapping[str, Any], result: Any) -> Any:
     """Return a result after what it goes on from."""
     start = _beginning(call, arguments)
     if call.continues is None or isinstance(result, str):

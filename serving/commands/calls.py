@@ -14,7 +14,15 @@ from typer.core import TyperGroup
 
 from serving import hub, registry
 from serving.calls import Call, declared_calls
-from serving.commands.shared import Device, Threads, Variant
+from serving.commands.shared import (
+    Certificate,
+    CertificateKey,
+    Device,
+    FilterNames,
+    Mark,
+    Threads,
+    Variant,
+)
 from serving.errors import UsageError, nearest
 from serving.parameters import Parameter
 
@@ -162,6 +170,7 @@ def _asking(call: Call, foreign: list[Parameter]) -> Callable[..., None]:
     def command(**given: Any) -> None:
         from serving.commands.calling import ask
         from serving.commands.conversing import converse
+        from serving.commands.marking import marks_of
         from serving.loader import load
 
         for each in foreign:
@@ -172,6 +181,7 @@ def _asking(call: Call, foreign: list[Parameter]) -> Callable[..., None]:
             device=given["device"],
             variant=given["variant"],
             threads=given["threads"],
+            filters=given["filters"] or (),
             **_folders(options, given),
         )
         values = {each.name: given[each.name] for each in options}
@@ -180,7 +190,7 @@ def _asking(call: Call, foreign: list[Parameter]) -> Callable[..., None]:
         if call.turns:
             converse(loaded, call, inputs, chosen)
         else:
-            ask(loaded, call, inputs, chosen, given["out"])
+            ask(loaded, call, inputs, chosen, given["out"], marks_of(given))
 
     command.__doc__ = f"{call.help}."
     shared = [_named("ctx", typer.Context), _model(), *_inputs(call), *map(_option, options)]
@@ -262,9 +272,16 @@ def _help(parameter: Parameter, several: bool) -> str:
 def _shared(writes: bool) -> list[inspect.Parameter]:
     """Return the options of all calls, and of those that write a file."""
     out = typer.Option(help="A file or a folder, - for standard output.")
+    of_files = [
+        _named("out", Annotated[str | None, out], None),
+        _named("mark", Mark, True),
+        _named("c2pa_certificate", Certificate, None),
+        _named("c2pa_key", CertificateKey, None),
+    ]
     return [
-        *([_named("out", Annotated[str | None, out], None)] if writes else []),
+        *(of_files if writes else []),
         _named("device", Device, "auto"),
         _named("variant", Variant, "auto"),
         _named("threads", Threads, None),
+        _named("filters", FilterNames, None),
     ]

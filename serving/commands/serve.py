@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from serving.commands.shared import Device, Spinning, Threads, Variant
+from serving.commands.marking import marks_of
+from serving.commands.shared import (
+    Certificate,
+    CertificateKey,
+    Device,
+    FilterNames,
+    Mark,
+    Spinning,
+    Threads,
+    Variant,
+)
 from serving.errors import GenzooError
 from serving.terminal import show
 
@@ -48,9 +58,14 @@ def serve(
         bool,
         typer.Option("--model-control", help="Clients may load and unload models, as in Triton."),
     ] = False,
+    filters: FilterNames = None,
+    mark: Mark = True,
+    c2pa_certificate: Certificate = None,
+    c2pa_key: CertificateKey = None,
 ) -> None:
     """Serve models over HTTP: Open Inference Protocol, OpenAI's API, and every declared call."""
     try:
+        from serving.filters.filters import Filters
         from serving.server.application import Server
         from serving.server.limits import Limits
         from serving.server.logs import write_logs
@@ -62,6 +77,8 @@ def serve(
         raise GenzooError(f"this needs {package}: pip install 'genzoo[server]'") from None
 
     options = {"device": device, "variant": variant, "threads": threads, "spinning": spinning}
+    named = filters or []
+    Filters(named)  # what is wrong with one shows before the models are loaded
     limits = Limits(
         rows=rows,
         requests=requests,
@@ -69,14 +86,16 @@ def serve(
         seconds=timeout,
         closing_seconds=grace,
     )
+    marks = marks_of({"mark": mark, "c2pa_certificate": c2pa_certificate, "c2pa_key": c2pa_key})
     certificate = certificate_of(tls_certificate, tls_key)
     server = Server(
-        Repository(models, **options),
+        Repository(models, filters=named, **options),
         limits,
         prefix,
         keys=keys,
         open_metrics=open_metrics,
         model_control=model_control,
+        marks=marks,
     )
     if host not in LOCAL and keys is None:
         show(f"anybody who reaches {host} can ask these models; give --keys, or put a proxy before")

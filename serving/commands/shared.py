@@ -18,6 +18,15 @@ Index = Annotated[
 ]
 Key = Annotated[Path | None, typer.Option(help="Its publisher's public key, a PEM file.")]
 IndexHash = Annotated[str | None, typer.Option(help="What its index hashes to.")]
+FilterNames = Annotated[
+    list[str] | None,
+    typer.Option("--filter", help="Refuses content: words:FILE, or one of a package."),
+]
+Mark = Annotated[bool, typer.Option(help="Whether files say what made them.")]
+Certificate = Annotated[
+    Path | None, typer.Option(help="Signs files by C2PA: a certificate, a PEM file.")
+]
+CertificateKey = Annotated[Path | None, typer.Option(help="Its private key, a PEM file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -45,7 +45,12 @@ class ArrayContent(Content):
         return f"{name}.npz"
 
     def from_json(self, value: Any, processing: Processing) -> np.ndarray:
-        """Return nested lists of numbers as an array, or the file of a `data:` address."""
+        """Return nested lists of numbers as an array, or the file of a `data:` address.
+
+        Of several by name, as `to_json` gives them, it is the first.
+        """
+        if isinstance(value, dict) and value:
+            value = next(iter(value.values()))
         if isinstance(value, str):
             rows: np.ndarray = super().from_json(value, processing)
             return rows
@@ -61,6 +66,9 @@ class ArrayContent(Content):
     def words(self, value: Any, processing: Processing) -> str:
         arrays = _named(value)
         return "\n".join(f"{name}: {each.dtype} {each.shape}" for name, each in arrays.items())
+
+    def looked_at(self, value: Any, processing: Processing) -> Sequence[Any]:
+        return ()  # numbers are neither words nor pictures
 
     def compare(self, found: Any, expected: Any) -> Distance:
         """Compare number by number."""

@@ -17,6 +17,8 @@ from serving.content import pictures
 from serving.errors import UsageError
 from serving.files import replacing
 from serving.numbers import shown
+from serving.provenance import marks
+from serving.provenance.origin import Origin
 
 Processing = Mapping[str, Any]
 UNPACKED = 2**28  # bytes of an archive that somebody sends
@@ -92,6 +94,10 @@ class Content(ABC):
         name = self.default_out("content") or "content.bin"
         return {Path(name).suffix: mimetypes.guess_type(name)[0] or "application/octet-stream"}
 
+    def made_files(self) -> Mapping[str, str]:
+        """Return those of `files` that are also written: all, unless some are only read."""
+        return self.files()
+
     def from_json(self, value: Any, processing: Processing) -> Any:
         """Return what a value of JSON stands for: a file, or several, as `data:` addresses.
 
@@ -109,8 +115,7 @@ class Content(ABC):
     def to_json(self, value: Any, processing: Processing) -> Any:
         """Return a value as JSON has it: its file as a `data:` address, unless it can be plain."""
         suffix, kind = next(iter(self.files().items()))
-        data = self.to_bytes(value, suffix, processing)
-        return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+        return data_address(kind, self.to_bytes(value, suffix, processing))
 
     def to_bytes(self, value: Any, suffix: str, processing: Processing) -> bytes:
         """Return what a file of a value holds.
@@ -145,6 +150,32 @@ class Content(ABC):
             path = Path(folder) / f"content{suffix}"
             _keep(data, path)
             return self.read([path], processing)
+
+    def looked_at(self, value: Any, processing: Processing) -> Sequence[str | np.ndarray]:
+        """Return what filters look at: texts, and pictures uint8 `(H, W, C)`."""
+        shown = (self.words(value, processing), self.picture(value, processing))
+        return [each for each in shown if each is not None]
+
+    # --- where it comes from ---
+
+    def marked(self, data: bytes, origin: Origin) -> bytes:
+        """Return a file with a mark of its origin, or as it is where it has no place for one.
+
+        PNG, WAV, MIDI and GIF have; a kind whose files are of another format adds its own.
+        """
+        return marks.marked(data, origin)
+
+    def markable(self, suffix: str) -> bool:
+        """Say whether files with a suffix have a place for a mark."""
+        return suffix in marks.SUFFIXES
+
+    def origin_of(self, data: bytes) -> Origin | None:
+        """Return what the mark of a file says; None where it has none.
+
+        Raises:
+            GenzooError: it has one that says nothing.
+        """
+        return marks.origin_of(data)
 
     # --- showing ---
 
@@ -184,6 +215,16 @@ class Content(ABC):
         Raises nothing; of 1 it leaves the `s` out.
         """
         return f"{count} {self.noun}{'' if count == 1 else 's'}"
+
+
+def data_address(kind: str, data: bytes) -> str:
+    """Return a file as a `data:` address.
+
+    Example:
+        >>> data_address("image/png", b"PNG")
+        'data:image/png;base64,UE5H'
+    """
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _unpacked(address: Any, stem: Path, media: Mapping[str, str]) -> Path:

@@ -1,7 +1,7 @@
 """Images: pixels 0..255, `(N, H, W, C)`, or rows of them, `(N, steps, H, W, C)`."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ class ImageContent(Content):
         ".webp": "image/webp",
         ".bmp": "image/bmp",
     }
+
+    def made_files(self) -> Mapping[str, str]:
+        return {suffix: self.media[suffix] for suffix in (".png", ".npy", ".npz")}
 
     def read(self, paths: Sequence[Path], processing: Processing) -> np.ndarray:
         """Return uint8 `(N, H, W, C)` of pictures, arrays, folders of pictures, or sheets.
@@ -82,6 +85,12 @@ class ImageContent(Content):
     def picture(self, value: Any, processing: Processing) -> np.ndarray:
         """Lay images out in a grid: rows as they are, else a column for each class, or a square."""
         return pictures.sheet(value, processing.get("classes") or math.isqrt(len(value)))
+
+    def looked_at(self, value: Any, processing: Processing) -> Sequence[np.ndarray]:
+        images = np.asarray(value)
+        if images.dtype.kind == "f":
+            images = pictures.to_uint8(images)
+        return list(images.reshape(-1, *processing["image_shape"]))
 
     def compare(self, found: Any, expected: Any) -> Distance:
         """Compare level by level.

@@ -49,6 +49,9 @@ class NumbersContent(Content):
     def count(self, value: Any) -> int:
         return len(_summary(value))
 
+    def looked_at(self, value: Any, processing: Processing) -> Sequence[Any]:
+        return ()  # numbers are neither words nor pictures
+
     def compare(self, found: Any, expected: Any) -> Distance:
         """Compare number by number."""
         pairs = zip(_summary(found).values(), _summary(expected).values(), strict=True)

@@ -1,5 +1,6 @@
 """Contact sheets of images, written whole or not at all. Needs no TensorFlow."""
 
+import io
 import math
 from pathlib import Path
 
@@ -58,7 +59,19 @@ def sheet(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 
 def save(image: np.ndarray, path: str | Path) -> Path:
     """Write one uint8 image `(H, W, 1 or 3)` to `path` as PNG."""
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
     with written(path) as file:
-        Image.fromarray(pixels).save(file, "png")
+        file.write(png(image))
     return Path(path)
+
+
+def png(image: np.ndarray) -> bytes:
+    """Return the PNG of one uint8 image `(H, W, 1 or 3)`.
+
+    Example:
+        >>> png(np.zeros((2, 2, 1), np.uint8))[1:4]
+        b'PNG'
+    """
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()

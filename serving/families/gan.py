@@ -7,14 +7,21 @@ import numpy as np
 
 from serving.calls import call
 from serving.errors import UsageError
-from serving.families.images import ImageModel, Labels, Steps, Truncation, slices
+from serving.families.images import (
+    LATENTS,
+    ImageModel,
+    Labels,
+    Steps,
+    Truncation,
+    slices,
+)
 from serving.families.inputs import checked_latents, require_room
 from serving.families.model import Axes
 from serving.families.walks import shares, spherical
 from serving.noise import SEED_LIMIT, normal
 from serving.parameters import Parameter, Seed
 
-Ends = Annotated[Any, Parameter("latents, one a row; drawn if none", content="array")]
+Ends = Annotated[Any, replace(LATENTS, help="latents, one a row; drawn if none")]
 
 
 START = Parameter("class at the start", minimum=0, maximum=lambda model: model.classes - 1,

@@ -252,7 +252,8 @@ class GPT(Model, TextModel):
         self._template()
         checked = self.calls["chat"].check((), {"messages": messages} | options)
         prompt = self.conversation(checked.pop("messages"), checked.pop("system", None))
-        return TextModel.stream(self, prompt, **checked)
+        given = {"messages": messages, "system": options.get("system")}
+        return self._filtered(TextModel.stream(self, prompt, **checked), "chat", given)
 
     def conversation(self, messages: Messages, system: str | None = None) -> Encoded:
         """Return a conversation as the model reads it; see `chat`."""
@@ -267,7 +268,17 @@ class GPT(Model, TextModel):
         self, prompt: str | Encoded = "", max_new_tokens: int = 200, **options: Any
     ) -> Iterator[str]:
         """Write on from one prompt, and yield the text as it comes; see `generate`."""
-        return TextModel.stream(self, **self._checked(prompt, max_new_tokens, options))
+        pieces = TextModel.stream(self, **self._checked(prompt, max_new_tokens, options))
+        given = {"prompt": prompt} if isinstance(prompt, str) else {}
+        return self._filtered(pieces, "generate", given)
+
+    def _filtered(self, pieces: Iterator[str], call: str, given: dict[str, Any]) -> Iterator[str]:
+        """Return a text as it comes, as far as the model's filters let it pass."""
+        if self.filters is None:
+            return pieces
+        self.filters.check_given(self.calls[call], given, self.manifest.processing)
+        found: Iterator[str] = self.filters.streamed(pieces, given.get("prompt", ""))
+        return found
 
     def complete(
         self, prompt: str | Sequence[str] = "", max_new_tokens: int = 200, **options: Any

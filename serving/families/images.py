@@ -58,7 +58,8 @@ Truncation = Annotated[
 Steps = Annotated[
     int, Parameter("images of a path, both ends included", minimum=2, multiplies="rows")
 ]
-Latents = Annotated[Any, Parameter("latents, one a row", content="array")]
+LATENTS = Parameter("latents, one a row", content="array", columns=lambda model: model.latent_dim)
+Latents = Annotated[Any, LATENTS]
 Count = Annotated[
     int,
     Parameter("how many", minimum=1, options=("-n", "--count"), example=16, multiplies="rows"),

@@ -35,10 +35,12 @@ class Model(Reloadable, ABC):
         directory: of the bundle.
         variant, device, providers, threads: what was loaded, and where it runs.
         sessions: of the graphs, by role.
+        filters: what it may not be given, and may not give; None for no filters.
         last_seed: of the last call that drew anything at random, to get the same again.
     """
 
     Processing: ClassVar[type[Record]]
+    filters: Any = None  # a `serving.filters.filters.Filters`, which knows calls; see `load`
 
     def __init__(self, loaded: Loaded) -> None:
         self.manifest, self.directory = loaded.manifest, loaded.directory

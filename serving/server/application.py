@@ -12,8 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 
+from serving.making import Marks
 from serving.server import calls, description, errors, health
 from serving.server.bodies import Bodies
 from serving.server.exchange import Endpoint, Handler, Surrounding
@@ -23,10 +24,12 @@ from serving.server.metrics import Metrics
 from serving.server.openai import chat, completions, images, models
 from serving.server.operations.keys import read_keys
 from serving.server.operations.renewal import Renewal
+from serving.server.page import routes as page
 from serving.server.repository import Repository
 from serving.server.work.admission import Admission
 
 ROUTES: tuple[Any, ...] = (
+    *page.ROUTES,
     *health.ROUTES,
     *calls.ROUTES,
     *description.ROUTES,
@@ -37,6 +40,7 @@ ROUTES: tuple[Any, ...] = (
 )
 # What anybody may ask for who has no key: how the server is, and the page that asks for the key.
 OPEN = ("/", "/page/{file}", "/v2/health/live", "/v2/health/ready")
+_MARKS = Marks()
 
 
 class Server:
@@ -49,6 +53,7 @@ class Server:
         keys: a file of keys, of which requests must give one; None where anybody may ask.
         open_metrics: whether `/metrics` needs no key.
         model_control: whether clients may load and unload models.
+        marks: puts into files what made them; None for files without.
 
     Attributes:
         keys: what the file says.
@@ -65,9 +70,11 @@ class Server:
         keys: str | Path | None = None,
         open_metrics: bool = False,
         model_control: bool = False,
+        marks: Marks | None = _MARKS,
     ) -> None:
         self.prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         self.repository, self.limits = repository, limits or Limits()
+        self.marks = marks
         self.keys = None if keys is None else read_keys(keys)
         self.open = {*OPEN, *(["/metrics"] if open_metrics else [])}
         self.model_control, self.renewal = model_control, Renewal(self, keys)
@@ -87,11 +94,20 @@ class Server:
         routes = (*ROUTES, *Protocol(self.repository).routes())
         own = [self._route(*each) for each in routes]
         return Starlette(
-            routes=[*own, Mount(self.prefix, routes=own)] if self.prefix else own,
+            routes=[*own, *self._prefixed(own)] if self.prefix else own,
             middleware=[Middleware(Surrounding, server=self)],
             exception_handlers={HTTPException: _unknown},
             lifespan=self._lifespan,
         )
+
+    def _prefixed(self, routes: list[Route]) -> list[BaseRoute]:
+        """Return the same routes under the prefix, whose page is at the one that ends in `/`."""
+        return [Mount(self.prefix, routes=routes), Route(self.prefix, self._page)]
+
+    async def _page(self, request: Request) -> Response:
+        # From here, whatever the host is called before the proxy.
+        there = f"{self.prefix.rpartition('/')[2]}/"
+        return Response(status_code=307, headers={"location": there})
 
     def _route(self, method: str, path: str, handler: Handler, admitted: bool = True) -> Route:
         return Route(path, Endpoint(self, path, handler, admitted=admitted), methods=[method])

@@ -19,10 +19,13 @@ from serving.server.bodies import parsed_object
 from serving.server.errors import RequestError
 from serving.server.exchange import Exchange, as_json, json_response, origin
 from serving.server.limits import Limits
+from serving.server.marking import marking, shown_as
 from serving.server.repository import Served
+from serving.server.work.draft import FILTERED
 from serving.text.sampling_config import FOLLOWED
 
 JSON = "application/json"
+SHOWN = "shown"  # what a client prefers that cannot show the content itself
 LONGEST_FOLLOWED = 2**16  # characters of a schema, a regular expression or a grammar
 LONGEST_WORD = 1024  # characters of what is no content
 _WORDS = {"true": True, "false": False}
@@ -45,30 +48,39 @@ async def called(exchange: Exchange) -> Response:
     content: Content = registry.content(call.gives)
     suffix = accepted(exchange.request.headers.get("accept", ""), content)
     arguments = await exchange.parse(_arguments, exchange, served, call)
-    return await answered(exchange, served, call, arguments, suffix)
+    shown = exchange.request.headers.get("prefer", "").strip().lower() == SHOWN
+    return await answered(exchange, served, call, arguments, suffix, shown=shown)
 
 
 async def answered(
-    exchange: Exchange, served: Served, call: Call, arguments: dict[str, Any], suffix: str | None
+    exchange: Exchange,
+    served: Served,
+    call: Call,
+    arguments: dict[str, Any],
+    suffix: str | None,
+    *,
+    shown: bool = False,
 ) -> Response:
-    """Return the response of a call: a file with this suffix, or JSON."""
+    """Return the response of a call: a file with this suffix, or JSON, and what shows it."""
     arguments, seed = seeded(call, arguments)
     content: Content = registry.content(call.gives)
     processing = served.manifest.processing
+    marked = marking(exchange, served, call, arguments, seed)
 
-    def given(value: Any) -> tuple[Any, str]:
+    def given(value: Any) -> Any:
         if suffix is not None:
-            return content.to_bytes(value, suffix, processing), content.files()[suffix]
-        return content.to_json(value, processing), ""
+            return marked(content.to_bytes(value, suffix, processing))
+        made = {call.gives: marked(content.to_json(value, processing))}
+        return made | ({SHOWN: shown_as(content, value, processing)} if shown else {})
 
     cell = content.cell(processing, given=False)
     size = 0 if cell is None else cell.bytes
-    made, kind = await made_of(exchange, served, call, arguments, given, size)
+    made = await made_of(exchange, served, call, arguments, given, size)
     headers = origin(served, seed)
     if suffix is not None:
-        return Response(made, headers=headers, media_type=kind)
+        return Response(made, headers=headers, media_type=content.files()[suffix])
     told = {"model": served.name, "model_hash": served.hash, "variant": served.model.variant}
-    return json_response(told | {"seed": seed, call.gives: made}, headers)
+    return json_response(told | {"seed": seed} | made, headers)
 
 
 async def made_of(
@@ -100,7 +112,10 @@ async def made_of(
     # In a thread: a template or a schema is a program of somebody else's.
     orders = await exchange.aside(served.model.orders_of, call.name, arguments)
     with served.texts(orders, exchange) as texts:
-        written = [each.text for each in await texts.finished()]
+        finished = await texts.finished()
+    if any(each.reason == FILTERED for each in finished):
+        raise RequestError("a filter refuses the text", code="content_filter", reason="filtered")
+    written = [each.text for each in finished]
     alone = len(written) == 1 and isinstance(arguments.get(call.continues, ""), str)
     return given(written[0] if alone else written)
 
@@ -130,7 +145,7 @@ def accepted(accept: str, content: Content) -> str | None:
         >>> accepted("image/png, */*", registry.content("image"))
         '.png'
     """
-    files = list(content.files().items())
+    files = list(content.made_files().items())
     kinds = {kind: suffix for suffix, kind in reversed(files)}
     wanted = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
     for kind in wanted:
@@ -142,10 +157,8 @@ def accepted(accept: str, content: Content) -> str | None:
             for suffix, each in files:
                 if each.startswith(kind[:-1]):
                     return suffix
-    raise RequestError(
-        f"accept is '{accept:.80}'; expected one of {', '.join([JSON, *content.files().values()])}",
-        406,
-    )
+    known = ", ".join([JSON, *content.made_files().values()])
+    raise RequestError(f"accept is '{accept:.80}'; expected one of {known}", 406)
 
 
 def seeded(call: Call, arguments: dict[str, Any]) -> tuple[dict[str, Any], Any]:

@@ -1,6 +1,7 @@
 """One OpenAPI document of everything that the models of a server can be asked for.
 
-It is generated from the declared calls, so it says what they check.
+It is generated from the declared calls, so it says what they check. Fields whose names begin with
+`x-` say what the page at `/` makes its controls of.
 """
 
 from collections.abc import Mapping
@@ -12,11 +13,11 @@ from serving import registry
 from serving.calls import Call
 from serving.content.content import Content
 from serving.parameters import Parameter
-from serving.server import version
 from serving.server.calls import JSON
 from serving.server.exchange import Exchange, json_response
 from serving.server.limits import Limits
 from serving.server.repository import Served
+from serving.version import version
 
 Schema = dict[str, Any]
 _TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string"}
@@ -37,6 +38,14 @@ _STATUSES = {
     "429": "Too many requests of one client; see Retry-After.",
     "503": "The server is full, loading or closing; see Retry-After.",
     "504": "The request took longer than it may.",
+}
+_SHOWN: Schema = {
+    "description": "With `prefer: shown`: a picture of it as a `data:` address, or words, or both.",
+    "type": "object",
+    "properties": {
+        "picture": {"type": ["string", "null"]},
+        "words": {"type": ["string", "null"]},
+    },
 }
 _ERROR: Schema = {
     "type": "object",
@@ -71,7 +80,10 @@ def document(models: Any, limits: Limits, prefix: str = "") -> Schema:
         prefix: of its paths.
     """
     paths: Schema = {}
+    tags: list[Schema] = []
     for served in models:
+        manifest = served.manifest
+        tags.append({"name": served.name, "description": manifest.summary, "x-task": manifest.task})
         for call in served.calls.values():
             paths[f"/v1/calls/{served.name}/{call.name}"] = {
                 "post": _operation(served, call, limits)
@@ -80,8 +92,27 @@ def document(models: Any, limits: Limits, prefix: str = "") -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "genzoo", "version": version()},
         "servers": [{"url": prefix or "/"}],
+        "tags": tags,
         "paths": paths,
         "components": {"schemas": {"Error": _ERROR}},
+        "x-contents": {name: _kind(registry.content(name)) for name in sorted(_contents(models))},
+    }
+
+
+def _contents(models: Any) -> set[str]:
+    """Return the kinds of content that the calls of models take or give."""
+    calls = [call for served in models for call in served.calls.values()]
+    takes = {each.content for call in calls for each in call.parameters.values() if each.content}
+    return takes | {call.gives for call in calls}
+
+
+def _kind(content: Content) -> Schema:
+    """Return what is known of a kind of content: its words, and its files by suffix."""
+    return {
+        "noun": content.noun,
+        "unit": content.unit,
+        "files": dict(content.files()),
+        "made": dict(content.made_files()),
     }
 
 
@@ -108,6 +139,14 @@ def _operation(served: Served, call: Call, limits: Limits) -> Schema:
         "parameters": words,
         "requestBody": {"content": content, "required": bool(required)},
         "responses": _responses(call, gives),
+        "x-call": {
+            "model": served.name,
+            "name": call.name,
+            "gives": call.gives,
+            "streams": call.stream is not None,
+            "continues": call.continues,
+            "turns": call.turns,
+        },
     }
 
 
@@ -121,9 +160,10 @@ def _responses(call: Call, gives: Content) -> Schema:
             "variant": {"type": "string"},
             "seed": {"type": ["integer", "null", "array"]},
             call.gives: {"description": f"The {gives.noun}s."},
+            "shown": _SHOWN,
         },
     }
-    content: Schema = {JSON: {"schema": made}} | {kind: {} for kind in gives.files().values()}
+    content: Schema = {JSON: {"schema": made}} | {kind: {} for kind in gives.made_files().values()}
     headers = {name: {"schema": {"type": "string"}, "description": words}
                for name, words in _HEADERS.items()}  # fmt: skip
     refused = {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
@@ -151,8 +191,19 @@ def schema(parameter: Parameter, limits: Limits) -> Schema:
         kinds.append({"type": "null"})
     found = one if len(kinds) == 1 else {"anyOf": kinds}
     default = _plain(parameter.default)
-    told: Schema = {"description": parameter.help}
+    told: Schema = {"description": parameter.help} | _hints(parameter)
     return found | told | ({} if parameter.required or default is None else {"default": default})
+
+
+def _hints(parameter: Parameter) -> Schema:
+    """Return what a page that asks for a value needs beside its schema."""
+    known = {
+        "x-content": parameter.content,
+        "x-columns": parameter.columns,
+        "x-multiplies": parameter.multiplies or None,
+        "x-example": parameter.example,
+    }
+    return {name: each for name, each in known.items() if each is not None}
 
 
 def _one(parameter: Parameter) -> Schema:

@@ -7,11 +7,12 @@ import orjson
 from starlette.responses import Response
 
 from serving.errors import GenzooError, UsageError
+from serving.filters.filters import FilteredError
 from serving.runtime.interruption import StoppedError
 
 # Why a request is refused, for the count of refusals.
 Reason = Literal["invalid", "unknown", "key", "rate", "full", "loading", "closing", "too_large",
-                 "timeout", "cancelled", "failed"]  # fmt: skip
+                 "timeout", "cancelled", "failed", "filtered"]  # fmt: skip
 # All but that nobody waits any more, which has a count of its own.
 REASONS: tuple[Reason, ...] = tuple(each for each in get_args(Reason) if each != "cancelled")
 # As the official clients of the completions protocol know them.
@@ -88,6 +89,8 @@ def as_refusal(error: Exception) -> RequestError:
         return error
     if isinstance(error, StoppedError):
         return RequestError(str(error), CLIENT_GONE, reason="cancelled")
+    if isinstance(error, FilteredError):
+        return RequestError(str(error), 400, code="content_filter", reason="filtered")
     if isinstance(error, UsageError):
         return RequestError(str(error), 400)
     if isinstance(error, GenzooError):

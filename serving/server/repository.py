@@ -38,6 +38,7 @@ class Served:
     Attributes:
         name: of its manifest.
         source: the name or folder that it is loaded from.
+        filtered: whether there are filters of what it is given and gives.
         manifest, calls: what is known before it is loaded.
         model: once it is loaded.
         hash: of the manifest, which pins every file of the bundle: what made an answer.
@@ -48,8 +49,8 @@ class Served:
         times: is told how long its texts take.
     """
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+    def __init__(self, source: str, filtered: bool = False) -> None:
+        self.source, self.filtered = source, filtered
         self.manifest: Manifest = open_manifest(hub.find(source))
         self.name = self.manifest.name
         self.calls = runtime_of(self.manifest).declared(self.manifest)
@@ -79,7 +80,7 @@ class Served:
             observed = (metrics.queue, metrics.first_token, metrics.next_token)
             self.times = Times(*(each.labels(self.name).observe for each in observed))
             places = slots(model.new_memory, limits.texts_together)
-            self.writer = Writer(places, told, self.post.send)
+            self.writer = Writer(places, told, self.post.send, filters=model.filters)
             self.writer.start(f"{self.name}-writer")
         self.model = model
 
@@ -159,11 +160,14 @@ class Repository:
         self._watching: list[Callable[[], None]] = []
         self.told: dict[str, str] = {}
         for source in sources:
-            served = Served(str(source))
+            served = self._new(str(source))
             if served.name in self._served:
                 raise UsageError(f"two models are called '{served.name}'; leave one of them out")
             self._served[served.name] = served
         self._sources = {served.name: served.source for served in self}
+
+    def _new(self, source: str) -> Served:
+        return Served(source, filtered=bool(self._options.get("filters")))
 
     def __iter__(self) -> Iterator[Served]:
         return iter(self._served.values())
@@ -235,7 +239,7 @@ class Repository:
         Raises:
             GenzooError: it cannot be loaded.
         """
-        fresh, old = Served(self.source(name)), self._served.get(name)
+        fresh, old = self._new(self.source(name)), self._served.get(name)
         if fresh.name != name:
             raise UsageError(f"the bundle at {fresh.source} is '{fresh.name}' now; serve it anew")
         if old is not None and old.manifest == fresh.manifest:

@@ -207,7 +207,8 @@ def inferable(repository: Repository) -> dict[str, Inferable]:
 def parts(served: Served) -> Iterator[Inferable]:
     """Yield what this protocol knows of a model."""
     roles = [role for role, each in served.manifest.interface.items() if by_rows(each)]
-    for role in roles:
+    # Filters look at what calls are given and give; what graphs do, they cannot tell.
+    for role in () if served.filtered else roles:
         yield Graph(f"{served.name}.{role}", served, role)
     for index, call in enumerate(served.calls.values()):
         content: Content = registry.content(call.gives)

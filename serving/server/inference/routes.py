@@ -8,13 +8,13 @@ from typing import Any
 from starlette.responses import Response
 
 from serving.errors import nearest
-from serving.server import version
 from serving.server.errors import RequestError
 from serving.server.exchange import Exchange, Handler, json_response, origin
 from serving.server.inference import control
 from serving.server.inference.models import VERSION, Inferable, inferable
 from serving.server.inference.tensors import read, write
 from serving.server.repository import Repository
+from serving.version import version
 
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
 LENGTH = "inference-header-content-length"

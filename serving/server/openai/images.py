@@ -17,6 +17,7 @@ from serving.server.bodies import parsed_object
 from serving.server.calls import checked_amount, seeded
 from serving.server.errors import RequestError
 from serving.server.exchange import Exchange, json_response, origin
+from serving.server.marking import marking
 from serving.server.openai.fields import ImageFields, read
 from serving.server.repository import Served
 
@@ -38,10 +39,11 @@ async def generated(exchange: Exchange) -> Response:
     rows = checked_amount(call, arguments, exchange.server.limits)
     content: Content = registry.content(call.gives)
 
+    marked = marking(exchange, served, call, arguments, seed)
+
     def work() -> list[str]:
-        addresses: list[str] = content.to_json(
-            served.model.generate(**arguments), served.manifest.processing
-        )
+        images = served.model.generate(**arguments)
+        addresses: list[str] = marked(content.to_json(images, served.manifest.processing))
         return [address.partition(",")[2] for address in addresses]
 
     cell = content.cell(served.manifest.processing, given=False)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from serving.filters.filters import FilteredError, Filters, Watch
 from serving.runtime.interruption import Interruption
 from serving.server.operations import tracing
 from serving.text.decoding import Order
@@ -16,6 +17,8 @@ from serving.text.memory import Step
 from serving.text.sampling import Sampler
 from serving.text.spelling.writing import WrittenText
 from serving.text.tokenizer import Tokenizer
+
+FILTERED = "content_filter"
 
 
 class Likelihood(NamedTuple):
@@ -32,7 +35,7 @@ class News(NamedTuple):
     Attributes:
         text: that is sure since the last news.
         likelihoods: of the tokens since then, if they are wanted.
-        reason: why it ended, if it did: `stop` or `length`.
+        reason: why it ended, if it did: `stop`, `length` or `content_filter`.
         error: why it ended otherwise.
     """
 
@@ -92,6 +95,7 @@ class Draft:
         order = self.order
         self._sampler = Sampler([order.config], [order.seed], [order.prompt], self.tokenizer.size,
                                 [order.constraint])  # fmt: skip
+        self._watch = Watch()
         self._text = WrittenText(self.tokenizer, order.stop, order.after)
 
     def begin(self) -> None:
@@ -113,21 +117,44 @@ class Draft:
         if not goes_on:
             self._send("length" if self._text.reason == "length" else "stop")
         elif self.piecemeal and (piece or self._likelihoods):
-            self._send(None)
+            return self._send(None)
         return goes_on
+
+    def watched(self, filters: Filters) -> None:
+        """Have filters look at it: what they refuse is not told, and ends it.
+
+        Raises:
+            FilteredError: they refuse the prompt.
+        """
+        self._watch = filters.watch(self.tokenizer.decode(self.order.prompt))
 
     def fail(self, error: Exception) -> None:
         """Tell why there will be no more of it."""
         self.tell(News("", (), None, error))
         self._span.end()
 
-    def _send(self, reason: str | None) -> None:
-        news = News("".join(self._pieces), tuple(self._likelihoods), reason)
-        self._pieces, self._likelihoods = [], []
-        self.tell(news)
+    def _send(self, reason: str | None) -> bool:
+        """Tell what is new, and say whether more may come."""
+        pieces, self._pieces = "".join(self._pieces), []
+        try:
+            text = self._watch.push(pieces, end=reason is not None)
+        except FilteredError:
+            self.tell(News("", (), FILTERED))
+            self._end(FILTERED)
+            return False
+        if self._watch.holds:  # so are its tokens
+            if text:
+                self.tell(News(text))
+            return True
+        likelihoods, self._likelihoods = tuple(self._likelihoods), []
+        self.tell(News(text, likelihoods, reason))
         if reason is not None:
-            self._span.set_attributes({"genzoo.tokens": len(self.tokens), "genzoo.end": reason})
-            self._span.end()
+            self._end(reason)
+        return reason is None
+
+    def _end(self, reason: str) -> None:
+        self._span.set_attributes({"genzoo.tokens": len(self.tokens), "genzoo.end": reason})
+        self._span.end()
 
 
 def prompt_likelihoods(step: Step, prompt: Sequence[int], count: int) -> list[Likelihood]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from serving.filters.filters import Filters
 from serving.runtime.interruption import interruptible
 from serving.server.errors import closing, too_late
 from serving.server.work.draft import Draft
@@ -25,6 +26,7 @@ class Writer:
             that go on, and its seconds.
         post: takes the news of all drafts; is told when a turn has no more of them.
         clock: gives the time that deadlines are of.
+        filters: of what texts are written from, and of what is written.
     """
 
     def __init__(
@@ -33,7 +35,9 @@ class Writer:
         told: Callable[[int, int, float], None] = lambda drawn, texts, seconds: None,
         post: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        filters: Filters | None = None,
     ) -> None:
+        self._filters = filters
         self._slots, self._told, self._post, self._clock = slots, told, post, clock
         self._changed = threading.Condition()
         self._waiting: Waiting[Draft] = Waiting()
@@ -48,7 +52,13 @@ class Writer:
         self._thread.start()
 
     def add(self, draft: Draft) -> None:
-        """Have a text written, as soon as there is a slot."""
+        """Have a text written, as soon as there is a slot.
+
+        Raises:
+            FilteredError: a filter refuses the prompt.
+        """
+        if self._filters is not None:
+            draft.watched(self._filters)
         with self._changed:
             if self._closed:
                 raise closing()

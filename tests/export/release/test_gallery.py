@@ -9,20 +9,10 @@ import pytest
 from export import publish
 from serving.catalogue import MODELS, models
 from serving.content import pictures
+from tests.browser import errors, requests, resize
 from tests.export.release.site import served
 from tests.serving.tiny_bundle import parts, reseal, write_bundle
 
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
 HOSTILE = (
     "<script>document.title = 'broken'</script><img src=x onerror=\"document.title = 'broken'\">"
     "{{ 7 * 7 }} ![far](http://127.0.0.2/far.png) " + "long" * 100
@@ -72,41 +62,13 @@ def here(name, folder):
     return bundle
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """A new Chromium that logs what it asks for."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    from selenium.webdriver.chrome.service import Service
-
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("there is no chromium with its chromedriver on this machine")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=Service(driver))
-    chrome.get("about:blank")
-    chrome.get_log("performance")  # the requests of the page that it starts with
-    yield chrome
-    chrome.quit()
-
-
 def look(browser, address, width):
     """Open a page at a width; return its state, and the addresses that it asked for."""
-    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    resize(browser, width)
     browser.get(address)
     state = browser.execute_script(STATE)
-    messages = [json.loads(line["message"])["message"] for line in browser.get_log("performance")]
-    asked = [
-        message["params"]["request"]["url"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-    ]
-    state["errors"] = [line["message"] for line in browser.get_log("browser")]
+    asked = [request["url"] for request in requests(browser)]
+    state["errors"] = errors(browser)
     return state, asked
 
 

@@ -16,7 +16,17 @@ from serving.loader import runtime_of
 from tests.serving import tiny_bundle, tiny_text_bundle
 from tests.serving.tiny_bundle import LATENT, SHAPE
 
-ALWAYS = {"--out", "--device", "--variant", "--threads", "--help"}
+ALWAYS = {
+    "--filter",
+    "--out",
+    "--mark",
+    "--c2pa-certificate",
+    "--c2pa-key",
+    "--device",
+    "--variant",
+    "--threads",
+    "--help",
+}
 KINDS = ("vae", "cvae", "gan", "cgan", "gpt")
 IMAGES = np.random.RandomState(0).randint(0, 255, (3, *SHAPE), np.uint8)
 LATENTS = np.random.RandomState(0).standard_normal((3, LATENT)).astype(np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from serving import registry
 from serving.content import content
 from tests.serving import tiny_bundle
 from tests.serving.server.running import running
@@ -170,3 +171,14 @@ def test_bounds_are_the_servers(tiny):
         assert ask(5).status_code == 400 and ask(3).status_code == 200
         full = ask(4)
         assert full.status_code == 503 and full.headers["retry-after"] == "1"
+
+
+def test_what_shows_content_comes_with_it_where_that_is_preferred(client, model):
+    headers = {"prefer": "shown"}
+    answer = call(client, "tiny", "generate", json={"n": 4, "seed": 7}, headers=headers).json()
+    sheet = registry.content("image").picture(model("tiny").generate(4, seed=7), {})
+    assert (pixels(answer["shown"]["picture"]) == sheet).all()
+    assert answer["shown"]["words"] is None and len(answer["image"]) == 4
+    scored = call(client, "toy", "score", json={"text": "abc"}, headers=headers).json()
+    assert "nats_per_character" in scored["shown"]["words"]
+    assert "shown" not in call(client, "toy", "score", json={"text": "abc"}).json()

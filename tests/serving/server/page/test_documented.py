@@ -9,7 +9,7 @@ import pytest
 
 from tests.serving.server.running import running
 
-PAGE = Path(__file__).parents[3] / "docs/server.md"
+PAGE = Path(__file__).parents[4] / "docs/server.md"
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")

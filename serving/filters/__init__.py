@@ -1,0 +1,1 @@
+"""Filters: what models may not be given, and may not give; off unless they are named."""

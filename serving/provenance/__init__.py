@@ -1,0 +1,1 @@
+"""Where content comes from: marks within files that say so."""

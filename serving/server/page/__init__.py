@@ -1,0 +1,1 @@
+"""The page at `/`: models tried in a browser."""
