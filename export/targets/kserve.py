@@ -8,7 +8,7 @@ from string import Template
 from export.bundling.staging import Kind, replacing_directory
 from export.targets.bundled import Bundled
 from serving.errors import UsageError
-from serving.server import version
+from serving.version import version
 
 SERVICE = Kind("an InferenceService", ("inferenceservice.yaml", "Dockerfile"))
 PORT = 8080  # where KServe looks unless it is told

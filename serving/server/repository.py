@@ -131,8 +131,10 @@ class Served:
             self.writer.close()
 
     def forget(self) -> None:
-        """Let go of the model, which nobody asks any more, and its memory at once."""
+        """Let go of the model, which nobody asks any more, and its memory at once; waits."""
         self.close()
+        if self.writer is not None:
+            self.writer.join()
         self.model, self.writer, self.lane = None, None, None
         self.graphs.clear()  # each of which knows this
         gc.collect()  # a model may know itself, and a server makes too little garbage to wait for

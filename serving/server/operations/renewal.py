@@ -114,7 +114,7 @@ class Renewal:
     async def _close(self, old: Served) -> None:
         await self._server.admission.gone()
         self._retired.discard(old)
-        old.forget()
+        await asyncio.to_thread(old.forget)
         log.info("closed", extra={"model": old.name, "hash": old.hash})
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

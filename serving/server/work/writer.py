@@ -71,6 +71,11 @@ class Writer:
             self._closed = True
             self._changed.notify()
 
+    def join(self) -> None:
+        """Wait until its thread has ended, after `close`."""
+        if self._thread is not None:
+            self._thread.join()
+
     @property
     def busy(self) -> bool:
         """Whether any text waits, or is being written."""

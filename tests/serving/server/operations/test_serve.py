@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.server import running
+from serving.server import logs, running
 from serving.server.operations.keys import add_key
 
 
@@ -13,6 +13,7 @@ def started(genzoo, tiny, monkeypatch):
     def start(*options):
         given = []
         monkeypatch.setattr(running, "run", lambda *arguments: given.append(arguments))
+        monkeypatch.setattr(logs, "write_logs", lambda: None)  # to a stream of this test alone
         code, said, _ = genzoo("serve", tiny, *options)
         assert code == 0
         return given[0], said
