@@ -14,6 +14,7 @@ from serving.bundle.manifest import read_manifest
 from serving.catalogue import models
 from serving.hub import find
 from tests.bench.report import page
+from tests.commands import genzoo
 
 ROOT = Path(__file__).parent.parent
 README, RESULTS = ROOT / "README.md", (ROOT / "docs/results.md").read_text(encoding="utf-8")
@@ -45,26 +46,26 @@ def test_every_command_and_snippet_runs(page, tmp_path):
     """In the order of the page, in one empty folder, as a reader would."""
     file = next(each for each in PAGES if each.stem == page)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path / "home")}
-    genzoo = [sys.executable, "-c", "from export.cli import main; main()"]
-
-    def run(command: list[str]) -> None:
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    folder = tmp_path / "empty"
+    folder.mkdir()
 
     text = file.read_text(encoding="utf-8")
     for language, block in re.findall(r"^```(bash|python)\n(.*?)^```", text, flags=re.M | re.S):
         if language == "python":
-            run([sys.executable, "-c", block])
+            done = subprocess.run(
+                [sys.executable, "-c", block],
+                cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
             continue
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
             if words[:1] == ["genzoo"]:
-                run(genzoo + words[1:])
+                ended = genzoo(words[1:], folder, environment)
+                assert ended.returncode == 0, f"{line}\n{ended.printed}"
             else:
                 assert words[:2] == ["pip", "install"], line
-    made = {path.name for path in tmp_path.iterdir()}
+    made = {path.name for path in folder.iterdir()}
     assert page != "README" or {"grid.png", "threes.png", "again.png", "bundles"} <= made
 
 
