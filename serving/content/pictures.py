@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -58,7 +59,12 @@ def sheet(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 
 def save(image: np.ndarray, path: str | Path) -> Path:
     """Write one uint8 image `(H, W, 1 or 3)` to `path` as PNG."""
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
     with written(path) as file:
-        Image.fromarray(pixels).save(file, "png")
+        encode(image, file)
     return Path(path)
+
+
+def encode(image: np.ndarray, file: BinaryIO) -> None:
+    """Write one uint8 image `(H, W, 1 or 3)` to a file that is open, as PNG."""
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    Image.fromarray(pixels).save(file, "png")
