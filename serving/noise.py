@@ -49,6 +49,8 @@ def normal_batches(count: int, size: int, seed: int, batch_size: int) -> Iterato
         >>> bool((np.concatenate(list(batches)) == normal(5, 3, seed=7)).all())
         True
     """
+    if count <= batch_size:  # a generator of its own costs more than a small batch
+        return iter([normal(count, size, seed)])
     state = np.random.RandomState(checked_seed(seed))
     return (
         state.standard_normal((min(batch_size, count - start), size)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Command lines as a user types them: each in a process of its own, which starts where much is imported.
+"""Command lines as a user types them, each in a process of its own that has TensorFlow already.
 
 Importing TensorFlow takes longer than most commands. Python's fork server does it once, and every
 process begins as a copy of it.

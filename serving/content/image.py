@@ -55,6 +55,9 @@ class ImageContent(Content):
     def writer(self, out: str, count: int, processing: Processing) -> Callable[[Any], None]:
         return image_files.writer(out, count, processing["image_shape"][-1])
 
+    def to_bytes(self, value: Any, suffix: str, processing: Processing) -> bytes:
+        return image_files.to_bytes(value, suffix)
+
     def from_json(self, value: Any, processing: Processing) -> np.ndarray:
         """Return images of `data:` addresses, or of nested lists of levels 0 to 255.
 

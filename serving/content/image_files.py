@@ -1,10 +1,12 @@
 """Writes generated images where the user says: one picture, an array, or a folder of pictures."""
 
+import io
 import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -37,8 +39,7 @@ def writer(out: str | Path, count: int, channels: int) -> Callable[[np.ndarray],
     kind = "" if Path(out).is_dir() else Path(out).suffix.lower()
     if is_stream(out):
         kind = Path(out).suffix.lower() or ".png"
-    save = {".png": _save_grid, ".npy": _save_npy, ".npz": _save_npz, "": _save_each}.get(kind)
-    if save is None:
+    if kind and kind not in _ENCODE:
         raise UsageError(
             f"cannot write '{out}'; expected a name in .png, .npy or .npz, or a folder"
         )
@@ -53,23 +54,51 @@ def writer(out: str | Path, count: int, channels: int) -> Callable[[np.ndarray],
             f"{count} images are too many for one picture, {GRID_LIMIT} at most; "
             "write to a folder, .npy or .npz instead"
         )
-    return lambda images: save(images, out)
+    if not kind:
+        return lambda images: _save_each(images, out)
+
+    def save(images: np.ndarray) -> None:
+        with written(out) as file:
+            _ENCODE[kind](images, file)
+
+    return save
 
 
-def _save_grid(images: np.ndarray, path: str | Path) -> None:
+def to_bytes(images: np.ndarray, suffix: str) -> bytes:
+    """Return what a file with this suffix holds of images, as `writer` has it.
+
+    Raises:
+        UsageError: there is no such file of them.
+
+    Example:
+        >>> to_bytes(np.zeros((2, 8, 8, 1), np.uint8), ".png")[1:4]
+        b'PNG'
+    """
+    writer(f"content{suffix}", len(images), images.shape[-1])
+    file = io.BytesIO()
+    _ENCODE[suffix](images, file)
+    return file.getvalue()
+
+
+def _encode_grid(images: np.ndarray, file: BinaryIO) -> None:
     from serving.content import pictures
 
-    pictures.save(pictures.sheet(images), path)
+    pictures.encode(pictures.sheet(images), file)
 
 
-def _save_npy(images: np.ndarray, path: str | Path) -> None:
-    with written(path) as file:
-        np.save(file, images)
+def _encode_npy(images: np.ndarray, file: BinaryIO) -> None:
+    np.save(file, images)
 
 
-def _save_npz(images: np.ndarray, path: str | Path) -> None:
-    with written(path) as file:
-        np.savez_compressed(file, images=images)
+def _encode_npz(images: np.ndarray, file: BinaryIO) -> None:
+    np.savez_compressed(file, images=images)
+
+
+_ENCODE: dict[str, Callable[[np.ndarray, BinaryIO], None]] = {
+    ".png": _encode_grid,
+    ".npy": _encode_npy,
+    ".npz": _encode_npz,
+}
 
 
 def _save_each(images: np.ndarray, out: str | Path) -> None:

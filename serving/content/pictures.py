@@ -3,6 +3,7 @@
 import io
 import math
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -60,8 +61,14 @@ def sheet(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 def save(image: np.ndarray, path: str | Path) -> Path:
     """Write one uint8 image `(H, W, 1 or 3)` to `path` as PNG."""
     with written(path) as file:
-        file.write(png(image))
+        encode(image, file)
     return Path(path)
+
+
+def encode(image: np.ndarray, file: BinaryIO) -> None:
+    """Write one uint8 image `(H, W, 1 or 3)` to a file that is open, as PNG."""
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    Image.fromarray(pixels).save(file, "png")
 
 
 def png(image: np.ndarray) -> bytes:
@@ -71,7 +78,6 @@ def png(image: np.ndarray) -> bytes:
         >>> png(np.zeros((2, 2, 1), np.uint8))[1:4]
         b'PNG'
     """
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "png")
+    encode(image, file)
     return file.getvalue()

@@ -42,6 +42,9 @@ class TextContent(Content):
 
         return write
 
+    def to_bytes(self, value: Any, suffix: str, processing: Processing) -> bytes:
+        return f"{self.words(value, processing)}\n".encode()
+
     def default_out(self, name: str) -> None:
         return None
 

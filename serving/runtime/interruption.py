@@ -13,10 +13,12 @@ Example:
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from serving.errors import GenzooError
 
-_local = threading.local()
+# Of a thread, and of each greenlet of it.
+_current: ContextVar["Interruption | None"] = ContextVar("interruption", default=None)
 
 
 class StoppedError(GenzooError):
@@ -70,17 +72,16 @@ class Interruption:
 @contextmanager
 def interruptible(interruption: Interruption) -> Iterator[None]:
     """Let what this thread runs in the block be stopped by this, and by nothing else."""
-    before = current()
-    _local.interruption = interruption
+    token = _current.set(interruption)
     try:
         yield
     finally:
-        _local.interruption = before
+        _current.reset(token)
 
 
 def current() -> Interruption | None:
     """Return what can stop this thread's work, if anything can."""
-    return getattr(_local, "interruption", None)
+    return _current.get()
 
 
 def check() -> None:

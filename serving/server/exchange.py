@@ -3,8 +3,8 @@
 import asyncio
 import contextvars
 import logging
+import random
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PIECE = 2**18  # bytes of an answer that are sent at once
 SMALL = 4096  # bytes of a body that are read at once
 _ORIGIN = ("model", "model-hash", "model-variant", "seed")  # what headers `x-...` say of an answer
+_ids = random.Random()  # nobody needs to be unable to guess them; the system's costs more
 _PLAIN_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 log = logging.getLogger("serving.server")
 
@@ -300,7 +301,7 @@ class _Told:
 
     def __init__(self, scope: Scope, send: Send, prefix: str) -> None:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        self.id = given if _PLAIN_ID.fullmatch(given) else secrets.token_hex(16)
+        self.id = given if _PLAIN_ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"
         self.path = scope["path"].removeprefix(prefix)
         self.began, self.status = time.monotonic(), 0
         self.refusal: errors.RequestError | None = None

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from serving.server.exchange import Exchange
 
 
+THREADS = 2  # one does what graphs need before and after, while another runs one
+
+
 class Served:
     """A model of a server.
 
@@ -69,12 +72,13 @@ class Served:
         for role, session in model.sessions.items():
             if by_rows(interfaces[role]):
                 executed = partial(self._executed, metrics, role)
-                self.graphs[role] = Together(session, limits.rows_together, executed)
-        # Only where all graphs can be shared, do more threads than one gain anything.
-        threads = limits.rows_together if self.graphs.keys() == model.sessions.keys() else 1
+                self.graphs[role] = Together(session, executed)
+        # Only where all graphs can be shared, does more than one at a time gain anything.
+        together = limits.rows_together if self.graphs.keys() == model.sessions.keys() else 1
         model.sessions |= self.graphs  # type: ignore[arg-type]  # each runs as a session does
         model.smallest()
-        self.lane = Lane(threads, self.name, metrics.queue.labels(self.name).observe)
+        self.lane = Lane(min(together, THREADS), together, limits.rows_together, self.name,
+                         metrics.queue.labels(self.name).observe)  # fmt: skip
         if isinstance(model, TextModel):
             told = partial(self._written, metrics)
             observed = (metrics.queue, metrics.first_token, metrics.next_token)

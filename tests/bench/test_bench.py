@@ -197,3 +197,9 @@ def _without_data(folder):
 def _stopped(folder):
     (folder / "half.txt").touch()
     raise RuntimeError("stopped")
+
+
+def test_what_was_asked_is_told_beside_what_was_measured():
+    row = {"what": "tokens of 16 streams", "figure": "900 tokens/s", "asked": "0.8"}
+    document = machine.described(["numpy"]) | {"command": "x", "rows": [row]}
+    assert report.markdown(document).endswith("| tokens of 16 streams | 900 tokens/s | 0.8 |")

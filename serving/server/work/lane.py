@@ -1,45 +1,78 @@
-"""The threads of a model: what is computed leaves the event loop, and can be called off."""
+"""The threads of a model: what is computed leaves the event loop, and can be called off.
+
+Threads that each wait for a graph cost more than small graphs do, as they wait for one another's
+interpreter. So a thread works for many requests at once: each is a greenlet, which gives way where
+it needs a graph, and when all have, the graph computes what they need in one run.
+"""
 
 import asyncio
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 from serving.runtime.interruption import Interruption, StoppedError, interruptible
-from serving.server.errors import too_late
+from serving.server.errors import closing, too_late
+from serving.server.work.together import Crew
 
 Result = TypeVar("Result")
+
+
+@dataclass(eq=False)
+class _Job:
+    """A piece of work, and the future of the event loop that waits for it."""
+
+    work: Callable[[], Any]
+    wanted: Interruption
+    asked: float
+    future: "asyncio.Future[Any]"
+    result: Any = None
+    error: Exception | None = None
 
 
 class Lane:
     """Threads that work for requests of one model, in the order these came.
 
     Args:
-        threads: at most; a thread is started when it is first needed.
+        threads: that are started when the first work comes.
+        together: pieces of work that a thread begins before it ends one.
+        rows: that a graph computes at once.
         name: of the model, for whoever looks at the threads.
         told: is called with the seconds that each piece of work has waited.
 
     Example:
         >>> async def main():
-        ...     lane = Lane(1, "example")
+        ...     lane = Lane(1, 1, 1, "example")
         ...     return await lane.run(lambda: 42, Interruption(), time.monotonic() + 60)
         >>> asyncio.run(main())
         42
     """
 
     def __init__(
-        self, threads: int, name: str, told: Callable[[float], None] = lambda seconds: None
+        self,
+        threads: int,
+        together: int,
+        rows: int,
+        name: str,
+        told: Callable[[float], Any] = lambda seconds: None,
     ):
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._threads, self._together, self._rows, self._name = threads, together, rows, name
         self._told = told
+        self._changed = threading.Condition()
+        self._jobs: deque[_Job] = deque()
+        self._begun = self._closed = False
 
     async def run(
         self, work: Callable[[], Result], wanted: Interruption, deadline: float
     ) -> Result:
         """Return what `work` returns.
 
-        What has not begun when it is cancelled never does; what has, ends at the next graph.
+        What has not begun when it is cancelled never does; what has, ends at the next graph, and a
+        graph that runs for it alone ends in the midst.
 
         Args:
             work: is called in a thread.
@@ -49,18 +82,12 @@ class Lane:
         Raises:
             RequestError: it is too late.
         """
-        asked = time.monotonic()
-
-        def begin() -> Result:
-            self._told(time.monotonic() - asked)
-            with interruptible(wanted):
-                wanted.check()
-                return work()
-
-        loop = asyncio.get_running_loop()
+        asked, loop = time.monotonic(), asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._add(_Job(work, wanted, asked, future))
         try:
             async with asyncio.timeout_at(loop.time() + deadline - asked):
-                return await loop.run_in_executor(self._pool, begin)
+                return await future
         except TimeoutError:
             wanted.stop(too_late())
             raise too_late() from None
@@ -69,5 +96,70 @@ class Lane:
             raise
 
     def close(self) -> None:
-        """Start nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Start nothing more; whoever waits is told so."""
+        with self._changed:
+            self._closed = True
+            left, self._jobs = list(self._jobs), deque()
+            self._changed.notify_all()
+        for job in left:
+            job.error = closing()
+        _send(left)
+
+    def _add(self, job: _Job) -> None:
+        with self._changed:
+            if self._closed:
+                raise closing()
+            self._jobs.append(job)
+            self._changed.notify()
+            begins, self._begun = not self._begun, True
+        if begins:
+            for number in range(self._threads):
+                name = f"{self._name}-{number}"
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def _work(self) -> None:
+        """Take what waits, and go on with what has begun, until the end."""
+        crew, ended = Crew(self._rows), deque[_Job]()
+        while True:
+            with self._changed:
+                while not (self._jobs or len(crew) or self._closed):
+                    self._changed.wait()
+                if self._closed and not len(crew):
+                    return
+            # One at a time, so that what waits behind long work goes to another thread.
+            while len(crew) < self._together and (job := self._next()) is not None:
+                crew.begin(partial(self._begin, job, ended))
+            crew.run()
+            _send(list(ended))
+            ended.clear()
+
+    def _next(self) -> _Job | None:
+        with self._changed:
+            return self._jobs.popleft() if self._jobs else None
+
+    def _begin(self, job: _Job, ended: deque[_Job]) -> None:
+        self._told(time.monotonic() - job.asked)
+        try:
+            with interruptible(job.wanted):
+                job.wanted.check()
+                job.result = job.work()
+        except Exception as error:
+            job.error = error
+        ended.append(job)
+
+
+def _send(jobs: list[_Job]) -> None:
+    """Tell the event loop of work that has ended, all at once."""
+    if jobs:
+        with suppress(RuntimeError):  # the server has ended meanwhile
+            jobs[0].future.get_loop().call_soon_threadsafe(_settle, jobs)
+
+
+def _settle(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is None:
+            job.future.set_result(job.result)
+        else:
+            job.future.set_exception(job.error)

@@ -5,13 +5,14 @@ whatever stands beside it, so nobody can tell. Nothing waits for company: while 
 whatever comes meanwhile is the next batch.
 """
 
-import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from greenlet import getcurrent, greenlet
 
 from serving.bundle.records import Interface
 from serving.runtime.interruption import Interruption, StoppedError, current, interruptible
@@ -26,13 +27,15 @@ Told = Callable[[int, float, Sequence[Any]], None]
 
 @dataclass(eq=False)
 class _Run:
-    """A run that one thread waits for."""
+    """A run that a greenlet waits for, if it is in one."""
 
+    graph: "Together"
     outputs: list[str]
     feeds: Feeds
     wanted: Interruption
     results: list[np.ndarray] | None = None
     error: Exception | None = None
+    waiting: "_Member | None" = None
     trace: Any = field(default_factory=tracing.current)
 
     @property
@@ -45,7 +48,7 @@ class _Run:
         arrays = sorted(
             (name, str(each.dtype), each.shape[1:]) for name, each in self.feeds.items()
         )
-        return (*self.outputs, *arrays)
+        return (id(self.graph), *self.outputs, *arrays)
 
 
 def by_rows(interface: Interface) -> bool:
@@ -58,77 +61,52 @@ def by_rows(interface: Interface) -> bool:
 
 
 class Together:
-    """Takes the place of a session, for many threads; one of those that wait runs for all.
+    """Takes the place of a session, for all members of a crew; the others use it as one.
 
     Args:
         session: of a graph that is `by_rows`.
-        most: rows of one execution; a run of more has one of its own.
-        told: is called after each.
+        told: is called after each run.
 
     Example:
         >>> class Doubling:
         ...     def run(self, outputs, feeds):
         ...         return [2 * feeds["x"]]
-        >>> Together(Doubling(), 8).run(["y"], {"x": np.ones((1, 2))})
+        >>> Together(Doubling()).run(["y"], {"x": np.ones((1, 2))})
         [array([[2., 2.]])]
     """
 
-    def __init__(self, session: Session, most: int, told: Told = lambda *_: None):
-        self._session, self._most, self._told = session, most, told
-        self._changed = threading.Condition()
-        self._waiting: Waiting[_Run] = Waiting()
-        self._running: Sequence[_Run] = ()
-        self._halt = Interruption()  # of what runs
-
-    def __len__(self) -> int:
-        """How many runs wait."""
-        return len(self._waiting)
+    def __init__(self, session: Session, told: Told = lambda *_: None):
+        self._session, self._told = session, told
 
     def run(self, outputs: list[str], feeds: Feeds) -> list[np.ndarray]:
         """Run the graph once, see `Session.run`."""
         wanted = current() or Interruption()
         wanted.check()
-        own = _Run(outputs, feeds, wanted)
-        ticket = Ticket(own, own.rows, own.kind)
-        with self._changed:
-            self._waiting.add(ticket)
-            with wanted.waking(self._wake):
-                while own.results is None and own.error is None:
-                    if wanted.stopped and self._waiting.withdraw(ticket):
-                        wanted.check()
-                    if self._running:
-                        self._changed.wait()
-                    else:
-                        self._run_next()
+        own, member = _Run(self, outputs, feeds, wanted), getcurrent()
+        if isinstance(member, _Member):
+            own.waiting = member
+            member.parent.switch(own)  # until it has run
+        else:
+            self.compute([own])
         if own.error is not None:
             wanted.check()
             raise own.error
         assert own.results is not None
         return own.results
 
-    def _wake(self) -> None:
-        with self._changed:
-            self._halt_unwanted()
-            self._changed.notify_all()
+    def compute(self, batch: Sequence[_Run]) -> None:
+        """Run the graph for all of a batch; it is ended in the midst where nobody is left of it."""
+        halt = Interruption()
 
-    def _halt_unwanted(self) -> None:
-        """End what runs where nobody waits for it any more; that one of several leaves does not."""
-        if self._running and all(each.wanted.stopped for each in self._running):
-            self._halt.stop(StoppedError("nobody waits for it any more"))
+        def look() -> None:
+            if all(each.wanted.stopped for each in batch):
+                halt.stop(StoppedError("nobody waits for it any more"))
 
-    def _run_next(self) -> None:
-        """Run for those that wait longest, while others may come."""
-        batch = [ticket.item for ticket in self._waiting.take(self._most)]
-        self._running, self._halt = batch, Interruption()
-        self._halt_unwanted()
-        self._changed.release()
-        try:
-            with interruptible(self._halt):
-                self._compute(batch)
-        finally:
-            self._changed.acquire()
-            self._running = ()
-            self._changed.notify_all()
+        with ExitStack() as stack:
+            for each in batch:
+                stack.enter_context(each.wanted.waking(look))
+            stack.enter_context(interruptible(halt))
+            self._compute(batch)
 
     def _compute(self, batch: Sequence[_Run]) -> None:
         started = time.monotonic()
@@ -151,3 +129,58 @@ class Together:
         for each in batch:
             each.results = [result[begin : begin + each.rows] for result in results]
             begin += each.rows
+
+
+class _Member(greenlet):  # type: ignore[misc]  # it has no types
+    """Work that gives way where it needs a graph."""
+
+
+class Crew:
+    """Work of one thread that is done together: whenever all of it waits for graphs, one is run.
+
+    Args:
+        most: rows of one run; a run of more has one of its own.
+
+    Example:
+        >>> class Doubling:
+        ...     def run(self, outputs, feeds):
+        ...         return [2 * feeds["x"]]
+        >>> graph = Together(Doubling(), lambda rows, *_: print(rows, "rows"))
+        >>> crew, found = Crew(8), []
+        >>> for value in (1, 2):
+        ...     x = np.full((1, 1), value)
+        ...     crew.begin(lambda x=x: found.extend(graph.run(["y"], {"x": x})))
+        >>> crew.run()
+        2 rows
+        >>> found
+        [array([[2]]), array([[4]])]
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: Waiting[_Run] = Waiting()
+
+    def __len__(self) -> int:
+        """How much work waits for a graph."""
+        return len(self._waiting)
+
+    def begin(self, work: Callable[[], object]) -> None:
+        """Do work until it waits for a graph, or ends; it raises nothing."""
+        self._go_on(_Member(work))
+
+    def run(self) -> None:
+        """Run a graph for those that wait longest, and go on with these."""
+        for ticket in self._waiting.unwanted(lambda run: run.wanted.stopped):
+            ticket.item.error = StoppedError("nobody waits for it any more")
+            self._go_on(ticket.item.waiting)
+        batch = [ticket.item for ticket in self._waiting.take(self._most)]
+        if batch:
+            batch[0].graph.compute(batch)
+        for each in batch:
+            self._go_on(each.waiting)
+
+    def _go_on(self, member: _Member | None) -> None:
+        assert member is not None
+        run = member.switch()
+        if not member.dead:
+            self._waiting.add(Ticket(run, run.rows, run.kind))

@@ -1,1 +1,1 @@
-"""How fast models are over HTTP, beside the same in Python: `python -m tests.bench.server`."""
+"""Models over HTTP, beside the same models in Python: `python -m tests.bench.server`."""

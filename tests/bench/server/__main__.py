@@ -48,15 +48,16 @@ def _row(what: str, figure: str, asked: str, **figures: Any) -> Row:
 
 
 def _image_speed(arguments: argparse.Namespace) -> Iterator[Row]:
-    """64 clients, each asking for one image at a time, beside batches of 64."""
+    """64 clients, each asking for one image at a time or for more, beside batches of 64."""
     given = {"n": CLIENTS, "seed": 1}
     alone = Worker(offline, arguments.images, arguments.threads, first=given)
     with served([arguments.images], "--threads", str(arguments.threads)) as server:
-        for accept, kind in ((trials.NPY, "as arrays"), ("image/png", "as PNG files")):
+        kinds = [(trials.NPY, each, f"{each} a request, as arrays") for each in (64, 16, 1)]
+        for accept, each, kind in [*kinds, ("image/png", 1, "1 a request, as PNG files")]:
             ways = {
                 "offline": lambda: CLIENTS / alone(given),
-                "served": lambda accept=accept: asyncio.run(
-                    trials.images(server, arguments.images, CLIENTS, arguments.seconds, accept)
+                "served": lambda ask=(arguments.seconds, accept, each): asyncio.run(
+                    trials.images(server, arguments.images, CLIENTS, *ask)
                 ),
             }
             found = take_turns(ways, arguments.rounds)

@@ -15,18 +15,20 @@ Trial = Callable[[Served], Awaitable[float]]
 NPY = "application/x-npy"
 
 
-async def images(served: Served, model: str, clients: int, seconds: float, accept: str) -> float:
-    """Return images a second of clients that each ask for one, again and again."""
+async def images(
+    served: Served, model: str, clients: int, seconds: float, accept: str, each: int = 1
+) -> float:
+    """Return images a second of clients that each ask for one, or for some, again and again."""
     end, seeds, made = time.perf_counter() + seconds, count(), 0
 
     async def one() -> None:
         nonlocal made
         async with Client(served.address) as client:
             while time.perf_counter() < end:
-                path = f"/v1/calls/{model}/generate?n=1&seed={next(seeds)}"
+                path = f"/v1/calls/{model}/generate?n={each}&seed={next(seeds)}"
                 status, _ = await client.ask(path, accept=accept)
                 assert status == 200
-                made += 1
+                made += each
 
     began = time.perf_counter()
     await asyncio.gather(*(one() for _ in range(clients)))

@@ -1,6 +1,7 @@
 """Runs of a graph that are ended in their midst, by whoever does not want them any more."""
 
 import threading
+from functools import partial
 
 import numpy as np
 import onnx
@@ -10,7 +11,7 @@ from onnx import TensorProto, helper
 from serving.errors import GenzooError
 from serving.runtime.interruption import Interruption, StoppedError, interruptible
 from serving.runtime.session import Session
-from serving.server.work.together import Together
+from serving.server.work.together import Crew, Together
 
 SIZE, PRODUCTS = 512, 4000  # several seconds of work
 
@@ -100,17 +101,45 @@ def onnx_identity():
     ).SerializeToString()
 
 
+class OfTwo:
+    """A long graph, as if it had computed the rows of two."""
+
+    def __init__(self, session):
+        self.session, self.ended = session, 0
+
+    def run(self, outputs, feeds):
+        [found] = self.session.run(outputs, {"x0": X})
+        self.ended += 1
+        return [np.concatenate([found, found])]
+
+
 def test_a_batch_is_ended_when_nobody_of_it_is_left(session):
-    """And the next batch begins at once."""
-    graph = Together(session, most=8)
-    only = Working(lambda: graph.run([NAME], {"x0": X}))
-    while not graph._running:
+    """That one of two leaves ends nothing; when the other has left too, it is ended at once."""
+    graph, asked, told = OfTwo(session), [Interruption(), Interruption()], []
+    together = Together(graph)
+
+    def ask(wanted):
+        with interruptible(wanted):
+            try:
+                together.run([NAME], {"x0": X})
+            except StoppedError as error:
+                told.append(str(error))
+
+    def work():  # greenlets stay in their thread
+        crew = Crew(2 * SIZE)
+        for wanted in asked:
+            crew.begin(partial(ask, wanted))
+        crew.run()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while not all(each._wakes for each in asked):
+        assert thread.is_alive()
         threading.Event().wait(0.001)
-    behind = Working(lambda: graph.run([NAME], {"x0": X}))
-    while not len(graph):
-        threading.Event().wait(0.001)
-    assert isinstance(only.stopped(), StoppedError)  # and the next begins
-    while not graph._running:
-        threading.Event().wait(0.001)
-    assert behind.is_alive() and isinstance(behind.stopped(), StoppedError)
-    assert not graph._running and not len(graph)
+    threading.Event().wait(0.02)
+    asked[0].stop(StoppedError("gone first"))
+    threading.Event().wait(0.02)
+    assert thread.is_alive() and not told
+    asked[1].stop(StoppedError("gone last"))
+    thread.join(timeout=60)
+    assert told == ["gone first", "gone last"] and not graph.ended
