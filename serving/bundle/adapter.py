@@ -5,6 +5,7 @@ of the format that ONNX Runtime calls an adapter. Both are read as those of a bu
 keys, nothing but what is listed, hashed before it is used.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from serving.bundle.adaptable import MOST_RANK, Sha256
 from serving.bundle.files import lies_there, read_listed, read_regular
-from serving.bundle.manifest import Provenance
+from serving.bundle.manifest import Manifest, Provenance
 from serving.bundle.records import BundleError, FileName, ModelName, Pin, Record, Word
 from serving.bundle.refusal import plain
 
@@ -88,6 +89,20 @@ def read_adapter(directory: str | Path) -> tuple[Adapter, bytes]:
     if listed is not None and listed.bytes > FILE_LIMIT:
         raise BundleError(f"{Path(directory) / adapter.file} is larger than {FILE_LIMIT} bytes")
     return adapter, read_listed(Path(directory), adapter.files, adapter.file)
+
+
+def adapters_of(manifest: Manifest, adapters: Mapping[str, Path]) -> dict[str, Path]:
+    """Return those of some adapters that are a change of a bundle's weights.
+
+    Raises:
+        BundleError: one is no adapter, or damaged.
+    """
+    taken = {each.adapters.weights for each in manifest.variants.values() if each.adapters}
+    return {
+        name: place
+        for name, place in adapters.items()
+        if read_adapter(place)[0].base.weights in taken
+    }
 
 
 def _reason(error: Exception) -> str:

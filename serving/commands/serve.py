@@ -1,10 +1,12 @@
 """`genzoo serve`: models over HTTP."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from serving.bundle.records import NAME_PATTERN
 from serving.commands.marking import marks_of
 from serving.commands.shared import (
     Certificate,
@@ -16,10 +18,11 @@ from serving.commands.shared import (
     Threads,
     Variant,
 )
-from serving.errors import GenzooError
+from serving.errors import GenzooError, UsageError
 from serving.terminal import show
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+NAME = re.compile(NAME_PATTERN)
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -58,6 +61,13 @@ def serve(
         bool,
         typer.Option("--model-control", help="Clients may load and unload models, as in Triton."),
     ] = False,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DIR",
+            help="An adapter of one of the models, by the name that requests give; repeatable.",
+        ),
+    ] = None,
     filters: FilterNames = None,
     mark: Mark = True,
     c2pa_certificate: Certificate = None,
@@ -89,7 +99,7 @@ def serve(
     marks = marks_of({"mark": mark, "c2pa_certificate": c2pa_certificate, "c2pa_key": c2pa_key})
     certificate = certificate_of(tls_certificate, tls_key)
     server = Server(
-        Repository(models, filters=named, **options),
+        Repository(models, _named(adapter or []), filters=named, **options),
         limits,
         prefix,
         keys=keys,
@@ -103,3 +113,16 @@ def serve(
         show("keys travel unencrypted; give --tls-certificate and --tls-key, or put a proxy before")
     write_logs()
     run(server, host, port, certificate)
+
+
+def _named(adapters: list[str]) -> dict[str, Path]:
+    """Return folders of adapters by their names."""
+    found = {}
+    for each in adapters:
+        name, given, place = each.partition("=")
+        if not (given and NAME.fullmatch(name) and place):
+            raise UsageError(f"--adapter is '{each:.80}'; expected NAME=DIR, such as poems=./poems")
+        if name in found:
+            raise UsageError(f"two adapters are called '{name}'; give one another name")
+        found[name] = Path(place)
+    return found

@@ -106,12 +106,12 @@ async def made_of(
         RequestError: it is too much, or too late.
     """
     rows = checked_amount(call, arguments, exchange.server.limits)
-    if served.writer is None or call.stream is None or arguments.get("adapter") is not None:
+    if not served.writers or call.stream is None:
         work = lambda: given(getattr(served.model, call.name)(**arguments))  # noqa: E731
         return await exchange.compute(served, rows, work, row_bytes)
     # In a thread: a template or a schema is a program of somebody else's.
     orders = await exchange.aside(served.model.orders_of, call.name, arguments)
-    with served.texts(orders, exchange) as texts:
+    with served.texts(orders, exchange, arguments.get("adapter")) as texts:
         finished = await texts.finished()
     if any(each.reason == FILTERED for each in finished):
         raise RequestError("a filter refuses the text", code="content_filter", reason="filtered")

@@ -2,12 +2,13 @@
 
 import gc
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serving import hub
+from serving.bundle.adapter import adapters_of
 from serving.bundle.manifest import Manifest, parse_manifest
 from serving.bundle.records import MANIFEST_NAME
 from serving.errors import GenzooError, UsageError, nearest
@@ -47,26 +48,33 @@ class Served:
         hash: of the manifest, which pins every file of the bundle: what made an answer.
         graphs: those whose rows are computed together, by role.
         lane: the threads that ask the model.
-        writer: of a language model, the thread that writes many texts at once.
+        adapters: that a language model is served with, folders by name.
+        writers: of a language model, the threads that each write many texts at once: one with
+            each adapter, and one without.
         post: takes what it writes to the event loop.
         times: is told how long its texts take.
     """
 
-    def __init__(self, source: str, filtered: bool = False) -> None:
+    def __init__(
+        self, source: str, filtered: bool = False, adapters: Mapping[str, Path] | None = None
+    ) -> None:
         self.source, self.filtered = source, filtered
         self.manifest: Manifest = open_manifest(hub.find(source))
+        self.adapters = adapters_of(self.manifest, adapters) if adapters else {}
         self.name = self.manifest.name
         self.calls = runtime_of(self.manifest).declared(self.manifest)
         self.model: Any = None
         self.hash = ""
         self.graphs: dict[str, Together] = {}
         self.lane: Lane | None = None
-        self.writer: Writer | None = None
+        self.writers: dict[str | None, Writer] = {}
+        self._writing: dict[str | None, int] = {}  # texts at the moment
         self.post, self.times = Post(), UNTOLD
 
     def load(self, limits: Limits, metrics: Metrics, **options: Any) -> None:
         """Load the model and make its first result, so that the next is no slower than others."""
-        model: Model = load(self.source, **options)
+        model: Model = load(self.source, **options, adapters=self.adapters)
+        self.calls = model.calls  # which know the adapters
         self.hash = self.hash_of(model)
         interfaces = model.manifest.interface_of(model.variant)
         for role, session in model.sessions.items():
@@ -80,12 +88,14 @@ class Served:
         self.lane = Lane(min(together, THREADS), together, limits.rows_together, self.name,
                          metrics.queue.labels(self.name).observe)  # fmt: skip
         if isinstance(model, TextModel):
-            told = partial(self._written, metrics)
             observed = (metrics.queue, metrics.first_token, metrics.next_token)
             self.times = Times(*(each.labels(self.name).observe for each in observed))
-            places = slots(model.new_memory, limits.texts_together)
-            self.writer = Writer(places, told, self.post.send, filters=model.filters)
-            self.writer.start(f"{self.name}-writer")
+            for adapter in (None, *self.adapters):
+                told = partial(self._written, metrics, adapter)
+                places = slots(model.memory_of(adapter), limits.texts_together)
+                writer = Writer(places, told, self.post.send, filters=model.filters)
+                writer.start(f"{self.name}-{adapter or 'writer'}")
+                self.writers[adapter] = writer
         self.model = model
 
     def hash_of(self, model: Model) -> str:
@@ -96,13 +106,18 @@ class Served:
             raise GenzooError(f"{path} was replaced while it was read; load it again")
         return hashlib.sha256(data).hexdigest()
 
-    def texts(self, orders: Sequence[Order], exchange: "Exchange", **options: Any) -> Texts:
+    def texts(
+        self,
+        orders: Sequence[Order],
+        exchange: "Exchange",
+        adapter: str | None = None,
+        **options: Any,
+    ) -> Texts:
         """Return the texts of a request, which it is to enter; see `Texts` for the options."""
-        assert self.writer is not None
         server = exchange.server
         return Texts(
             orders,
-            self.writer,
+            self.writers[adapter],
             self.post,
             self.model.tokenizer,
             server.admission,
@@ -112,9 +127,12 @@ class Served:
             **options,
         )
 
-    def _written(self, metrics: Metrics, drawn: int, texts: int, seconds: float) -> None:
+    def _written(
+        self, metrics: Metrics, adapter: str | None, drawn: int, texts: int, seconds: float
+    ) -> None:
+        self._writing[adapter] = texts
         metrics.tokens.labels(self.name).inc(drawn)
-        metrics.slots.labels(self.name).set(texts)
+        metrics.slots.labels(self.name).set(sum(self._writing.values()))
         if drawn:
             metrics.batch.labels(self.name, "texts").observe(drawn)
 
@@ -131,15 +149,15 @@ class Served:
         """Start no more work."""
         if self.lane is not None:
             self.lane.close()
-        if self.writer is not None:
-            self.writer.close()
+        for writer in self.writers.values():
+            writer.close()
 
     def forget(self) -> None:
         """Let go of the model, which nobody asks any more, and its memory at once; waits."""
         self.close()
-        if self.writer is not None:
-            self.writer.join()
-        self.model, self.writer, self.lane = None, None, None
+        while self.writers:
+            self.writers.popitem()[1].join()
+        self.model, self.lane = None, None
         self.graphs.clear()  # each of which knows this
         gc.collect()  # a model may know itself, and a server makes too little garbage to wait for
 
@@ -149,6 +167,7 @@ class Repository:
 
     Args:
         sources: names of the catalogue, or folders of bundles.
+        adapters: folders by the names that requests give; of whichever model each is a change.
         options: of `serving.load`.
 
     Attributes:
@@ -158,8 +177,13 @@ class Repository:
         UsageError: there is no such model, or two have one name.
     """
 
-    def __init__(self, sources: Sequence[str | Path], **options: Any) -> None:
-        self._options = options
+    def __init__(
+        self,
+        sources: Sequence[str | Path],
+        adapters: Mapping[str, Path] | None = None,
+        **options: Any,
+    ) -> None:
+        self._options, self._adapters = options, adapters or {}
         self._served: dict[str, Served] = {}
         self._watching: list[Callable[[], None]] = []
         self.told: dict[str, str] = {}
@@ -169,9 +193,15 @@ class Repository:
                 raise UsageError(f"two models are called '{served.name}'; leave one of them out")
             self._served[served.name] = served
         self._sources = {served.name: served.source for served in self}
+        taken = {name for served in self for name in served.adapters}
+        for name in self._adapters.keys() - taken:
+            raise UsageError(
+                f"adapter '{name:.80}' is a change of none of these models, or of none in a "
+                "variant that takes adapters; see genzoo export --variants fused-lora"
+            )
 
     def _new(self, source: str) -> Served:
-        return Served(source, filtered=bool(self._options.get("filters")))
+        return Served(source, bool(self._options.get("filters")), self._adapters)
 
     def __iter__(self) -> Iterator[Served]:
         return iter(self._served.values())

@@ -166,6 +166,18 @@ class TextModel:
             raise UsageError("the prompt is empty; give it at least one character to go on from")
         return Encoded(ids, self._has_text(ids))
 
+    def memory_of(self, adapter: str | None = None) -> Callable[[int], Memory]:
+        """Return what makes memories for as many texts as are written, with an adapter or without.
+
+        Raises:
+            UsageError: no such adapter is loaded.
+        """
+        if adapter is None:
+            return self.new_memory
+        if adapter not in self._adapters:
+            raise UsageError(f"adapter is {shown(adapter)}; {_loaded(self._adapters)}")
+        return self._adapters[adapter]
+
     def orders(
         self,
         prompts: Sequence[str | Encoded],
@@ -254,14 +266,13 @@ class TextModel:
         Raises:
             UsageError: no such adapter is loaded.
         """
-        if adapter is not None and adapter not in self._adapters:
-            raise UsageError(f"adapter is {shown(adapter)}; {_loaded(self._adapters)}")
+        new_memory = self.memory_of(adapter)
         if count == 1 and self._idle:
             with suppress(IndexError):  # another thread was faster
                 memory = self._idle.pop()
                 if memory.adapter == adapter:
                     return memory
-        memory = self.new_memory(count) if adapter is None else self._adapters[adapter](count)
+        memory = new_memory(count)
         memory.adapter = adapter
         return memory
 

@@ -30,6 +30,7 @@ class Answering(ABC):
         orders: of the texts, in the order of the choices.
         seed: of the first text.
         read: tokens of all prompts.
+        adapter: that they are written with, by its name.
         likeliest: so many tokens are told beside each that was drawn; None for no likelihoods.
 
     Attributes:
@@ -49,16 +50,19 @@ class Answering(ABC):
         *,
         seed: int,
         read: int,
+        adapter: str | None,
         likeliest: int | None,
     ) -> None:
         self._exchange, self._served, self._fields = exchange, served, fields
         self._seed, self._read = seed, read
-        self._texts = served.texts(orders, exchange, likeliest=likeliest, piecemeal=fields.stream)
+        self._texts = served.texts(
+            orders, exchange, adapter, likeliest=likeliest, piecemeal=fields.stream
+        )
         self._begun: Document = {
             "id": f"{self.prefix}-{secrets.token_hex(12)}",
             "object": self.piece_name if fields.stream else self.whole_name,
             "created": int(time.time()),
-            "model": served.name,
+            "model": fields.model,
             "system_fingerprint": served.hash,
             "seed": seed,
         }

@@ -12,7 +12,7 @@ from serving.server.openai import logprobs
 from serving.server.openai.answering import Answering, Document
 from serving.server.openai.fields import ChatFields, read
 from serving.server.openai.messages import read_messages
-from serving.server.openai.settings import checked, ordered
+from serving.server.openai.settings import asked, checked, ordered
 from serving.server.repository import Served
 from serving.server.work.draft import Likelihood, News
 from serving.server.work.texts import Written
@@ -24,9 +24,7 @@ async def answered(exchange: Exchange) -> Response:
     server = exchange.server
     document = await exchange.parse(parsed_object, exchange.data, server.limits)
     fields = read(ChatFields, document)
-    served = server.repository.get(fields.model)
-    if served.writer is None:
-        raise RequestError(f"{served.name} writes no texts", param="model", code="model_not_found")
+    served, adapter = asked(server.repository, fields.model)
     if "chat" not in served.calls:
         raise RequestError(f"{served.name} cannot chat: it has no chat template; ask "
                            "/v1/completions", param="model", code="model_not_found")  # fmt: skip
@@ -42,6 +40,7 @@ async def answered(exchange: Exchange) -> Response:
         orders,
         seed=seed,
         read=len(orders[0].prompt),
+        adapter=adapter,
         likeliest=(fields.top_logprobs or 0) if fields.logprobs else None,
     )
     return await answer.response()

@@ -13,7 +13,7 @@ from serving.server.limits import Limits
 from serving.server.openai.answering import Answering, Document
 from serving.server.openai.fields import CompletionFields, read
 from serving.server.openai.logprobs import Places
-from serving.server.openai.settings import checked, follows, ordered
+from serving.server.openai.settings import asked, checked, follows, ordered
 from serving.server.repository import Served
 from serving.server.work.draft import Likelihood, News, prompt_likelihoods
 from serving.server.work.texts import Written
@@ -26,13 +26,14 @@ async def completed(exchange: Exchange) -> Response:
     server = exchange.server
     document = await exchange.parse(parsed_object, exchange.data, server.limits)
     fields = read(CompletionFields, document)
-    served = server.repository.get(fields.model)
-    if served.writer is None:
-        raise RequestError(f"{served.name} writes no texts", param="model", code="model_not_found")
+    served, adapter = asked(server.repository, fields.model)
     away = exchange.aside if follows(fields) else exchange.parse
     prompts, orders, seed = await away(_orders, served, fields, server.limits)
     of_prompts = None
     if fields.echo and fields.logprobs is not None:
+        if adapter is not None:
+            raise RequestError("logprobs of an echoed prompt are the model's as it is; leave the "
+                               "adapter out", param="echo")  # fmt: skip
         of_prompts = await _read_prompts(exchange, served, prompts, fields.logprobs)
     completion = Completion(
         exchange,
@@ -41,6 +42,7 @@ async def completed(exchange: Exchange) -> Response:
         orders,
         seed=seed,
         read=sum(len(each.ids) for each in prompts),
+        adapter=adapter,
         likeliest=fields.logprobs,
         echoed=[(of_prompts[at] if of_prompts else [], each) for at, each in enumerate(prompts)],
     )

@@ -5,12 +5,13 @@ from typing import Any
 from starlette.responses import Response
 
 from serving.server.exchange import Exchange, json_response, origin
+from serving.server.openai.settings import asked
 from serving.server.repository import Served
 
 
-def _record(served: Served) -> dict[str, Any]:
+def _record(served: Served, adapter: str | None = None) -> dict[str, Any]:
     return {
-        "id": served.name,
+        "id": served.name if adapter is None else f"{served.name}:{adapter}",
         "object": "model",
         "created": 0,  # a bundle's bytes do not say when they were made
         "owned_by": "genzoo",
@@ -20,14 +21,21 @@ def _record(served: Served) -> dict[str, Any]:
 
 async def listed(exchange: Exchange) -> Response:
     """List the models."""
-    data = [_record(served) for served in exchange.server.repository]
+    data = [
+        _record(served, adapter)
+        for served in exchange.server.repository
+        for adapter in (None, *served.adapters)
+    ]
     return json_response({"object": "list", "data": data})
 
 
 async def named(exchange: Exchange) -> Response:
     """Give one model."""
-    served = exchange.server.repository.known(exchange.path["model"])
-    return json_response(_record(served), origin(served))
+    name, _, adapter = exchange.path["model"].partition(":")
+    served = exchange.server.repository.known(name)
+    if adapter:
+        served, _ = asked(exchange.server.repository, exchange.path["model"])
+    return json_response(_record(served, adapter or None), origin(served))
 
 
 ROUTES = (

@@ -9,12 +9,29 @@ from serving.server.calls import check_followed
 from serving.server.errors import RequestError
 from serving.server.limits import Limits
 from serving.server.openai.fields import ResponseFormat, TextFields
-from serving.server.repository import Served
+from serving.server.repository import Repository, Served
 from serving.text.decoding import Order
 from serving.text.sampling_config import FOLLOWED, SETTINGS
 from serving.text.text import Encoded
 
 ANY_OBJECT = {"type": "object"}
+
+
+def asked(repository: Repository, name: str) -> tuple[Served, str | None]:
+    """Return the language model that a name means, and the adapter: `MODEL` or `MODEL:ADAPTER`.
+
+    Raises:
+        RequestError: there is none of that name, or it writes no texts.
+    """
+    model, given, adapter = name.partition(":")
+    served = repository.get(model)
+    if not served.writers:
+        raise RequestError(f"{served.name} writes no texts", param="model", code="model_not_found")
+    if given and adapter not in served.adapters:
+        there = f"it has {', '.join(served.adapters)}" if served.adapters else "it has none"
+        raise RequestError(f"{served.name} has no adapter '{adapter:.80}'; {there}", 404,
+                           param="model", code="model_not_found", reason="unknown")  # fmt: skip
+    return served, adapter if given else None
 
 
 def checked(

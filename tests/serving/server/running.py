@@ -21,8 +21,17 @@ class Running:
         loop: that it runs in.
     """
 
-    def __init__(self, sources, prefix="", options=None, certificate=None, filters=(), **limits):
-        models = Repository(sources, device="cpu", threads=1, filters=filters)
+    def __init__(
+        self,
+        sources,
+        prefix="",
+        options=None,
+        certificate=None,
+        filters=(),
+        adapters=None,
+        **limits,
+    ):
+        models = Repository(sources, adapters, device="cpu", threads=1, filters=filters)
         self.server = Server(models, Limits(**limits), prefix, **options or {})
         self.runner = Runner(self.server, "127.0.0.1", 0, certificate)
         self.scheme = "http" if certificate is None else "https"

@@ -72,7 +72,7 @@ def test_the_same_text_alone_and_in_a_crowd_in_every_dialect(served, model, clie
 def test_texts_of_every_dialect_share_their_steps(chatter):
     """Five clients of five dialects at once take fewer turns than one after the other."""
     with running([chatter]) as served:
-        writer = served.server.repository.get("chatter").writer
+        writer = served.server.repository.get("chatter").writers[None]
         turns, told = [], writer._told
 
         def counting(drawn, texts, seconds):

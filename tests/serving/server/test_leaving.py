@@ -81,7 +81,7 @@ def test_who_goes_away_is_not_worked_for(writing, path, document):
     before = cancelled(writing)
     asyncio.run(leave(writing, path, document, 0.2))
     writing.settle()
-    writer = writing.server.repository.get("toy").writer
+    writer = writing.server.repository.get("toy").writers[None]
     until = time.monotonic() + 5
     while writer.busy and time.monotonic() < until:
         time.sleep(0.005)
@@ -149,7 +149,7 @@ def test_a_hundred_clients_that_leave_at_random(writing):
     """Of every dialect; their slots are free at the next step, and the counters agree."""
     before, chance = cancelled(writing), random.Random(0)
     models = [writing.server.repository.get(name) for name in ("toy", "chatter")]
-    watched = [Watched(each.writer) for each in models]
+    watched = [Watched(each.writers[None]) for each in models]
 
     async def everything():
         await asyncio.gather(
@@ -164,9 +164,9 @@ def test_a_hundred_clients_that_leave_at_random(writing):
     reaches(writing, before + 100)
     for each, model in zip(watched, models, strict=True):
         until = time.monotonic() + 20
-        while each.writer.busy and time.monotonic() < until:
+        while each.writers[None].busy and time.monotonic() < until:
             time.sleep(0.005)
-        assert not each.writer.busy and not each.late and each.freed
+        assert not each.writers[None].busy and not each.late and each.freed
         assert writing.server.metrics.slots.labels(model.name)._value.get() == 0
     answer = httpx.post(f"{writing.url}/v1/completions", json=LONG | {"max_tokens": 3})
     assert answer.status_code == 200
