@@ -67,12 +67,13 @@ class TextModel:
         guesses: bool = True,
         adapters: Mapping[str, Callable[[int], Memory]] | None = None,
     ):
-        self.step = step if tokenizer.whole else drawable(step, tokenizer)
+        step = step if tokenizer.whole else drawable(step, tokenizer)
+        self.step = step
         self.tokenizer, self.context = tokenizer, context
         self.guesses = guesses
         self.last_seed: int | list[int] | None = None
         self.last_lookup: LookupStatistics | None = None
-        self.new_memory = memory or (lambda count: GrowingMemory(self.step, count, context))
+        self.new_memory = memory or (lambda count: GrowingMemory(step, count, context))
         self._adapters = dict(adapters or {})
         self._grammars = Grammars(tokenizer)
         self._idle: list[Memory] = []  # that of the last single text, unless one is written now
