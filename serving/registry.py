@@ -72,12 +72,21 @@ _OWN = (
         exporter="export.families.gpt:GPTExporter",
         runtime="serving.families.gpt:GPT",
     ),
+    Family(
+        name="music",
+        title="Music",
+        gives="piece",
+        recipe="zoo.music.recipe:MusicRecipe",
+        exporter="export.families.music:MusicExporter",
+        runtime="serving.families.music:Music",
+    ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
 )
 _OWN_BY_NAME = {family.name: family for family in _OWN}
 _CONTENTS = {
     "image": "serving.content.image:ImageContent",
     "text": "serving.content.text:TextContent",
+    "piece": "serving.content.music:MusicContent",
     "array": "serving.content.array:ArrayContent",
     "numbers": "serving.content.numbers:NumbersContent",
 }
