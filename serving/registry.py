@@ -86,9 +86,9 @@ _OWN_BY_NAME = {family.name: family for family in _OWN}
 _CONTENTS = {
     "image": "serving.content.image:ImageContent",
     "text": "serving.content.text:TextContent",
-    "piece": "serving.content.music:MusicContent",
     "array": "serving.content.array:ArrayContent",
     "numbers": "serving.content.numbers:NumbersContent",
+    "piece": "serving.content.music:MusicContent",
 }
 
 

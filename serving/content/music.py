@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from serving.content import pictures
-from serving.content.content import Content, Distance, Processing, one_of
+from serving.content.content import SOUND, Content, Distance, Processing, one_of
 from serving.errors import UsageError
 from serving.files import replacing
 from serving.music import midi, roll, sound
@@ -33,6 +33,7 @@ class MusicContent(Content):
     """
 
     name, noun, unit = "piece", "piece", "notes"
+    beside = {SOUND: "Listen to them", "samples.mid": "MIDI file"}
     media = {".mid": "audio/midi", ".wav": "audio/wav", ".png": "image/png"}
 
     def read(self, paths: Sequence[Path], processing: Processing) -> Pieces:

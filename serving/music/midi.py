@@ -137,7 +137,7 @@ def _parsed(data: bytes, name: str) -> Any:
         raise UsageError(f"{name} cannot be read as MIDI: {first_line(error)}") from None
     if file.type == 2:
         raise UsageError(f"{name} holds separate patterns (MIDI type 2); expected type 0 or 1")
-    if not file.ticks_per_beat or file.ticks_per_beat >= 2**15:
+    if not 0 < file.ticks_per_beat < 2**15:
         raise UsageError(f"{name} counts in frames of film; expected ticks of a quarter")
     if sum(map(len, file.tracks)) > MOST_EVENTS:
         raise UsageError(f"{name} has more than {MOST_EVENTS} events; expected a single piece")

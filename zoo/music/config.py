@@ -21,6 +21,9 @@ class MusicConfig(GPTConfig):
             known, whether before or behind (Uria et al. 2014, arXiv:1310.1757; Huang et al. 2017,
             arXiv:1903.07227).
 
+        calibration: by which logits are divided, so that the network is as sure as it is right
+            (Guo et al. 2017, arXiv:1706.04599): found on the validation part once it is trained.
+
     Example:
         >>> config = MusicConfig(lowest=36, highest=81, order="any")
         >>> config.vocabulary_size, config.causal, config.bars
@@ -34,6 +37,7 @@ class MusicConfig(GPTConfig):
     lowest: Pitch = 36
     highest: Pitch = 81
     order: Literal["time", "any"] = "time"
+    calibration: Annotated[float, Field(gt=0)] = 1.0
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,7 @@
 """A Transformer over four voices (Huang et al. 2018, Music Transformer, arXiv:1809.04281)."""
 
+from typing import Any
+
 import numpy as np
 from keras import KerasTensor, initializers, layers, ops
 
@@ -54,6 +56,19 @@ class MusicTransformer(Transformer):
         self.voice_embedding.build()
         self.place_embedding.build()
         super().build(input_shape)
+
+    def call(
+        self,
+        inputs: KerasTensor | dict[str, Any],
+        training: bool = False,
+        in_place: bool = False,
+    ) -> KerasTensor | dict[str, Any]:
+        outputs = super().call(inputs, training=training, in_place=in_place)
+        if self.config.calibration == 1:
+            return outputs
+        if isinstance(outputs, dict):
+            return outputs | {"logits": outputs["logits"] / self.config.calibration}
+        return outputs / self.config.calibration
 
     def embedded(self, ids: KerasTensor, positions: KerasTensor) -> KerasTensor:
         x = super().embedded(ids, positions)
