@@ -26,7 +26,7 @@ from zoo.music.pieces import Parts, read
 from zoo.music.writer import composer
 from zoo.recipe import Recipe
 
-SAMPLES, SAMPLE_BARS, TEMPERATURE = 2, 8, 0.95
+SAMPLES, SAMPLE_BARS, TEMPERATURE = 2, 8, 0.85
 QUALITY_PIECES = 8
 CALIBRATION_PIECES = 16
 

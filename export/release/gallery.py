@@ -76,8 +76,8 @@ def _policy(style: str, script: str) -> str:
         for text in (style, script)
     ]
     return (
-        f"default-src 'none'; img-src 'self' file:; media-src 'self' file:; style-src {allowed[0]}; "
-        f"script-src {allowed[1]}; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; img-src 'self' file:; media-src 'self' file:; "
+        f"style-src {allowed[0]}; script-src {allowed[1]}; base-uri 'none'; form-action 'none'"
     )
 
 

@@ -19,7 +19,7 @@ from serving.runtime.loaded import Loaded
 from serving.text.sampling_config import SamplingConfig
 
 MOST_BARS, MOST_PIECES = 256, 1000
-TEMPERATURE = 0.95
+TEMPERATURE = 0.85
 
 Count = Annotated[
     int,

@@ -20,7 +20,7 @@ TABLES = np.random.RandomState(0).standard_normal((BAR, 48, 48)).astype(np.float
 
 
 def step(ids, mask, positions, past):
-    """Logits that depend on the last note and its place in the bar; and a past that tells length."""
+    """Logits by the last note and its place in the bar, and a past that tells how much was read."""
     before = np.zeros((len(ids), 1, 0, 1)) if past is None else past[0][0]
     held = np.concatenate([before, np.ones((len(ids), 1, ids.shape[1], 1))], axis=2)
     assert held.shape[2] == mask.shape[1] <= CONTEXT

@@ -1,4 +1,4 @@
-"""MIDI files: what is written comes back, others open it, and what is no piece is said in a line."""
+"""MIDI files: what is written comes back, others open it, and errors are one line."""
 
 import io
 import warnings
@@ -87,8 +87,10 @@ def test_running_status_is_understood():
 
 def test_four_parts_keep_their_notes_where_they_cross():
     piece = Piece(np.array([[60, 62, 52, 48]] * 8))  # the alto above the soprano
-    parts = [[MetaMessage("track_name", name="x"), *note(70 - 3 * at, channel=at),
-              *note(pitch, channel=at)] for at, pitch in enumerate(piece.notes[0].tolist())]  # fmt: skip
+    parts = [
+        [*note(70 - 3 * at, channel=at), *note(pitch, channel=at)]
+        for at, pitch in enumerate(piece.notes[0].tolist())
+    ]
     assert midi.from_bytes(file(*parts)).notes[4].tolist() == [60, 62, 52, 48]
 
 

@@ -95,7 +95,7 @@ def test_other_files_are_refused_before_anything_is_made(out, words):
 
 
 def test_a_folder_without_music_is_one_line(tmp_path):
-    with pytest.raises(UsageError, match="holds no MIDI files; expected names in .mid"):
+    with pytest.raises(UsageError, match=r"holds no MIDI files; expected names in \.mid"):
         CONTENT.read([tmp_path], {})
 
 
@@ -117,7 +117,7 @@ def test_json_goes_there_and_back():
 
 @pytest.mark.parametrize("value", [3, {"tempo": 90}, {"notes": [[60] * 4], "speed": 1}, {}])
 def test_json_that_is_no_piece_is_one_line(value):
-    with pytest.raises(UsageError, match="a piece in JSON is .*; expected a MIDI file as a data:"):
+    with pytest.raises(UsageError, match=r"a piece in JSON is .*; expected a MIDI file as a data:"):
         CONTENT.from_json(value, {})
 
 

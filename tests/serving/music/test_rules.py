@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from serving.music import chords, keys, rules
-from serving.music.guide import Guide
 from serving.music.grid import Pitches
+from serving.music.guide import Guide
 from serving.music.rules import UNKNOWN
 
 PITCHES = Pitches(36, 81)

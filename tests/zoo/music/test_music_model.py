@@ -70,9 +70,9 @@ def test_a_position_tells_voice_and_place_in_the_bar_and_no_more():
     made = model()
 
     def at(offset):
-        return np.asarray(made({"input_ids": IDS[:, :32], "position_ids": offset + ALL}))
+        return np.asarray(made({"input_ids": IDS[:, :32], "position_ids": offset + places}))
 
-    ALL = np.arange(32)[None]
+    places = np.arange(32)[None]
     np.testing.assert_allclose(at(64), at(0), atol=1e-5)
     for offset in (1, 4, 16):
         assert not np.allclose(at(offset), at(0), atol=1e-3)
