@@ -1,27 +1,29 @@
 """How a network of music is exported: its graph, its metric, its samples, what its card says."""
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
+from export.families import gpt_graphs
 from export.families.exporter import Exporter
 from export.families.gpt import check_cached, graph_step
-from export.families.gpt_graphs import feeds
-from export.families.music_graphs import graphs
+from export.families.gpt_graphs import SEEDS, SEQUENCE, TokenGraph, feeds
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import Runner
 from serving.bundle.manifest import Quality
+from serving.bundle.records import Port
 from serving.families.music import MusicProcessing
 from serving.music.composer import Composer, emptied
-from serving.music.drawing import Blanks, Forward, Predict
+from serving.music.drawing import BAR, Blanks, Forward, Predict
 from serving.music.grid import STEPS_PER_BAR
 from serving.music.piece import TEMPO, Piece
 from serving.text.sampling_config import SamplingConfig
 from zoo.metric import Metric
 from zoo.music.batches import blank_windows
 from zoo.music.evaluate import MusicEvaluateConfig, evaluate, predicted
+from zoo.music.model import MusicTransformer
 from zoo.music.pieces import Parts, read
 from zoo.music.writer import composer
 from zoo.recipe import Recipe
@@ -215,3 +217,75 @@ def _snippet(order: str, config: Any, pitches: Any) -> str:
         f"    notes.append(note + {pitches.lowest - 1})\n"
         "print(np.reshape(notes, (16, 4)))  # pitches of MIDI\n"
     )
+
+
+# --- graphs ---
+
+
+def graphs(model: MusicTransformer) -> list[GraphSpec]:
+    """Describe what a network of music exports, with the names of text models."""
+    if model.config.order == "time":
+        return gpt_graphs.graphs(model)
+    return [
+        TokenGraph(
+            role="model",
+            signature="predict",
+            call=partial(_call, model),
+            inputs=(
+                _port("input_ids", "notes, the last of all tokens where one is not known"),
+                _port("attention_mask", "1 for each note, and 0 for padding behind them"),
+                _port("position_ids", "place of each note in its piece, from the beginning of one"),
+            ),
+            outputs=(
+                Port(
+                    name="logits",
+                    dtype="float32",
+                    axes=["batch_size", SEQUENCE, model.config.vocabulary_size],
+                    meaning="log-probability of the note at each place, up to a constant",
+                ),
+            ),
+            sample=lambda count, seed: _draw(model, count, BAR, seed, padding=0),
+            sensitivity=("input_ids", "logits"),
+            trials=lambda: _trials(model),
+            matrices=[each for each in model.variables if len(each.shape) == 2],
+        )
+    ]
+
+
+def _call(
+    model: MusicTransformer, input_ids: Any, attention_mask: Any, position_ids: Any
+) -> Mapping[str, Any]:
+    inputs = {
+        "input_ids": input_ids,
+        "attention_mask": attention_mask,
+        "position_ids": position_ids,
+    }
+    return {"logits": model(inputs)}
+
+
+def _draw(model: MusicTransformer, count: int, length: int, seed: int, padding: int) -> Arrays:
+    """Draw notes, of which every row but the first may end in padding."""
+    random = np.random.RandomState(seed)
+    ids = random.randint(0, model.config.vocabulary_size, (count, length))
+    none = random.randint(0, padding + 1, (count, 1))
+    none[0] = 0
+    places = np.broadcast_to(np.arange(length), ids.shape)
+    mask = (places < length - none).astype(np.int64)
+    return {
+        "input_ids": ids.astype(np.int64),
+        "attention_mask": mask,
+        "position_ids": np.ascontiguousarray(places, np.int64),
+    }
+
+
+def _trials(model: MusicTransformer) -> Iterator[tuple[str, Arrays]]:
+    """Yield batches of pieces of several lengths, up to a full window."""
+    context = model.config.context
+    for count, length in ((1, 1), (1, context), (3, min(100, context)), (33, BAR)):
+        for seed in SEEDS:
+            words = f"batch {count}, {length} notes, seed {seed}"
+            yield words, _draw(model, count, length, seed, padding=length - 1)
+
+
+def _port(name: str, meaning: str) -> Port:
+    return Port(name=name, dtype="int64", axes=["batch_size", SEQUENCE], meaning=meaning)

@@ -92,12 +92,12 @@ def evaluate(
     yield from _surprises(test, validation, parts, config)
     if config.order == "any":
         voices = [_in_any_order(composer, config, UNDER_SOPRANO)(p) for p in parts["validation"]]
-        name, what = "nats_under_melody_validation", "alto, tenor and bass in a random order"
+        what = "in a random order, given the whole soprano"
     else:
         voices = [_lower(each) for each in validation]
-        name, what = "nats_under_melody_validation", "alto, tenor and bass"
-    told = f"mean -log p of {what}, given the soprano; validation part"
-    yield _nats(name, _mean(voices), told, voices)
+        what = "given what came before and the soprano of their own sixteenth"
+    told = f"mean -log p of alto, tenor and bass, {what}; validation part"
+    yield _nats("nats_under_melody_validation", _mean(voices), told, voices)
     yield from _counted(composer, parts["test"], settings)
 
 

@@ -8,8 +8,8 @@ from keras import KerasTensor, initializers, layers, ops
 from zoo.transformer import dropout
 from zoo.transformer.cache import extended
 from zoo.transformer.config import GPTConfig
-from zoo.transformer.relative import RelativePositions
-from zoo.transformer.rotary import rotated
+from zoo.transformer.positions.relative import RelativePositions
+from zoo.transformer.positions.rotary import rotated
 
 
 class Attention(layers.Layer):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from zoo.config import Config
-from zoo.transformer.scaling import RotaryScaling
+from zoo.transformer.positions.scaling import RotaryScaling
 
 Positive = Annotated[int, Field(gt=0)]
 Layer = Annotated[int, Field(ge=0)]

@@ -15,7 +15,7 @@ from zoo.transformer.block import Block, normalisation
 from zoo.transformer.cache import slots_of
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.dropout import Dropout
-from zoo.transformer.rotary import Rotary
+from zoo.transformer.positions.rotary import Rotary
 
 INITIAL_STDDEV = 0.02  # standard deviation of initial weights, as in GPT-2
 # Added to the score of what must not be seen. Finite in half precision too, so that a row of

@@ -12,7 +12,7 @@ import serving
 import zoo
 from export.evaluation import evaluate
 from export.families.gpt import graph_step
-from export.families.music_graphs import graphs
+from export.families.music import graphs
 from export.proof import saved_model
 from serving import registry
 from serving.bundle.manifest import read_manifest

@@ -13,7 +13,7 @@ import zoo
 from serving.errors import UsageError
 from tests.house import ROOT
 from zoo.music import MusicConfig, MusicTransformer
-from zoo.transformer.relative import RelativePositions
+from zoo.transformer.positions.relative import RelativePositions
 
 SIZES = {"layers": 2, "width": 16, "heads": 4, "kv_heads": 2, "context": 128}
 POSITIONS = ("relative", "rotary", "learned")
