@@ -63,8 +63,8 @@ def skewed(scores: KerasTensor, keys: KerasTensor | int, ahead: bool) -> KerasTe
     """Turn columns that count distances into columns that count keys.
 
     Column c of row i of the scores is of the key at `c - (T - 1 - i)`: each row has to move left by
-    one less than that above it. With a column more, the rows, put one behind the other and cut anew
-    into rows of one less, do just that.
+    one less than that above it. With a column more in front, the rows, put one behind the other and
+    cut anew into rows of one less after the first T numbers, do just that.
 
     Args:
         scores: `(B, K, G, T, C)`, C being S + T, and T - 1 more where there are keys ahead.
@@ -82,13 +82,10 @@ def skewed(scores: KerasTensor, keys: KerasTensor | int, ahead: bool) -> KerasTe
     """
     _, heads, group, length, _ = scores.shape
     length = ops.shape(scores)[3] if length is None else length
-    if not ahead:
-        scores = ops.pad(scores, ((0, 0), (0, 0), (0, 0), (0, 0), (0, 1)))
-        columns = keys
-    else:
-        scores = ops.pad(scores, ((0, 0), (0, 0), (0, 0), (0, 0), (0, 1)))
-        columns = keys + length - 1
-    flat = ops.reshape(scores, (-1, heads, group, length * (columns + 1)))
-    flat = flat[..., length - 1 : length - 1 + length * columns]
-    moved = ops.reshape(flat, (-1, heads, group, length, columns))[..., :keys]
+    columns = keys + length - 1 if ahead else keys  # C
+    padded = ops.pad(scores, ((0, 0), (0, 0), (0, 0), (0, 0), (1, 0)))
+    # The first T numbers are cut off as if they were a row, which asks for no size.
+    cut = ops.reshape(padded, (-1, heads, group, columns + 1, length))[:, :, :, 1:]
+    moved = ops.reshape(cut, (-1, heads, group, length, columns))
+    moved = moved[..., :keys] if ahead else moved
     return ops.reshape(moved, (-1, heads, group * length, keys))
