@@ -14,7 +14,7 @@ from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import Runner
 from serving.bundle.manifest import Quality
 from serving.bundle.records import Port
-from serving.families.music import MusicProcessing
+from serving.families.music import TEMPERATURE, TOP_P, MusicProcessing
 from serving.music.composer import Composer, emptied
 from serving.music.drawing import BAR, Blanks, Forward, Predict
 from serving.music.grid import STEPS_PER_BAR
@@ -28,7 +28,7 @@ from zoo.music.pieces import Parts, read
 from zoo.music.writer import composer
 from zoo.recipe import Recipe
 
-SAMPLES, SAMPLE_BARS, TEMPERATURE = 2, 8, 0.85
+SAMPLES, SAMPLE_BARS = 2, 8
 QUALITY_PIECES = 8
 CALIBRATION_PIECES = 16
 
@@ -139,7 +139,7 @@ class MusicExporter(Exporter):
         """Draw a few pieces, of seeds 0 and up."""
         drawn = generator if isinstance(generator, Composer) else composer(generator)
         given = emptied(SAMPLE_BARS * STEPS_PER_BAR)
-        settings = SamplingConfig(temperature=TEMPERATURE)
+        settings = SamplingConfig(temperature=TEMPERATURE, top_p=TOP_P)
         pieces = drawn.compose(given, TEMPO, SAMPLES, 0, settings)
         return [pieces] if isinstance(pieces, Piece) else pieces
 

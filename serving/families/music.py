@@ -19,7 +19,7 @@ from serving.runtime.loaded import Loaded
 from serving.text.sampling_config import SamplingConfig
 
 MOST_BARS, MOST_PIECES = 256, 1000
-TEMPERATURE = 0.85
+TEMPERATURE, TOP_P = 0.85, 0.98  # without the unlikeliest notes, one of which spoils a bar
 
 Count = Annotated[
     int,
@@ -136,7 +136,7 @@ class Music(Model, Composer):
         seed: Seed = None,
         tempo: Tempo = TEMPO,
         temperature: Temperature = TEMPERATURE,
-        top_p: TopP = 1.0,
+        top_p: TopP = TOP_P,
         rules: Rules = False,
         passes: Passes = None,
     ) -> Piece | list[Piece]:
@@ -166,7 +166,7 @@ class Music(Model, Composer):
         n: Count = 1,
         seed: Seed = None,
         temperature: Temperature = TEMPERATURE,
-        top_p: TopP = 1.0,
+        top_p: TopP = TOP_P,
         rules: Rules = False,
         passes: Passes = None,
     ) -> Piece | list[Piece]:
@@ -182,7 +182,7 @@ class Music(Model, Composer):
         n: Count = 1,
         seed: Seed = None,
         temperature: Temperature = TEMPERATURE,
-        top_p: TopP = 1.0,
+        top_p: TopP = TOP_P,
         rules: Rules = False,
         passes: Passes = None,
     ) -> Piece | list[Piece]:
@@ -201,7 +201,7 @@ class Music(Model, Composer):
         n: Count = 1,
         seed: Seed = None,
         temperature: Temperature = TEMPERATURE,
-        top_p: TopP = 1.0,
+        top_p: TopP = TOP_P,
         rules: Rules = False,
         passes: Passes = None,
     ) -> Piece | list[Piece]:
