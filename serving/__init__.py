@@ -16,6 +16,7 @@ _HOMES = {
     "load": "serving.loader",
     "GAN": "serving.families.gan",
     "GPT": "serving.families.gpt",
+    "Music": "serving.families.music",
     "VAE": "serving.families.vae",
     "BundleError": "serving.bundle.records",
     "DeviceError": "serving.runtime.session",

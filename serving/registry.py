@@ -72,6 +72,14 @@ _OWN = (
         exporter="export.families.gpt:GPTExporter",
         runtime="serving.families.gpt:GPT",
     ),
+    Family(
+        name="music",
+        title="Music",
+        gives="piece",
+        recipe="zoo.music.recipe:MusicRecipe",
+        exporter="export.families.music:MusicExporter",
+        runtime="serving.families.music:Music",
+    ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
 )
 _OWN_BY_NAME = {family.name: family for family in _OWN}
@@ -80,6 +88,7 @@ _CONTENTS = {
     "text": "serving.content.text:TextContent",
     "array": "serving.content.array:ArrayContent",
     "numbers": "serving.content.numbers:NumbersContent",
+    "piece": "serving.content.music:MusicContent",
 }
 
 

@@ -27,6 +27,7 @@ NAMES = [
     "publishing",
     "extending",
     "text",
+    "music",
     "chat",
     "server",
     "provenance",
@@ -108,6 +109,7 @@ SHOWN = {  # metrics of a family's table, and how they are written there
         "nats_per_character": "{value:.3f}",
         "nats_per_character_disjoint": "{value:.3f}",
     },
+    "music": {"nats_per_note": "{value:.4f}", "nats_per_note_validation": "{value:.4f}"},
 }
 LABELLED = {"label_agreement": "{value:.2%}", "transfer_accuracy": "{value:.2%}"}
 

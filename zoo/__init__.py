@@ -19,6 +19,8 @@ _HOMES = {
     "GANConfig": "zoo.gan",
     "GPT": "zoo.transformer",
     "GPTConfig": "zoo.transformer",
+    "MusicConfig": "zoo.music",
+    "MusicTransformer": "zoo.music",
     "VAE": "zoo.vae",
     "VAEConfig": "zoo.vae",
     "Recipe": "zoo.recipe",

@@ -72,7 +72,9 @@ def _head(manifest: Manifest, exporter: Exporter) -> dict[str, Any]:
 def _samples(manifest: Manifest, exporter: Exporter, samples: Any) -> str:
     words = exporter.content.words(samples, manifest.processing)
     if words is None:
-        return f"![Samples of {manifest.name}](samples.png)\n"
+        links = [f"[{said}]({file})" for file, said in exporter.content.beside.items()]
+        heard = f"\n{', '.join(links)}.\n" if links else ""
+        return f"![Samples of {manifest.name}](samples.png)\n{heard}"
     return _fenced(clean(words), "text")
 
 

@@ -24,7 +24,7 @@ from export.errors import ExportError
 from export.families.gpt_graphs import cache_names
 from export.graph.canonical import canonical
 from zoo.transformer.config import GPTConfig
-from zoo.transformer.rotary import Rotary
+from zoo.transformer.positions.rotary import Rotary
 
 DOMAIN = "com.microsoft"
 MULTIPLE = 16  # of the width of heads and of what is turned of them

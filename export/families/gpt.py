@@ -35,6 +35,7 @@ from zoo.data import given, tokenizers
 from zoo.data.text import Text
 from zoo.metric import Metric
 from zoo.recipe import Recipe
+from zoo.transformer.config import GPTConfig
 from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
 from zoo.transformer.writer import writer
 
@@ -215,22 +216,7 @@ class GPTExporter(Exporter):
 
     def prove(self, runners: Mapping[str, Runner]) -> None:
         """Prove that writing on token by token gives the logits of reading all at once."""
-        step = graph_step(self.graphs[0], runners)
-        length = min(PROOF_STEPS, self.config.context)
-        ids = np.random.RandomState(0).randint(0, self.config.vocabulary_size, (1, length))
-        mask, places = np.ones_like(ids), np.arange(length)[None]
-        expected, _ = step(ids, mask, places, None)
-        past, worst = None, 0.0
-        for at in range(length):
-            now = slice(at, at + 1)
-            logits, past = step(ids[:, now], mask[:, : at + 1], places[:, now], past)
-            worst = np.maximum(worst, np.abs(logits[:, 0] - expected[:, at]).max())  # keeps NaN
-        allowed = LIMIT * max(1.0, float(np.abs(expected).max()))
-        if not worst <= allowed:  # true for NaN as well
-            raise ExportError(
-                f"model: {length} tokens one by one differ from all at once by {worst:.2g}; "
-                f"at most {allowed:.2g} is allowed"
-            )
+        check_cached(graph_step(self.graphs[0], runners), self.config)
 
     def formats(self) -> list[Format]:
         """Return those of llama.cpp and `transformers`, with what speaks against each."""
@@ -296,6 +282,29 @@ def graph_step(spec: GraphSpec, runners: Mapping[str, Runner]) -> GraphStep:
         return [outputs[name] for name in names]
 
     return GraphStep(spec.interface, run)
+
+
+def check_cached(step: GraphStep, config: GPTConfig) -> None:
+    """Make sure that reading token by token gives the logits of reading all at once.
+
+    Raises:
+        ExportError: it does not.
+    """
+    length = min(PROOF_STEPS, config.context)
+    ids = np.random.RandomState(0).randint(0, config.vocabulary_size, (1, length))
+    mask, places = np.ones_like(ids), np.arange(length)[None]
+    expected, _ = step(ids, mask, places, None)
+    past, worst = None, 0.0
+    for at in range(length):
+        now = slice(at, at + 1)
+        logits, past = step(ids[:, now], mask[:, : at + 1], places[:, now], past)
+        worst = np.maximum(worst, np.abs(logits[:, 0] - expected[:, at]).max())  # keeps NaN
+    allowed = LIMIT * max(1.0, float(np.abs(expected).max()))
+    if not worst <= allowed:  # true for NaN as well
+        raise ExportError(
+            f"model: {length} tokens one by one differ from all at once by {worst:.2g}; "
+            f"at most {allowed:.2g} is allowed"
+        )
 
 
 def _tokenizer(run: Run) -> bytes:

@@ -14,6 +14,7 @@ from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
 from export.graph.surgery import added, constant, replace
 
 INDICES = (ir.DataType.INT32, ir.DataType.INT64)
+GUARD = ("Add", "Cast", "Less", "Mul", "Not", "Where")  # what a guard of ids is made of
 END = 10**9  # from here on tf2onnx means the end
 
 
@@ -92,11 +93,11 @@ def _pieces(value: ir.Value) -> list[int | None]:
 def _tidy_embedding(node: ir.Node) -> None:
     """Look up the ids that come in, without the guard against negative ones."""
     table, ids = node.inputs
-    if table.const_value is None or len(table.const_value.shape) != 2:
+    if table.const_value is None or len(table.const_value.shape) > 2:
         return
-    sources = _sources(ids)
-    if len(sources) == 1:
-        node.replace_input_with(1, sources.pop())
+    guarded = _guarded(ids)
+    if guarded is not None:
+        node.replace_input_with(1, guarded)
 
 
 def _tidy_one_hot(node: ir.Node, graph: ir.Graph) -> None:
@@ -111,19 +112,32 @@ def _tidy_one_hot(node: ir.Node, graph: ir.Graph) -> None:
         replace(node.outputs[0], added("Gather", [rows, ids], node))
 
 
-def _sources(value: ir.Value) -> set[ir.Value]:
-    """Return the inputs of the graph that a value is made from."""
-    found, left, seen = set(), [value], set()
+def _guarded(value: ir.Value) -> ir.Value | None:
+    """Return the ids that a guard lets through, `ids + V (ids < 0)`; None if there is none."""
+    left, seen = [value], set()
     while left:
-        value = left.pop()
-        if value in seen:
+        node = left.pop().producer()
+        if node is None or node in seen or node.op_type not in GUARD:
             continue
-        seen.add(value)
-        if value.is_graph_input():
-            found.add(value)
-        elif value.producer() is not None:
-            left += [each for each in value.producer().inputs if each is not None]
-    return found
+        seen.add(node)
+        if node.op_type != "Less":
+            left += [each for each in node.inputs if each is not None]
+            continue
+        ids, least = node.inputs
+        if least.const_value is not None and not least.const_value.numpy().any():
+            return _uncast(ids)
+    return None
+
+
+def _uncast(value: ir.Value) -> ir.Value:
+    """Return ids as they were before they were cast to be compared."""
+    node = value.producer()
+    while node is not None and node.op_type == "Cast":
+        to = node.attributes.get_int("to", 0)
+        if to in INDICES and node.inputs[0].dtype not in INDICES:
+            break  # what became ids only here
+        value, node = node.inputs[0], node.inputs[0].producer()
+    return value
 
 
 def _takes_all(node: ir.Node) -> bool:

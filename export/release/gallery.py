@@ -18,7 +18,7 @@ from export.release.models import CARD, Model
 from serving import registry
 from serving.catalogue import INDEX
 from serving.catalogue.costs import circumstances, in_words
-from serving.content.content import PICTURE, WORDS
+from serving.content.content import PICTURE, SOUND, WORDS
 from serving.loader import runtime_of
 from serving.terminal import clean
 
@@ -70,14 +70,14 @@ def write(tree: Path, models: Sequence[Model], signed: bool) -> None:
 
 
 def _policy(style: str, script: str) -> str:
-    """Allow the pages their own pictures, style and script, by their hashes, and nothing else."""
+    """Allow the pages their own pictures and sounds, style and script by hash, and nothing else."""
     allowed = [
         f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
         for text in (style, script)
     ]
     return (
-        f"default-src 'none'; img-src 'self' file:; style-src {allowed[0]}; "
-        f"script-src {allowed[1]}; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; img-src 'self' file:; media-src 'self' file:; "
+        f"style-src {allowed[0]}; script-src {allowed[1]}; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -104,6 +104,7 @@ def _shown(model: Model) -> dict[str, Any]:
         "dataset_license": manifest.provenance.dataset_license,
         "picture": _picture(model),
         "text": _text(model),
+        "sound": f"models/{model.name}/{SOUND}" if SOUND in model.entry.files else None,
         "page": f"{PAGES}/{model.name}.html",
         "commands": _commands(model),
     }

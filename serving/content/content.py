@@ -22,7 +22,7 @@ from serving.provenance.origin import Origin
 
 Processing = Mapping[str, Any]
 UNPACKED = 2**28  # bytes of an archive that somebody sends
-PICTURE, WORDS = "samples.png", "samples.txt"
+PICTURE, WORDS, SOUND = "samples.png", "samples.txt", "samples.wav"
 
 
 class Distance(NamedTuple):
@@ -56,12 +56,14 @@ class Content(ABC):
         media: the types of its files as the web has them, by suffix, the usual one first; that of
             `default_out` unless given.
         unit: what speed is told in.
+        beside: the files that samples have beside a picture, and what a card calls them.
     """
 
     name: ClassVar[str]
     noun: ClassVar[str]
     unit: ClassVar[str]
     media: ClassVar[Mapping[str, str]] = {}
+    beside: ClassVar[Mapping[str, str]] = {}
 
     # --- files ---
 

@@ -102,10 +102,9 @@ class Memory(ABC):
     def _slide(self, ids: Sequence[int]) -> np.ndarray:
         """Read a token of each text, and those that are full anew from the middle of the window."""
         windows = [[*text, token] for text, token in zip(self.texts, ids, strict=True)]
-        half = max(1, self.context // 2)
         full = [row for row, window in enumerate(windows) if len(window) > self.context]
         anew = full if self.reads_rows_alone else list(range(len(windows)))
-        unread = [windows[row][-half:] if row in full else windows[row] for row in anew]
+        unread = [self._newer(windows[row]) if row in full else windows[row] for row in anew]
         self._truncate(anew, 0)
         if len(anew) == len(windows):
             logits = self._read(anew, unread)
@@ -115,6 +114,10 @@ class Memory(ABC):
             logits[anew] = self._read(anew, unread)
         self._together = len(self.texts[0])
         return logits
+
+    def _newer(self, window: list[int]) -> list[int]:
+        """Return what is kept of a text that is full, its newest token included: here half."""
+        return window[-max(1, self.context // 2) :]
 
     @abstractmethod
     def read_each(self, tokens: Sequence[int]) -> np.ndarray:

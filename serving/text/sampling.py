@@ -9,14 +9,27 @@ A token that is the only one possible, as in a text that follows a schema, uses 
 import math
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
+from typing import Protocol
 
 import numpy as np
 
 from serving.errors import GenzooError
 from serving.noise import uniform
-from serving.text.constraints import Constraint
 from serving.text.filters import likeliest, nucleus, pick
 from serving.text.sampling_config import SamplingConfig
+
+
+class Constraint(Protocol):
+    """What one text may go on with; of text, a `serving.text.constraints.Constraint`."""
+
+    def allowed(self) -> np.ndarray:
+        """Return the tokens that may come next, in rising order."""
+        ...
+
+    def take(self, token: int) -> None:
+        """Go on by a token."""
+        ...
+
 
 _NO_PENALTY = {"repetition_penalty": 1, "frequency_penalty": 0, "presence_penalty": 0}
 

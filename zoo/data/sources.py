@@ -24,12 +24,14 @@ EMBEDDED = {
     "digits": "zoo.data.digits.digits_dataset_builder",
     "python_topics": "zoo.data.python_topics.python_topics_dataset_builder",
 }
+DOWNLOADED = {"jsb_chorales": "zoo.data.jsb_chorales.jsb_chorales_dataset_builder"}
 # TensorFlow Datasets records the licence of few data sets; these are from their home pages.
 _LICENSES = {
     "mnist": "CC BY-SA 3.0",
     "fashion_mnist": "MIT",
     "kmnist": "CC BY-SA 4.0",
     "tiny_shakespeare": "public domain text",
+    "jsb_chorales": "public domain music",
 }
 _PROBE_SECONDS = 5
 
@@ -99,9 +101,9 @@ def prepare(
     """Open a data set, after making it where it is not on disk yet.
 
     Args:
-        name: `digits` or `python_topics`, which need no network; any data set of TensorFlow
-            Datasets, as `mnist` or `cifar10_corrupted/fog_1`; or a folder of images, as `./photos`,
-            `/data/photos` or `folder:photos`.
+        name: `digits` or `python_topics`, which need no network; `jsb_chorales`; any data set of
+            TensorFlow Datasets, as `mnist` or `cifar10_corrupted/fog_1`; or a folder of images, as
+            `./photos`, `/data/photos` or `folder:photos`.
         data_dir: where to look first, and to write if it can be written; `TFDS_DATA_DIR` by
             default. `zoo.data.store.roots` says where else.
         image_size: for a folder, height and width that images are cropped and resized to; without
@@ -124,9 +126,10 @@ def prepare(
         from zoo.data.folder import Folder, configure
 
         return _prepare_own(Folder, configure(folder, image_size), places)
-    if name in EMBEDDED:
+    own = EMBEDDED | DOWNLOADED
+    if name in own:
         try:
-            builder = import_module(EMBEDDED[name]).Builder
+            builder = import_module(own[name]).Builder
         except ImportError as error:
             message = f"data set {name} needs {error.name}: pip install 'genzoo[train]'"
             raise GenzooError(message) from None
@@ -138,7 +141,7 @@ def describe(builder: tfds.core.DatasetBuilder) -> SourceInfo:
     """Say what a prepared data set holds.
 
     Raises:
-        UsageError: it holds neither images nor text.
+        UsageError: it holds neither images nor text nor music.
 
     Example:
         >>> describe(prepare("digits")).image_shape
@@ -146,19 +149,21 @@ def describe(builder: tfds.core.DatasetBuilder) -> SourceInfo:
     """
     info, features = builder.info, builder.info.features
     config = builder.builder_config.name if builder.builder_config else None
-    if "image" not in features and "text" not in features:
+    kinds = {"image": "images", "text": "text", "notes": "notes"}
+    kind = next((kinds[name] for name in kinds if name in features), None)
+    if kind is None:
         raise UsageError(
-            f"data set {info.name} has no 'image' and no 'text', only {', '.join(features)}; "
-            "the zoo learns from images or text"
+            f"data set {info.name} has no 'image', no 'text' and no 'notes', only "
+            f"{', '.join(features)}; the zoo learns from images, text or music"
         )
-    is_images = "image" in features
+    is_images = kind == "images"
     label = features["label"] if is_images and "label" in features else None
     class_names = tuple(getattr(label, "names", ()))
     stated = info.redistribution_info.license if info.redistribution_info else ""
     return SourceInfo(
         name=f"{info.name}/{config}" if config else info.name,
         version=str(info.version),
-        kind="images" if is_images else "text",
+        kind=kind,
         image_shape=features["image"].shape if is_images else None,
         classes=len(class_names),
         class_names=class_names,

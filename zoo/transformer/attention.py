@@ -8,7 +8,8 @@ from keras import KerasTensor, initializers, layers, ops
 from zoo.transformer import dropout
 from zoo.transformer.cache import extended
 from zoo.transformer.config import GPTConfig
-from zoo.transformer.rotary import rotated
+from zoo.transformer.positions.relative import RelativePositions
+from zoo.transformer.positions.rotary import rotated
 
 
 class Attention(layers.Layer):
@@ -66,8 +67,21 @@ class Attention(layers.Layer):
                 for each in ("query", "key")
             )
 
+        self.relative = None
+        if config.positions == "relative":
+            self.relative = RelativePositions(
+                self.kv_heads,
+                config.reach or config.context,
+                self.head_size,
+                ahead=not config.causal,
+                stddev=stddev,
+                name="relative_embedding",
+            )
+
     def build(self, x_shape: tuple[int | None, ...]) -> None:
         self.project.build(x_shape)
+        if self.relative is not None:
+            self.relative.build((None, self.kv_heads, None, None, self.head_size))
         kinds = (self.heads, self.kv_heads, self.kv_heads)
         self.project.kernel.parts = tuple(count * self.head_size for count in kinds)
         self.merge.build((*x_shape[:-1], self.heads * self.head_size))
@@ -106,12 +120,17 @@ class Attention(layers.Layer):
         # The query heads of a group lie side by side as rows of one product with their key head.
         rows = heads // kv_heads * length  # G T
         query = ops.reshape(query * (1 / math.sqrt(size)), (-1, kv_heads, rows, size))
+        relative = None
+        if self.relative is not None:
+            grouped = ops.reshape(query, (-1, kv_heads, heads // kv_heads, length, size))
+            relative = self.relative(grouped, keys=ops.shape(key)[2])  # (B, kv_heads, G T, S + T)
         dropout_mask = None
         if training and self.rate:
             shape = (kv_heads, rows, ops.shape(key)[2])
             # (B, kv_heads, G T, S + T)
             dropout_mask = dropout.mask(x, shape, self.rate, self.seeds)
-        mixed = attend(query, key, value, attention_bias, dropout_mask)  # (B, kv_heads, G T, D)
+        mixed = attend(query, key, value, attention_bias, dropout_mask, relative)
+        # (B, kv_heads, G T, D)
         mixed = ops.reshape(mixed, (-1, heads, length, size))
         mixed = ops.transpose(mixed, (0, 2, 1, 3))  # (B, T, heads, D)
         return self.merge(ops.reshape(mixed, (-1, length, heads * size))), (key, value)
@@ -123,6 +142,7 @@ def attend(
     value: KerasTensor,
     attention_bias: KerasTensor,
     dropout_mask: KerasTensor | None = None,
+    relative: KerasTensor | None = None,
 ) -> KerasTensor:
     """Return the mean of `value` that each query takes, `(B, K, Q, D)`.
 
@@ -131,14 +151,17 @@ def attend(
         key, value: `(B, K, S, D)`.
         attention_bias: added to the scores, `(B or 1, 1, Q, S)`; it has no gradient.
         dropout_mask: a factor for each weight, `(B, K, Q, S)`; it has no gradient.
+        relative: added to the scores too, `(B, K, Q, S)`; it has one.
 
     The gradient of the softmax needs, for each query, the sum over tokens of weight times gradient.
     That is also the sum over D of result times gradient, of far fewer numbers (Dao et al. 2022,
     arXiv:2205.14135, appendix B.2).
     """
 
-    def forward(query: KerasTensor, key: KerasTensor, value: KerasTensor):
+    def forward(query: KerasTensor, key: KerasTensor, value: KerasTensor, *added: KerasTensor):
         scores = ops.matmul(query, _transposed(key))  # (B, K, Q, S)
+        for each in added:
+            scores = scores + each
         # Not cast to float32, in which oneDNN and CUDA sum anyway: it would cost a fifth of a step.
         weights = ops.softmax(scores + ops.cast(attention_bias, scores.dtype))
         left = weights if dropout_mask is None else weights * dropout_mask
@@ -146,7 +169,7 @@ def attend(
 
         def backward(
             *gradient: KerasTensor, upstream: KerasTensor | None = None
-        ) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
+        ) -> tuple[KerasTensor, ...]:
             of_mixed = gradient[0] if upstream is None else upstream
             product = ops.cast(of_mixed, "float32") * ops.cast(mixed, "float32")
             mean = ops.sum(product, axis=-1, keepdims=True)  # (B, K, Q, 1)
@@ -157,11 +180,13 @@ def attend(
                 ops.matmul(of_scores, key),
                 _transposed(ops.matmul(_transposed(query), of_scores)),
                 _transposed(ops.matmul(_transposed(of_mixed), left)),
+                *(of_scores for _ in added),
             )
 
         return mixed, backward
 
-    return ops.custom_gradient(forward)(query, key, value)
+    added = () if relative is None else (relative,)
+    return ops.custom_gradient(forward)(query, key, value, *added)
 
 
 def _transposed(x: KerasTensor) -> KerasTensor:

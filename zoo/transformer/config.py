@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from zoo.config import Config
-from zoo.transformer.scaling import RotaryScaling
+from zoo.transformer.positions.scaling import RotaryScaling
 
 Positive = Annotated[int, Field(gt=0)]
 Layer = Annotated[int, Field(ge=0)]
@@ -31,7 +31,8 @@ class GPTConfig(Config):
         feed_forward: width within the feed-forward network; 0 for 4 times `width`, or with
             `swiglu`, whose gate is a third matrix, 8/3 times, rounded up to a multiple of 16.
         normalisation: `rms` (Zhang and Sennrich 2019) or `layer` (Ba et al. 2016).
-        positions: `rotary` (Su et al. 2021), which turns queries and keys, or `learned` vectors.
+        positions: `rotary` (Su et al. 2021), which turns queries and keys; `learned` vectors; or
+            `relative` (Huang et al. 2018), vectors of distances that queries meet besides keys.
         activation: `gelu` (its tanh form, as in GPT-2), `gelu_exact` or `swiglu` (Shazeer 2020).
         tied_embeddings: predict tokens with the matrix that embeds them (Press and Wolf 2017).
         bias: whether the linear maps have biases, and LayerNorm its shift.
@@ -49,6 +50,9 @@ class GPTConfig(Config):
         rotary_scaling: `rotary` only; how the angles are stretched.
         rotary_width: `rotary` only; how many values of each head are turned, the first ones; 0 for
             all.
+        reach: `relative` only; distances that are told apart, further ones counting as the
+            furthest; 0 for as many as the context has.
+        causal: whether a token sees those before it alone, or all.
         unturned_layers: `rotary` only; layers, from 0, that have no positions at all (Kazemnejad et
             al. 2023, arXiv:2305.19466).
         windows: for each layer, the tokens that one sees, itself included; 0 for all (Beltagy et
@@ -69,7 +73,7 @@ class GPTConfig(Config):
     kv_heads: Annotated[int, Field(ge=0)] = 0
     feed_forward: Annotated[int, Field(ge=0)] = 0
     normalisation: Literal["rms", "layer"] = "rms"
-    positions: Literal["rotary", "learned"] = "rotary"
+    positions: Literal["rotary", "learned", "relative"] = "rotary"
     activation: Literal["gelu", "gelu_exact", "swiglu"] = "swiglu"
     tied_embeddings: bool = True
     bias: bool = False
@@ -85,6 +89,8 @@ class GPTConfig(Config):
     rotary_width: Annotated[int, Field(ge=0)] = 0
     unturned_layers: tuple[Layer, ...] = ()
     windows: tuple[Layer, ...] = ()
+    reach: Annotated[int, Field(ge=0)] = 0
+    causal: bool = True
 
     # What came later is left out of a recipe where it says nothing new: recipes of models that do
     # not need it read, and weigh, what they did before.
@@ -98,6 +104,8 @@ class GPTConfig(Config):
         "rotary_width",
         "unturned_layers",
         "windows",
+        "reach",
+        "causal",
     )
 
     @model_serializer(mode="wrap")
@@ -142,6 +150,8 @@ class GPTConfig(Config):
         for key in ("rotary_scaling", "rotary_width", "unturned_layers"):
             if self.positions != "rotary" and getattr(self, key):
                 raise ValueError(f"{key} goes with positions 'rotary', not '{self.positions}'")
+        if self.reach and self.positions != "relative":
+            raise ValueError(f"reach goes with positions 'relative', not '{self.positions}'")
         return self
 
     @property

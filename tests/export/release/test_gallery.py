@@ -9,6 +9,8 @@ import pytest
 from export import publish
 from serving.catalogue import MODELS, models
 from serving.content import pictures
+from serving.music.piece import Piece
+from serving.music.sound import to_bytes
 from tests.browser import errors, requests, resize
 from tests.export.release.site import served
 from tests.serving.tiny_bundle import parts, reseal, write_bundle
@@ -126,3 +128,16 @@ def test_every_model_has_its_card_and_what_to_copy(gallery):
 def test_costs_are_shown_where_they_are_known(gallery):
     html = (gallery / "pages" / "odd.html").read_text()
     assert "<b>fp32</b> 71 MB" in html and ", 2026-11-25</dd>" in html and ">Speed<" not in html
+
+
+def test_what_can_be_heard_can_be_played(tmp_path):
+    bundle = write_bundle(tmp_path / "heard", name="heard")
+    (bundle / "samples.wav").write_bytes(to_bytes([Piece(np.full((4, 4), 60))]))
+    reseal(bundle)
+    release = publish([bundle, write_bundle(tmp_path / "mute", name="mute")], tmp_path / "release")
+    players = {"index.html": "", "pages/heard.html": "../"}
+    for page, root in players.items():
+        html = (release / page).read_text(encoding="utf-8")
+        assert html.count("<audio ") == 1 and "media-src" in html
+        assert f'src="{root}models/heard/samples.wav"' in html
+    assert "<audio" not in (release / "pages/mute.html").read_text(encoding="utf-8")

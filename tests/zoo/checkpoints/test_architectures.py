@@ -8,7 +8,7 @@ from serving.errors import GenzooError
 from tests.zoo.checkpoints.written import KINDS, ODD, job, write
 from zoo.checkpoints.checkpoint import Checkpoint, CheckpointError
 from zoo.checkpoints.loading import ARCHITECTURES, from_checkpoint
-from zoo.transformer.scaling import RotaryScaling
+from zoo.transformer.positions.scaling import RotaryScaling
 
 EXAMPLES = 50
 

@@ -261,5 +261,6 @@ def test_public_data_set_that_fails_leaves_nothing(public, home):
 
 def test_data_set_of_neither_images_nor_text():
     info = SimpleNamespace(name="points", features={"x": None, "y": None})
-    with pytest.raises(UsageError, match="points has no 'image' and no 'text', only x, y"):
+    words = "points has no 'image', no 'text' and no 'notes', only x, y"
+    with pytest.raises(UsageError, match=words):
         describe(SimpleNamespace(info=info, builder_config=None))

@@ -317,7 +317,7 @@ def test_bfloat16_comes_close_and_returns_float32(kind):
         ({"width": 24}, "heads are 3 wide and rotary positions turn pairs"),
         ({"normalization": "rms"}, "unknown key 'normalization'; did you mean 'normalisation'"),
         ({"dropout": 1.0}, "key 'dropout' is 1.0"),
-        ({"positions": "alibi"}, "'rotary' or 'learned'"),
+        ({"positions": "alibi"}, "'rotary', 'learned' or 'relative'"),
         ({"layers": 0}, "greater than 0"),
     ],
 )

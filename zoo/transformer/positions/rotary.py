@@ -7,7 +7,7 @@ Reference:
 import numpy as np
 from keras import KerasTensor, ops
 
-from zoo.transformer.scaling import RotaryScaling
+from zoo.transformer.positions.scaling import RotaryScaling
 
 
 class Rotary:

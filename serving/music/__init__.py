@@ -1,0 +1,1 @@
+"""Music in four voices on a grid of sixteenths."""

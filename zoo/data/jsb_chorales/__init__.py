@@ -1,0 +1,1 @@
+"""Four-part chorales of J. S. Bach."""

@@ -1,0 +1,1 @@
+"""How a Transformer knows where its tokens are."""
