@@ -72,6 +72,14 @@ _OWN = (
         exporter="export.families.gpt:GPTExporter",
         runtime="serving.families.gpt:GPT",
     ),
+    Family(
+        name="translation",
+        title="Translators",
+        gives="text",
+        recipe="zoo.translation.recipe:TranslationRecipe",
+        exporter="export.families.translation:TranslationExporter",
+        runtime="serving.families.translation:Translator",
+    ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
 )
 _OWN_BY_NAME = {family.name: family for family in _OWN}

@@ -24,12 +24,15 @@ EMBEDDED = {
     "digits": "zoo.data.digits.digits_dataset_builder",
     "python_topics": "zoo.data.python_topics.python_topics_dataset_builder",
 }
+# TensorFlow Datasets has no builder of these, which are downloaded.
+_BUILT = {"multi30k": "zoo.data.multi30k.multi30k_dataset_builder"}
 # TensorFlow Datasets records the licence of few data sets; these are from their home pages.
 _LICENSES = {
     "mnist": "CC BY-SA 3.0",
     "fashion_mnist": "MIT",
     "kmnist": "CC BY-SA 4.0",
     "tiny_shakespeare": "public domain text",
+    "multi30k": "research and education only",
 }
 _PROBE_SECONDS = 5
 
@@ -41,7 +44,7 @@ class SourceInfo:
     Attributes:
         name: with the configuration after a slash, where there is one.
         version: of the data set.
-        kind: "images", "text", or whatever else a family learns from.
+        kind: "images", "text", "pairs" (of texts), or whatever else a family learns from.
         license: "not stated" where nobody recorded one.
         splits: number of examples of each split.
         fingerprint: sha256 of what is in them; see `zoo.data.fingerprint`.
@@ -124,9 +127,9 @@ def prepare(
         from zoo.data.folder import Folder, configure
 
         return _prepare_own(Folder, configure(folder, image_size), places)
-    if name in EMBEDDED:
+    if name in EMBEDDED or name in _BUILT:
         try:
-            builder = import_module(EMBEDDED[name]).Builder
+            builder = import_module((EMBEDDED | _BUILT)[name]).Builder
         except ImportError as error:
             message = f"data set {name} needs {error.name}: pip install 'genzoo[train]'"
             raise GenzooError(message) from None
@@ -146,19 +149,20 @@ def describe(builder: tfds.core.DatasetBuilder) -> SourceInfo:
     """
     info, features = builder.info, builder.info.features
     config = builder.builder_config.name if builder.builder_config else None
-    if "image" not in features and "text" not in features:
+    kind = _kind(features)
+    if kind is None:
         raise UsageError(
             f"data set {info.name} has no 'image' and no 'text', only {', '.join(features)}; "
             "the zoo learns from images or text"
         )
-    is_images = "image" in features
+    is_images = kind == "images"
     label = features["label"] if is_images and "label" in features else None
     class_names = tuple(getattr(label, "names", ()))
     stated = info.redistribution_info.license if info.redistribution_info else ""
     return SourceInfo(
         name=f"{info.name}/{config}" if config else info.name,
         version=str(info.version),
-        kind="images" if is_images else "text",
+        kind=kind,
         image_shape=features["image"].shape if is_images else None,
         classes=len(class_names),
         class_names=class_names,
@@ -169,6 +173,14 @@ def describe(builder: tfds.core.DatasetBuilder) -> SourceInfo:
         # Of a folder it is that of the files, whatever they were resized to.
         fingerprint=(info.metadata or {}).get(FILES_SHA256) or fingerprint.of_examples(builder),
     )
+
+
+def _kind(features: Mapping[str, Any]) -> str | None:
+    """Return what examples hold: images, text, pairs of texts, or nothing that the zoo knows."""
+    if "image" in features or "text" in features:
+        return "images" if "image" in features else "text"
+    texts = [type(each).__name__ == "Text" for each in features.values()]
+    return "pairs" if len(texts) == 2 and all(texts) else None
 
 
 def offline_names(data_dir: str | None = None) -> list[str]:

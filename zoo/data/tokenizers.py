@@ -9,7 +9,7 @@ Reference:
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,13 +55,21 @@ def character_tokenizer(text: str) -> tokenizers.Tokenizer:
     return _finished(models.BPE(vocab=ids, merges=list(dict.fromkeys(merges))))
 
 
-def bpe_tokenizer(texts: Iterable[str], vocabulary_size: int) -> tokenizers.Tokenizer:
+def bpe_tokenizer(
+    texts: Iterable[str],
+    vocabulary_size: int,
+    special: Sequence[str] = (),
+    prefix_space: bool = False,
+) -> tokenizers.Tokenizer:
     """Train byte-level BPE, which has a token for every byte and so knows every text.
 
     Args:
         texts: the corpus; the same corpus gives the same tokenizer.
         vocabulary_size: tokens in all, special ones and 256 bytes included; a small corpus may
             yield fewer.
+        special: further special tokens, whose ids follow those that all tokenizers have.
+        prefix_space: whether a space is put before each text, and taken off again, so that a word
+            is the same token at the beginning as elsewhere.
 
     Raises:
         UsageError: there would be no room for the bytes.
@@ -71,21 +79,26 @@ def bpe_tokenizer(texts: Iterable[str], vocabulary_size: int) -> tokenizers.Toke
         >>> tokenizer.encode("low").tokens
         ['low']
     """
-    if vocabulary_size < SMALLEST:
+    least = SMALLEST + len(special)
+    if vocabulary_size < least:
         raise UsageError(
-            f"vocabulary_size is {vocabulary_size}; expected at least {SMALLEST}, "
+            f"vocabulary_size is {vocabulary_size}; expected at least {least}, "
             "for 256 bytes and the special tokens"
         )
     tokenizer = _finished(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size,
-        special_tokens=list(SPECIAL),
+        special_tokens=[*SPECIAL, *special],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_CUTTER, _SPLITTER])
+    splitter = pre_tokenizers.ByteLevel(add_prefix_space=True) if prefix_space else _SPLITTER
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_CUTTER, splitter])
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.pre_tokenizer = _SPLITTER
+    tokenizer.pre_tokenizer = splitter
+    if prefix_space:
+        parts = [decoders.ByteLevel(), decoders.Strip(" ", 1, 0)]
+        tokenizer.decoder = decoders.Sequence(parts)
     return tokenizer
 
 

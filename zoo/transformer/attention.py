@@ -27,6 +27,8 @@ class Attention(layers.Layer):
         past: keys and values `(B, kv_heads, S, head_size)` of the tokens before.
         slots: where the new keys and values are written into `past`, see
             `zoo.transformer.cache.slots_of`; None for a past that grows by them.
+        relative: what is learned of how far apart two tokens are, added to the scores as well:
+            `(1, heads, T, S + T)`.
         training: whether to drop some of what a token takes from others.
 
     Returns:
@@ -82,6 +84,7 @@ class Attention(layers.Layer):
         rotary: tuple[KerasTensor, KerasTensor] | None = None,
         past: tuple[KerasTensor, KerasTensor] | None = None,
         slots: KerasTensor | None = None,
+        relative: KerasTensor | None = None,
         training: bool = False,
     ) -> tuple[KerasTensor, tuple[KerasTensor, KerasTensor]]:
         length = ops.shape(x)[1]
@@ -111,7 +114,10 @@ class Attention(layers.Layer):
             shape = (kv_heads, rows, ops.shape(key)[2])
             # (B, kv_heads, G T, S + T)
             dropout_mask = dropout.mask(x, shape, self.rate, self.seeds)
-        mixed = attend(query, key, value, attention_bias, dropout_mask)  # (B, kv_heads, G T, D)
+        if relative is not None and kv_heads < heads:
+            relative = ops.reshape(relative, (1, kv_heads, rows, -1))  # (1, kv_heads, G T, S + T)
+        # (B, kv_heads, G T, D)
+        mixed = attend(query, key, value, attention_bias, dropout_mask, relative)
         mixed = ops.reshape(mixed, (-1, heads, length, size))
         mixed = ops.transpose(mixed, (0, 2, 1, 3))  # (B, T, heads, D)
         return self.merge(ops.reshape(mixed, (-1, length, heads * size))), (key, value)
@@ -123,6 +129,7 @@ def attend(
     value: KerasTensor,
     attention_bias: KerasTensor,
     dropout_mask: KerasTensor | None = None,
+    relative: KerasTensor | None = None,
 ) -> KerasTensor:
     """Return the mean of `value` that each query takes, `(B, K, Q, D)`.
 
@@ -131,14 +138,17 @@ def attend(
         key, value: `(B, K, S, D)`.
         attention_bias: added to the scores, `(B or 1, 1, Q, S)`; it has no gradient.
         dropout_mask: a factor for each weight, `(B, K, Q, S)`; it has no gradient.
+        relative: added to the scores of all rows, `(1, K, Q, S)`; it has one.
 
     The gradient of the softmax needs, for each query, the sum over tokens of weight times gradient.
     That is also the sum over D of result times gradient, of far fewer numbers (Dao et al. 2022,
     arXiv:2205.14135, appendix B.2).
     """
 
-    def forward(query: KerasTensor, key: KerasTensor, value: KerasTensor):
+    def forward(query: KerasTensor, key: KerasTensor, value: KerasTensor, *relative: KerasTensor):
         scores = ops.matmul(query, _transposed(key))  # (B, K, Q, S)
+        for learned in relative:
+            scores = scores + ops.cast(learned, scores.dtype)
         # Not cast to float32, in which oneDNN and CUDA sum anyway: it would cost a fifth of a step.
         weights = ops.softmax(scores + ops.cast(attention_bias, scores.dtype))
         left = weights if dropout_mask is None else weights * dropout_mask
@@ -146,7 +156,7 @@ def attend(
 
         def backward(
             *gradient: KerasTensor, upstream: KerasTensor | None = None
-        ) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
+        ) -> tuple[KerasTensor, ...]:
             of_mixed = gradient[0] if upstream is None else upstream
             product = ops.cast(of_mixed, "float32") * ops.cast(mixed, "float32")
             mean = ops.sum(product, axis=-1, keepdims=True)  # (B, K, Q, 1)
@@ -157,11 +167,18 @@ def attend(
                 ops.matmul(of_scores, key),
                 _transposed(ops.matmul(_transposed(query), of_scores)),
                 _transposed(ops.matmul(_transposed(of_mixed), left)),
+                *(_summed_rows(of_scores, learned.dtype) for learned in relative),
             )
 
         return mixed, backward
 
-    return ops.custom_gradient(forward)(query, key, value)
+    learned = () if relative is None else (relative,)
+    return ops.custom_gradient(forward)(query, key, value, *learned)
+
+
+def _summed_rows(x: KerasTensor, dtype: str) -> KerasTensor:
+    """Sum over the rows of a batch: `(B, K, Q, S)` -> `(1, K, Q, S)`."""
+    return ops.cast(ops.sum(ops.cast(x, "float32"), axis=0, keepdims=True), dtype)
 
 
 def _transposed(x: KerasTensor) -> KerasTensor:
