@@ -67,12 +67,13 @@ def _tidy_dense(product: ir.Node, graph: ir.Graph) -> None:
 def _tidy_reshape(node: ir.Node, graph: ir.Graph) -> None:
     """Write a shape `(-1, length, heads, size)`, put together anew each time, as a constant.
 
-    The batch is copied (0), and what is left over is the length (-1).
+    So one of `(batch, -1, heads, size)`. The batch is copied (0), and what is left over is the
+    length (-1).
     """
     pieces = _pieces(node.inputs[1])
-    if not pieces or pieces[0] != -1 or pieces.count(None) != 1:
+    if not pieces or sorted(pieces[:2], key=str) != [-1, None] or None in pieces[2:]:
         return
-    shape = [0, *(-1 if piece is None else piece for piece in pieces[1:])]
+    shape = [0, -1, *pieces[2:]]
     node.replace_input_with(1, constant(np.array(shape), f"{node.name}/shape", graph))
 
 
@@ -95,8 +96,8 @@ def _tidy_embedding(node: ir.Node) -> None:
     if table.const_value is None or len(table.const_value.shape) != 2:
         return
     sources = _sources(ids)
-    if len(sources) == 1:
-        node.replace_input_with(1, sources.pop())
+    if len(sources) == 1 and (source := sources.pop()).is_graph_input():
+        node.replace_input_with(1, source)
 
 
 def _tidy_one_hot(node: ir.Node, graph: ir.Graph) -> None:
@@ -112,17 +113,18 @@ def _tidy_one_hot(node: ir.Node, graph: ir.Graph) -> None:
 
 
 def _sources(value: ir.Value) -> set[ir.Value]:
-    """Return the inputs of the graph that a value is made from."""
+    """Return the inputs of the graph that a value is made from, and the sizes of any."""
     found, left, seen = set(), [value], set()
     while left:
         value = left.pop()
         if value in seen:
             continue
         seen.add(value)
-        if value.is_graph_input():
-            found.add(value)
-        elif value.producer() is not None:
-            left += [each for each in value.producer().inputs if each is not None]
+        node = value.producer()
+        if value.is_graph_input() or (node is not None and node.op_type == "Shape"):
+            found.add(value)  # a size says nothing of what the numbers are
+        elif node is not None:
+            left += [each for each in node.inputs if each is not None]
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from serving.errors import GenzooError, UsageError
 from serving.files import replacing
@@ -99,6 +99,15 @@ def bpe_tokenizer(
     if prefix_space:
         parts = [decoders.ByteLevel(), decoders.Strip(" ", 1, 0)]
         tokenizer.decoder = decoders.Sequence(parts)
+    return tokenizer
+
+
+def end_texts(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """Return the tokenizer after it was told to put the token that ends a text behind each."""
+    end = SPECIAL[EOS]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {end}", pair=f"$A {end} $B:1 {end}:1", special_tokens=[(end, EOS)]
+    )
     return tokenizer
 
 

@@ -93,13 +93,8 @@ class TranslationData:
                 f"'{config.name}' has {size} tokens and the model takes {vocabulary_size}; "
                 f"set model.vocabulary_size={size}"
             )
-        first, second = config.languages
-        into = [second, first] if config.both_ways else [second]
-        token = self.tokenizer.token_to_id
-        self.languages: dict[str, int | None] = {
-            each: token(language_token(each)) if config.both_ways else None for each in into
-        }
-        self.gaps = [token(gap_token(at)) for at in range(GAPS)]
+        self.languages = languages_of(config, self.tokenizer)
+        self.gaps = [self.tokenizer.token_to_id(gap_token(at)) for at in range(GAPS)]
         if config.objective == "spans" and None in self.gaps:
             raise UsageError(
                 "the tokenizer of the model to go on from has no tokens for gaps; train from the "
@@ -186,6 +181,19 @@ def batch_of(rows: Mapping[str, np.ndarray]) -> Batch:
     return inputs, rows["targets"], weights
 
 
+def languages_of(
+    config: TranslationDataConfig, tokenizer: library.Tokenizer
+) -> dict[str, int | None]:
+    """Return the languages that are translated into, and the tokens that say so.
+
+    Of a single language there is no such token.
+    """
+    first, second = config.languages
+    if not config.both_ways:
+        return {second: None}
+    return {each: tokenizer.token_to_id(language_token(each)) for each in (second, first)}
+
+
 def language_token(language: str) -> str:
     """Return the special token before a source that is to be translated into a language."""
     return f">>{language}<<"
@@ -201,4 +209,5 @@ def _tokenizer(config: TranslationDataConfig, train: Pairs) -> library.Tokenizer
     if config.objective == "spans":
         special += [gap_token(at) for at in range(GAPS)]
     texts = [*train.sources, *train.targets]
-    return tokenizers.bpe_tokenizer(texts, config.vocabulary_size, special, prefix_space=True)
+    made = tokenizers.bpe_tokenizer(texts, config.vocabulary_size, special, prefix_space=True)
+    return tokenizers.end_texts(made)  # for other programs

@@ -1,6 +1,9 @@
 """A translator as Keras trains it."""
 
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -56,13 +59,15 @@ class Translator(Accumulating):
 
     def encode(self, input_ids: KerasTensor, attention_mask: KerasTensor) -> KerasTensor:
         """Read sources: `(B, S)` each -> `(B, S, W)`; see `EncoderDecoder.encode`."""
-        return self.network.encode(input_ids, attention_mask)
+        with _one_token():
+            return self.network.encode(input_ids, attention_mask)
 
     def decode(
         self, ids: KerasTensor, states: KerasTensor, mask: KerasTensor, past: Past
     ) -> tuple[KerasTensor, Past]:
         """Read on in what is written; see `EncoderDecoder.decode`."""
-        return self.network.decode(ids, states, mask, past)
+        with _one_token():
+            return self.network.decode(ids, states, mask, past)
 
     def empty_past(self, batch: int) -> Past:
         """Return the `past` of nothing read yet, for `batch` rows."""
@@ -117,3 +122,11 @@ class Translator(Accumulating):
     def get_config(self) -> dict[str, Any]:
         """Return what `Translator(**config)` rebuilds the model from."""
         return {"config": self.config.model_dump(), "seed": self.seed, "name": self.name}
+
+
+@contextmanager
+def _one_token() -> Iterator[None]:
+    """Let a token attend to one alone, of which Keras would warn."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You are using a softmax", UserWarning)
+        yield

@@ -1,7 +1,5 @@
 """A Keras translator as something that reads and writes text."""
 
-import warnings
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -32,12 +30,17 @@ class KerasNetwork:
 
     def __init__(self, model: Translator):
         self.model = model
-        self._encode = tf.function(model.encode, reduce_retracing=True)
-        self._decode = tf.function(model.decode, reduce_retracing=True)
+        ids, mask = (tf.TensorSpec((None, None), kind) for kind in (tf.int32, tf.int64))
+        config = model.config
+        states = tf.TensorSpec((None, None, config.width), model.compute_dtype)
+        shape = (None, config.heads, None, config.width // config.heads)
+        layer = (tf.TensorSpec(shape, model.compute_dtype),) * 4
+        past = [layer] * config.decoder_layers
+        self._encode = tf.function(model.encode, [ids, mask])
+        self._decode = tf.function(model.decode, [ids, states, mask, past])
 
     def encode(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
-        states = self._encode(tf.constant(input_ids, tf.int32), tf.constant(attention_mask))
-        return _numbers(states)
+        return _numbers(self._encode(tf.constant(input_ids, tf.int32), attention_mask))
 
     def decode(
         self,
@@ -50,12 +53,8 @@ class KerasNetwork:
         past = self.model.empty_past(len(input_ids))
         if written is not None and source is not None:
             past = [(*own, *other) for own, other in zip(written, source, strict=True)]
-        with warnings.catch_warnings():
-            # The first token attends to itself alone, of which Keras warns.
-            warnings.filterwarnings("ignore", "You are using a softmax", UserWarning)
-            logits, present = self._decode(
-                tf.constant(input_ids, tf.int32), states, tf.constant(attention_mask), past
-            )
+        ids = tf.constant(input_ids, tf.int32)
+        logits, present = self._decode(ids, states, attention_mask, past)
         held = [tuple(map(_numbers, layer)) for layer in present]
         own, other = ([layer[at : at + 2] for layer in held] for at in (0, 2))
         return _numbers(logits), own, other

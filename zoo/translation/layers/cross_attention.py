@@ -89,8 +89,9 @@ class CrossAttention(layers.Layer):
         """
         if past is not None:
             states = states[:, ops.shape(past[0])[2] :]  # (B, S - L, W)
-        batch, length = ops.shape(states)[0], ops.shape(states)[1]  # neither follows from no number
-        made = ops.reshape(self.key_value(states), (batch, length, 2 * self.heads, self.size))
+        made = self.key_value(states)
+        # Of no states the batch cannot be inferred, and the length can.
+        made = ops.reshape(made, (ops.shape(made)[0], -1, 2 * self.heads, self.size))
         made = ops.transpose(made, (0, 2, 1, 3))  # (B, 2 heads, S - L, D)
         key, value = ops.split(made, 2, axis=1)
         if past is None:

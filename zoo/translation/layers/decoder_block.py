@@ -25,7 +25,8 @@ class DecoderBlock(Block):
         super().__init__(config, seeds, stddev, **kwargs)
         last = stddev / math.sqrt(2 * config.layers)
         self.cross_norm = normalisation(config, "cross_norm")
-        self.cross_attention = CrossAttention(config, stddev, last, seeds, name="cross_attention")
+        # An exporter knows attention by what a layer's name begins with.
+        self.cross_attention = CrossAttention(config, stddev, last, seeds, name="attention_across")
 
     def build(self, x_shape: tuple[int | None, ...]) -> None:
         super().build(x_shape)
