@@ -24,7 +24,7 @@ def write(config: TranslationConfig, directory: Path) -> list[str]:
         "eos_token_id": tokenizers.EOS,
         "decoder_start_token_id": BEGIN,
     }
-    generation = special | {"max_length": config.context + 1}  # the first token is counted there
+    generation = special | {"max_length": config.context}
     for file, content in ((CONFIG, settings(config) | special), (GENERATION, generation)):
         text = json.dumps(content, indent=2) + "\n"
         (directory / file).write_text(text, encoding="utf-8")

@@ -158,11 +158,11 @@ def save(tokenizer: tokenizers.Tokenizer, directory: str | Path, context: int) -
         >>> load("model").get_vocab_size()
         6
     """
-    settings = {
-        # The class that readers know as byte-level BPE with the splits of GPT-2.
-        "tokenizer_class": "GPT2Tokenizer",
-        "add_prefix_space": False,
-        "add_bos_token": False,
+    # The class that readers know as byte-level BPE with the splits of GPT-2.
+    kind = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "add_bos_token": False}
+    if tokenizer.post_processor is not None:  # it would forget what is put behind a text
+        kind = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    settings = kind | {
         "clean_up_tokenization_spaces": False,
         "model_max_length": context,
         "pad_token": SPECIAL[PAD],

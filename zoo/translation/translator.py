@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 from keras import KerasTensor, ops
 
+from zoo.data.tokenizers import EOS
 from zoo.training import replicas
 from zoo.training.accumulation import Accumulating
 from zoo.translation.config import TranslationConfig
 from zoo.translation.losses import smoothed_nats
-from zoo.translation.network import EncoderDecoder, Past
+from zoo.translation.network import MASKED, EncoderDecoder, Past
 
 
 class Translator(Accumulating):
@@ -49,6 +51,8 @@ class Translator(Accumulating):
         self.config, self.seed = config, seed
         self.dropout_seed = keras.random.SeedGenerator(seed)
         self.network = EncoderDecoder(config, self.dropout_seed, name="network")
+        self._only_end = np.full(config.vocabulary_size, MASKED, np.float32)
+        self._only_end[EOS] = 0
         self.build()
 
     def build(self, input_shape: Any = None) -> None:
@@ -65,9 +69,15 @@ class Translator(Accumulating):
     def decode(
         self, ids: KerasTensor, states: KerasTensor, mask: KerasTensor, past: Past
     ) -> tuple[KerasTensor, Past]:
-        """Read on in what is written; see `EncoderDecoder.decode`."""
+        """Read on in what is written; see `EncoderDecoder.decode`.
+
+        After the end, whatever is read, comes the end again: transformers.js goes on with a text
+        that has ended, for as long as another of its batch has not.
+        """
         with _one_token():
-            return self.network.decode(ids, states, mask, past)
+            logits, present = self.network.decode(ids, states, mask, past)
+        ended = ops.cast(ops.equal(ids, EOS), logits.dtype)  # (B, T)
+        return logits + ops.expand_dims(ended, 2) * self._only_end, present
 
     def empty_past(self, batch: int) -> Past:
         """Return the `past` of nothing read yet, for `batch` rows."""
