@@ -77,7 +77,7 @@ _OWN = (
         title="Translators",
         gives="text",
         recipe="zoo.translation.recipe:TranslationRecipe",
-        exporter="export.families.translation:TranslationExporter",
+        exporter="export.families.translation.exporter:TranslationExporter",
         runtime="serving.families.translation:Translator",
     ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),

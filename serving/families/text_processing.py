@@ -60,9 +60,7 @@ class Numbered(Protocol):
     def end_tokens(self) -> list[int] | None: ...
 
 
-def read_tokenizer(
-    manifest: Manifest, assets: dict[str, bytes], processing: Numbered
-) -> Tokenizer:
+def read_tokenizer(manifest: Manifest, assets: dict[str, bytes], processing: Numbered) -> Tokenizer:
     """Read a bundle's tokenizer.
 
     Raises:

@@ -85,9 +85,9 @@ def beam_searches(
     Args:
         step: the model: a `Step`, or what has a past of its own kind.
         prompts: tokens of each, as many of each.
-        early: whether a search ends as soon as so many continuations have ended as are followed.
-            Translations end soon, and the best of those are as good; otherwise a search goes on
-            as long as something better could be found.
+        early: whether a search ends as soon as so many continuations have ended as are followed,
+            and the best of these is better than what goes on is so far. Translations end soon;
+            otherwise a search goes on as long as something better could be found.
         take: returns the past of some rows of the batch, in their order.
         beams, max_new_tokens, context, stop_ids, length_penalty: as of `beam_search`.
 
@@ -170,7 +170,11 @@ class _Search:
             return not self.running
         # Log-probabilities only fall, so this is the most that what is running can reach.
         reach = sum(self.running[0].log_probs) / self._most**self._length_penalty
-        return self._early or self.finished[-1].score(self._length_penalty) >= reach
+        least = self.finished[-1].score(self._length_penalty)
+        if self._early:
+            reach = self.running[0].score(self._length_penalty)
+            least = self.finished[0].score(self._length_penalty)
+        return bool(least >= reach)
 
 
 class Likeliest(NamedTuple):

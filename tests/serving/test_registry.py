@@ -88,7 +88,14 @@ def test_recipes_are_found_by_name():
 def test_an_installed_family_is_one_of_all(installed):
     before = registry.recipes()
     installed(morse="MORSE")
-    assert list(registry.families()) == ["vae", "gan", "transformer", "classifier", "morse"]
+    assert list(registry.families()) == [
+        "vae",
+        "gan",
+        "transformer",
+        "translation",
+        "classifier",
+        "morse",
+    ]
     assert registry.family("morse") is MORSE
     assert isinstance(registry.content("morse"), Morse)
     assert registry.recipes() == before  # of a folder that two families name, each once

@@ -26,13 +26,14 @@ EMBEDDED = {
 }
 # TensorFlow Datasets has no builder of these, which are downloaded.
 _BUILT = {"multi30k": "zoo.data.multi30k.multi30k_dataset_builder"}
+RESEARCH = "research and education only"  # of data, and so of what was trained on them
 # TensorFlow Datasets records the licence of few data sets; these are from their home pages.
 _LICENSES = {
     "mnist": "CC BY-SA 3.0",
     "fashion_mnist": "MIT",
     "kmnist": "CC BY-SA 4.0",
     "tiny_shakespeare": "public domain text",
-    "multi30k": "research and education only",
+    "multi30k": RESEARCH,
 }
 _PROBE_SECONDS = 5
 

@@ -102,7 +102,8 @@ class TranslationData:
             )
         self._subwords = Subwords(self.tokenizer, config.subword_dropout, seed)
         self._words = {
-            part: [self._subwords.read(side) for side in pairs] for part, pairs in self.parts.items()
+            part: [self._subwords.read(side) for side in pairs]
+            for part, pairs in self.parts.items()
         }
 
     def rows(

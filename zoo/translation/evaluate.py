@@ -56,9 +56,7 @@ def evaluate(
     for language in model.languages:
         sources, targets = (side[: settings.limit] for side in pairs[language])
         ending = "" if language == next(iter(model.languages)) else f"_{language}"
-        written = model.translate(
-            sources, language, settings.beams, settings.length_penalty
-        )
+        written = model.translate(sources, language, settings.beams, settings.length_penalty)
         found = list(bleu_and_chrf(list(written), targets, settings))
         for name, value, signature, words in found:
             yield Metric(
@@ -73,9 +71,7 @@ def evaluate(
                 better="higher",
                 signature=signature,
             )
-        nats = [
-            model.score(*pair, language).nats for pair in zip(sources, targets, strict=True)
-        ]
+        nats = [model.score(*pair, language).nats for pair in zip(sources, targets, strict=True)]
         yield Metric(
             name=f"nats_per_character{ending}",
             value=float(np.sum(nats)) / sum(map(len, targets)),
@@ -96,7 +92,8 @@ def bleu_and_chrf(
         GenzooError: sacreBLEU is not installed.
 
     Example:
-        >>> found = list(bleu_and_chrf(["a dog runs ."], ["a dog runs ."], TranslationEvaluateConfig()))
+        >>> settings, texts = TranslationEvaluateConfig(), ["a dog runs ."]
+        >>> found = list(bleu_and_chrf(texts, texts, settings))
         >>> [(name, round(value, 6)) for name, value, *_ in found]
         [('bleu', 100.0), ('chrf', 100.0)]
     """

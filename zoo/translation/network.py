@@ -117,7 +117,7 @@ class EncoderDecoder(layers.Layer):
         else:
             bias = _bias(_same_text(mask, mask))  # (B, 1, S, S)
         angles = self.rotary(positions) if self.rotary else None
-        relative = self.encoder_bias(seen=0, length=length) if self.encoder_bias else None
+        relative = self.encoder_bias.scores(0, length) if self.encoder_bias else None
         x = self.dropout(self.embedding(ids), training=training)  # (B, S, W)
         for block in self.encoder:
             x, _ = block(x, bias, angles, relative=relative, training=training)
@@ -159,8 +159,12 @@ class EncoderDecoder(layers.Layer):
         if positions is None:
             positions = ops.expand_dims(seen + ops.arange(length, dtype="int32"), 0)  # (1, T)
         angles = self.rotary(positions) if self.rotary else None
-        relative = self.decoder_bias(seen=seen, length=length) if self.decoder_bias else None
+        relative = self.decoder_bias.scores(seen, length) if self.decoder_bias else None
         own_bias = _bias(own)  # (B or 1, 1, T, P + T)
+        if past:
+            # One graph without a branch so serves the first step and the later ones: of no states,
+            # there is nothing to multiply.
+            states = states[:, ops.shape(past[0][2])[2] :]  # (B, S - L, W)
         x = self.dropout(self.embedding(ids), training=training)  # (B, T, W)
         present = []
         for index, block in enumerate(self.decoder):

@@ -60,7 +60,7 @@ class TranslationTask(Task):
     def training_batches(self, start: int) -> tf.data.Dataset:
         """Return batches of packed rows without end, from step `start` on."""
         size, row = self.recipe.train.batch_size, self.recipe.data.row
-        inputs, targets, weights = batch_of(self.data.rows("validation", 0, 1))
+        inputs, _, _ = batch_of(self.data.rows("validation", 0, 1))
 
         def spec(kind: tf.DType) -> tf.TensorSpec:
             return tf.TensorSpec((size, row), kind)

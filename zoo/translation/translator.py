@@ -76,8 +76,8 @@ class Translator(Accumulating):
         """
         with _one_token():
             logits, present = self.network.decode(ids, states, mask, past)
-        ended = ops.cast(ops.equal(ids, EOS), logits.dtype)  # (B, T)
-        return logits + ops.expand_dims(ended, 2) * self._only_end, present
+        ended = ops.cast(ops.expand_dims(ops.equal(ids, EOS), 2), logits.dtype)  # (B, T, 1)
+        return logits + ended * self._only_end, present
 
     def empty_past(self, batch: int) -> Past:
         """Return the `past` of nothing read yet, for `batch` rows."""

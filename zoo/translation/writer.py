@@ -11,9 +11,7 @@ from zoo.translation.data import BEGIN
 from zoo.translation.translator import Translator
 
 
-def writer(
-    model: Translator, tokenizer: bytes, languages: dict[str, int | None]
-) -> TextTranslator:
+def writer(model: Translator, tokenizer: bytes, languages: dict[str, int | None]) -> TextTranslator:
     """Return what translates and scores text with a Keras model.
 
     Args:

@@ -23,10 +23,10 @@ class CrossAttention(layers.Layer):
 
     Call arguments:
         x: `(B, T, W)`.
-        states: of the source, `(B, S, W)`.
+        states: of the source, those that are not in `past`: `(B, S - L, W)`.
         attention_bias: added to the scores, `(B, 1, T or 1, S)`.
-        past: keys and values `(B, heads, L, D)` of the first L states; what is made of these is
-            not made again. L is 0 at first and S later.
+        past: keys and values `(B, heads, L, D)` of the first L states; L is 0 at first, and S
+            later.
         training: whether to drop some of what a token takes from others.
 
     Returns:
@@ -47,9 +47,7 @@ class CrossAttention(layers.Layer):
 
         def dense(width: int, name: str, stddev: float) -> layers.Dense:
             initial = initializers.RandomNormal(stddev=stddev)
-            return layers.Dense(
-                width, use_bias=config.bias, kernel_initializer=initial, name=name
-            )
+            return layers.Dense(width, use_bias=config.bias, kernel_initializer=initial, name=name)
 
         self.query = dense(self.heads * self.size, "query", stddev)
         self.key_value = dense(2 * self.heads * self.size, "key_value", stddev)
@@ -82,13 +80,7 @@ class CrossAttention(layers.Layer):
         return self.merge(ops.reshape(mixed, (-1, length, self.heads * self.size))), (key, value)
 
     def _keys_and_values(self, states: KerasTensor, past: Pair | None) -> Pair:
-        """Return keys and values `(B, heads, S, D)`, those of the past as they are.
-
-        One graph without a branch so serves the first step and the later ones: of no states, there
-        is nothing to multiply.
-        """
-        if past is not None:
-            states = states[:, ops.shape(past[0])[2] :]  # (B, S - L, W)
+        """Return keys and values `(B, heads, S, D)`, those of the past as they are."""
         made = self.key_value(states)
         # Of no states the batch cannot be inferred, and the length can.
         made = ops.reshape(made, (ops.shape(made)[0], -1, 2 * self.heads, self.size))

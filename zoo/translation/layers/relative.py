@@ -4,8 +4,6 @@ Reference:
     Raffel et al. 2020 (arXiv:1910.10683), section 2.1.
 """
 
-import math
-
 import numpy as np
 from keras import KerasTensor, initializers, layers, ops
 
@@ -21,17 +19,10 @@ class RelativeBias(layers.Layer):
         distance: from here on all distances are alike.
         causal: whether only tokens before are seen, so that all buckets are for them.
 
-    Call arguments:
-        seen: tokens S that are held of the past, the first of the keys.
-        length: tokens T that are read now.
-
-    Returns:
-        `(1, heads, T, S + T)`.
-
     Example:
         >>> bias = RelativeBias(heads=2, buckets=8, distance=16, causal=True)
         >>> bias.build()
-        >>> bias(seen=3, length=1).shape
+        >>> bias.scores(seen=3, length=1).shape
         TensorShape([1, 2, 1, 4])
     """
 
@@ -48,13 +39,19 @@ class RelativeBias(layers.Layer):
             name="embeddings",
         )
 
-    def call(self, seen: KerasTensor | int, length: KerasTensor | int) -> KerasTensor:
+    def scores(self, seen: KerasTensor | int, length: KerasTensor | int) -> KerasTensor:
+        """Return what is added to the scores of tokens, `(1, heads, T, S + T)`.
+
+        Args:
+            seen: tokens S that are held of the past, the first of the keys.
+            length: tokens T that are read now.
+        """
         indices = ops.arange(seen + length, dtype="int32")
         apart = ops.expand_dims(indices, 0) - ops.expand_dims(indices[seen:], 1)  # (T, S + T)
         apart = ops.clip(apart, -self.distance, self.distance) + self.distance
-        buckets = ops.take(self.table, apart, axis=0)
-        bias = ops.take(self.embeddings, buckets, axis=0)  # (T, S + T, heads)
-        return ops.expand_dims(ops.transpose(bias, (2, 0, 1)), 0)
+        by_distance = ops.take(self.embeddings, self.table, axis=0)  # (distances, heads)
+        bias = ops.take(ops.transpose(by_distance), apart, axis=1)  # (heads, T, S + T)
+        return ops.expand_dims(bias, 0)
 
 
 def bucket_table(buckets: int, distance: int, causal: bool) -> np.ndarray:

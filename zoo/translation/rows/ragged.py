@@ -75,4 +75,5 @@ class Ragged(NamedTuple):
 
     def rows(self) -> list[list[int]]:
         """Return the rows as lists."""
-        return [part.tolist() for part in np.split(self.values, self.bounds[1:-1])]
+        starts, ends = self.bounds[:-1].tolist(), self.bounds[1:].tolist()
+        return [self.values[start:end].tolist() for start, end in zip(starts, ends, strict=True)]

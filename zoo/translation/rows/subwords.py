@@ -9,6 +9,7 @@ Reference:
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import tokenizers
@@ -112,7 +113,7 @@ def _merged(
 ) -> list[str]:
     """Merge the pair of the lowest rank, of those that are not left out, until there is none."""
     while len(parts) > 1:
-        pairs = [(ranks.get(pair), at) for at, pair in enumerate(zip(parts, parts[1:]))]
+        pairs = [(ranks.get(pair), at) for at, pair in enumerate(pairwise(parts))]
         known = [(rank, at) for rank, at in pairs if rank is not None]
         if dropout:
             kept = random.random_sample(len(known)) >= dropout

@@ -1,6 +1,7 @@
 """How a translator is exported: its graphs, its tokenizer, its metric, what its card says."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,16 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from export.errors import ExportError
-from export.families import translation_settings
 from export.families.exporter import Exporter
-from export.families.translation_graphs import graphs
+from export.families.forms import Form, Made, portable_forms
+from export.families.fusion import DOMAIN, fuse_sums
+from export.families.translation.graphs import graphs
+from export.families.translation.settings import write as write_settings
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import LIMIT, Runner
 from export.run import Run
 from serving.bundle.manifest import Quality, Variant
 from serving.families.translation import TranslationProcessing
 from serving.families.translation_graph import DECODER, ENCODER, GraphNetwork
-from serving.runtime.loaded import checked_assets
 from serving.text.tokenizer import Tokenizer
 from serving.text.translation.reading import Reading
 from serving.text.translation.translator import TextTranslator
@@ -33,6 +35,7 @@ SAMPLES = 4
 QUALITY_TEXTS = 200
 CALIBRATION_TEXTS = 64
 PROOF_STEPS = 24
+FUSED, FUSED_OLDEST = "fused", {"onnxruntime": "1.18"}
 
 
 class TranslationExporter(Exporter):
@@ -42,7 +45,10 @@ class TranslationExporter(Exporter):
     pipeline_tag = "translation"
     tags = ("translation", "transformer", "text2text-generation", "marian")
     metric = "bleu"
-    auto: ClassVar[Mapping[str, Sequence[str]]] = {"cpu": ("fp32",), "cuda": ("fp16", "fp32")}
+    auto: ClassVar[Mapping[str, Sequence[str]]] = {
+        "cpu": ("fused", "fp32"),
+        "cuda": ("fp16", "fp32"),
+    }
 
     def __init__(self, run: Run):
         super().__init__(run)
@@ -70,6 +76,26 @@ class TranslationExporter(Exporter):
             begin_token=BEGIN,
             languages=self.languages,
         ).model_dump()
+
+    @property
+    def form_notes(self) -> Mapping[str, str]:
+        return {
+            FUSED: "The `fused` ones are for ONNX Runtime alone, with one operator for each sum "
+            "and the normalisation that reads it. The others are standard ONNX."
+        }
+
+    def forms(self) -> list[Form]:
+        """Return the forms of standard ONNX, and one in ONNX Runtime's own operators."""
+        whole = Form("fused", self._fused, ("cpu",), FUSED, exact=True, runtimes=FUSED_OLDEST)
+        return [*portable_forms(self), whole]
+
+    def _fused(self, made: Made) -> Made:
+        """Return the graphs with one operator for each sum and normalisation."""
+        epsilon = self.config.stack(1).epsilon
+        domains = frozenset({DOMAIN})
+        specs = {role: replace(spec, domains=domains) for role, spec in made.specs.items()}
+        graphs = {role: fuse_sums(graph, epsilon) for role, graph in made.graphs.items()}
+        return Made(specs, graphs)
 
     @property
     def notes(self) -> Sequence[str]:
@@ -178,7 +204,7 @@ class TranslationExporter(Exporter):
 
     def write_assets(self, directory: Path, variants: Mapping[str, Variant]) -> dict[str, str]:
         """Write the tokenizer, and the settings that other programs read."""
-        translation_settings.write(self.config, directory)
+        write_settings(self.config, directory)
         tokenizers.save(tokenizers.parse(self.tokenizer), directory, self.config.context)
         (directory / tokenizers.FILE).write_bytes(self.tokenizer)
         return {"tokenizer": tokenizers.FILE}
