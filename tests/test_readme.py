@@ -26,6 +26,7 @@ NAMES = [
     "publishing",
     "extending",
     "text",
+    "translation",
     "chat",
     "server",
     "results",

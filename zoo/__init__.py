@@ -19,6 +19,8 @@ _HOMES = {
     "GANConfig": "zoo.gan",
     "GPT": "zoo.transformer",
     "GPTConfig": "zoo.transformer",
+    "TranslationConfig": "zoo.translation",
+    "Translator": "zoo.translation",
     "VAE": "zoo.vae",
     "VAEConfig": "zoo.vae",
     "Recipe": "zoo.recipe",

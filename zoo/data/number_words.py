@@ -30,7 +30,7 @@ def pairs(count: int, seed: int) -> list[tuple[str, str]]:
 
     Example:
         >>> pairs(1, seed=3)
-        [('eight hundred fifteen', 'achthundertfünfzehn')]
+        [('seventy', 'siebzig')]
     """
     random = np.random.RandomState(seed)
     digits = random.randint(1, len(str(MOST)) + 1, count)

@@ -29,11 +29,6 @@ class TextTranslator:
         begin: the token that a translation begins with, before its first.
         languages: that it translates into, and the token before a source that says so; of a single
             language there is none.
-
-    Example:
-        >>> from serving.text.translation.translator import TextTranslator  # doctest: +SKIP
-        >>> TextTranslator(network, tokenizer, 128, 1, {"de": None}).translate("A dog runs.")
-        'Ein Hund rennt.'
     """
 
     def __init__(

@@ -31,8 +31,8 @@ class Subwords:
         >>> from zoo.data.tokenizers import bpe_tokenizer
         >>> subwords = Subwords(bpe_tokenizer(["low lower lowest"] * 2, 265), dropout=0.5, seed=1)
         >>> texts = subwords.read(["low lowest"])
-        >>> sorted({tuple(subwords.tokens(texts, way).rows()[0]) for way in range(3)})[0][:2]
-        (82, 260)
+        >>> len({tuple(subwords.tokens(texts, way).rows()[0]) for way in range(8)}) > 1
+        True
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer, dropout: float = 0.0, seed: int = 0):
