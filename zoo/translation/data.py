@@ -26,8 +26,8 @@ class TranslationDataConfig(ParallelConfig):
     Args:
         both_ways: learn to translate into either language; a token before the source says which
             (Johnson et al. 2017, arXiv:1611.04558).
-        objective: `translation`; or `spans`: texts of both languages with gaps, from which the
-            model writes what filled them, see `zoo.translation.rows.spans`.
+        objective: `pairs`, to translate; or `spans`: texts of both languages with gaps, from which
+            the model writes what filled them, see `zoo.translation.rows.spans`.
         vocabulary_size: tokens of both languages together, special ones and 256 bytes included.
         subword_dropout: share of merges that a word is written without, anew in every pass; see
             `zoo.translation.rows.subwords`.
@@ -36,11 +36,11 @@ class TranslationDataConfig(ParallelConfig):
     Example:
         >>> config = TranslationDataConfig(name="number_words", vocabulary_size=300)
         >>> config.objective
-        'translation'
+        'pairs'
     """
 
     both_ways: bool = False
-    objective: Literal["translation", "spans"] = "translation"
+    objective: Literal["pairs", "spans"] = "pairs"
     vocabulary_size: Annotated[int, Field(ge=tokenizers.SMALLEST + 2)]
     subword_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     row: Annotated[int, Field(ge=8)] = 64
@@ -98,7 +98,7 @@ class TranslationData:
         if config.objective == "spans" and None in self.gaps:
             raise UsageError(
                 "the tokenizer of the model to go on from has no tokens for gaps; train from the "
-                "beginning with data.objective 'spans', or go on with 'translation'"
+                "beginning with data.objective 'spans', or go on with 'pairs'"
             )
         self._subwords = Subwords(self.tokenizer, config.subword_dropout, seed)
         self._words = {

@@ -158,7 +158,9 @@ class EncoderDecoder(layers.Layer):
             cross_bias = _bias(_same_text(texts, mask))  # (B, 1, T, S)
         if positions is None:
             positions = ops.expand_dims(seen + ops.arange(length, dtype="int32"), 0)  # (1, T)
-        angles = self.rotary(positions) if self.rotary else None
+        # Other programs may ask for more than there are positions: then the last one stays.
+        last = self.config.context - 1
+        angles = self.rotary(ops.minimum(positions, last)) if self.rotary else None
         relative = self.decoder_bias.scores(seen, length) if self.decoder_bias else None
         own_bias = _bias(own)  # (B or 1, 1, T, P + T)
         if past:

@@ -79,7 +79,7 @@ class TranslationTask(Task):
 
     def samples(self, shipped: Translator) -> Drawn | None:
         """Translate a few texts of the validation part."""
-        if self.recipe.data.objective != "translation":
+        if self.recipe.data.objective != "pairs":
             return None
         model = writer(shipped, self._tokenizer, self.data.languages)
         texts = self._pairs("validation")[next(iter(model.languages))].sources[:SAMPLES]
@@ -89,7 +89,7 @@ class TranslationTask(Task):
         self, model: Translator, settings: TranslationEvaluateConfig, figures: Path
     ) -> list[Metric]:
         """Translate the test part; of texts with gaps, measure the surprise at what filled them."""
-        if self.recipe.data.objective == "translation":
+        if self.recipe.data.objective == "pairs":
             own = writer(model, self._tokenizer, self.data.languages)
             return list(evaluate(own, self._pairs("test"), settings))
         arrays = batch_of(self.data.rows("test"))

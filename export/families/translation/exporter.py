@@ -57,10 +57,10 @@ class TranslationExporter(Exporter):
         if not path.is_file():
             raise ExportError(f"{path} is missing; train with --resume first")
         self.tokenizer = path.read_bytes()
-        if run.recipe.data.objective != "translation":
+        if run.recipe.data.objective != "pairs":
             raise ExportError(
                 f"{run.recipe.name} fills gaps and does not translate; go on from it with "
-                "genzoo train RECIPE --from, data.objective 'translation', and export that run"
+                "genzoo train RECIPE --from, data.objective 'pairs', and export that run"
             )
         self.languages = languages_of(run.recipe.data, tokenizers.parse(self.tokenizer))
 

@@ -23,6 +23,7 @@ from serving.families.translation_graph import (
 from zoo.translation import TranslationConfig, Translator
 
 SEEDS = (0, 1)
+MASK = "1 for each token of the source and 0 for padding"
 LONGEST, READ, BEFORE = 24, 6, 3  # tokens of a source, fewer of it, and tokens written before
 
 
@@ -36,55 +37,53 @@ class EncoderGraph(GraphSpec):
 
 def graphs(model: Translator) -> list[GraphSpec]:
     """Describe what a translator exports, with the names of the Hugging Face ecosystem."""
-    config, width = model.config, model.config.width
-    source = (_port("input_ids", SOURCE, meaning="tokens of a source", dtype="int64"),)
-    mask = "1 for each token of the source and 0 for padding"
     matrices = [each for each in model.variables if len(each.shape) == 2]
-    return [
-        EncoderGraph(
-            role=ENCODER,
-            signature="encode",
-            call=lambda input_ids, attention_mask: {
-                STATES: model.encode(input_ids, attention_mask)
-            },
-            inputs=(*source, _port("attention_mask", SOURCE, meaning=mask, dtype="int64")),
-            outputs=(_port(STATES, SOURCE, width, meaning="what the decoder reads of it"),),
-            sample=partial(_sources, model, READ),
-            sensitivity=("input_ids", STATES),
-            trials=lambda: _encoder_trials(model),
-            matrices=matrices,
+    encoder = EncoderGraph(
+        role=ENCODER,
+        signature="encode",
+        call=lambda input_ids, attention_mask: {STATES: model.encode(input_ids, attention_mask)},
+        inputs=(
+            _port("input_ids", SOURCE, meaning="tokens of a source", dtype="int64"),
+            _port("attention_mask", SOURCE, meaning=MASK, dtype="int64"),
         ),
-        GraphSpec(
-            role=DECODER,
-            signature="decode",
-            call=partial(_call, model),
-            inputs=(
-                _port("input_ids", TARGET, meaning="written tokens to read", dtype="int64"),
-                _port("encoder_attention_mask", SOURCE, meaning=mask, dtype="int64"),
-                _port(
-                    "encoder_hidden_states",
-                    SOURCE,
-                    width,
-                    meaning="of the encoder; of those whose keys and values are given, only the "
-                    "number counts",
-                ),
-                *_cache(config, "past_key_values", (PAST_TARGET, PAST_SOURCE)),
-            ),
-            outputs=(
-                _port(
-                    "logits",
-                    TARGET,
-                    config.vocabulary_size,
-                    meaning="log-probability of each next token, up to a constant",
-                ),
-                *_cache(config, "present", (TOTAL, SOURCE)),
-            ),
-            sample=lambda count, seed: feeds(model, count, READ, BEFORE, 1, seed),
-            sensitivity=("input_ids", "logits"),
-            trials=lambda: _decoder_trials(model),
-            matrices=matrices,
+        outputs=(
+            _port(STATES, SOURCE, model.config.width, meaning="what the decoder reads of it"),
         ),
-    ]
+        sample=partial(_sources, model, READ),
+        sensitivity=("input_ids", STATES),
+        trials=lambda: _encoder_trials(model),
+        matrices=matrices,
+    )
+    decoder = GraphSpec(
+        role=DECODER,
+        signature="decode",
+        call=partial(_call, model),
+        inputs=_decoder_inputs(model.config),
+        outputs=_decoder_outputs(model.config),
+        sample=lambda count, seed: feeds(model, count, READ, BEFORE, 1, seed),
+        sensitivity=("input_ids", "logits"),
+        trials=lambda: _decoder_trials(model),
+        matrices=matrices,
+    )
+    return [encoder, decoder]
+
+
+def _decoder_inputs(config: TranslationConfig) -> tuple[Port, ...]:
+    states = "of the encoder; of those whose keys and values are given, only the number counts"
+    return (
+        _port("input_ids", TARGET, meaning="written tokens to read", dtype="int64"),
+        _port("encoder_attention_mask", SOURCE, meaning=MASK, dtype="int64"),
+        _port("encoder_hidden_states", SOURCE, config.width, meaning=states),
+        *_cache(config, "past_key_values", (PAST_TARGET, PAST_SOURCE)),
+    )
+
+
+def _decoder_outputs(config: TranslationConfig) -> tuple[Port, ...]:
+    logits = "log-probability of each next token, up to a constant"
+    return (
+        _port("logits", TARGET, config.vocabulary_size, meaning=logits),
+        *_cache(config, "present", (TOTAL, SOURCE)),
+    )
 
 
 def feeds(model: Translator, count: int, read: int, before: int, length: int, seed: int) -> Arrays:

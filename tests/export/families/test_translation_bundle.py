@@ -37,7 +37,8 @@ OPTIMUM = "OPTIMUM_PYTHON"  # names a Python that has optimum-onnx
 def workdir(tmp_path_factory):
     """A finished run; read only."""
     path = tmp_path_factory.mktemp("runs") / "translation"
-    zoo.train(recipe(model__positions="relative", model__decoder_layers=2), path)
+    learned = {"train__steps_per_epoch": 60, "model__width": 32, "data__limit": 2000}
+    zoo.train(recipe(model__positions="relative", model__decoder_layers=2, **learned), path)
     return path
 
 
@@ -156,7 +157,7 @@ def test_a_model_of_gaps_is_not_exported(workdir, tmp_path):
     copied = shutil.copytree(workdir, tmp_path / "run")
     file = copied / "recipe.toml"
     words = file.read_text(encoding="utf-8")
-    file.write_text(words.replace('objective = "translation"', 'objective = "spans"'))
+    file.write_text(words.replace('objective = "pairs"', 'objective = "spans"'))
     with pytest.raises(ExportError, match="fills gaps and does not translate; go on from it"):
         export.export(copied, tmp_path / "bundle")
 
@@ -172,6 +173,18 @@ def test_a_decoder_whose_cache_forgets_proves_nothing(workdir):
     exporter.prove({ENCODER: encoder.run, DECODER: decoder.run})
     with pytest.raises(ExportError, match="one by one differ from all at once"):
         exporter.prove({ENCODER: encoder.run, DECODER: forgetful})
+
+
+def test_weights_have_the_licence_that_their_data_ask_for(workdir, tmp_path):
+    copied = shutil.copytree(workdir, tmp_path / "run")
+    assert open_run(copied).license == "Apache-2.0"
+    record = json.loads((copied / "training.json").read_text())
+    record["dataset_license"] = "research and education only"
+    (copied / "training.json").write_text(json.dumps(record))
+    out = export.export(copied, tmp_path / "bundle", formats=["onnx"])
+    assert read_manifest(out).license == record["dataset_license"]
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert 'license: "other"' in card and 'license_name: "research-and-education-only"' in card
 
 
 # --- in other programs, 50 texts of unequal length in one batch ---
@@ -197,7 +210,7 @@ def test_transformers_js_writes_the_same_words(bundle, asked, request):
     assert done.returncode == 0, done.stderr
     shutil.copy(HERE / "translate.mjs", folder)
     file, expected = asked
-    done = run("node", folder / "translate.mjs", bundle, file, "", "fp32")
+    done = run("node", folder / "translate.mjs", bundle, file, "", "fp32", CONTEXT - 1)
     assert json.loads(done.stdout.splitlines()[-1]) == expected
 
 
