@@ -34,8 +34,8 @@ class KerasNetwork:
         shape = (None, config.heads, None, config.width // config.heads)
         layer = (tf.TensorSpec(shape, model.compute_dtype),) * 4
         past = [layer] * config.decoder_layers
-        self._encode = tf.function(model.encode, [ids, mask])
-        self._decode = tf.function(model.decode, [ids, states, mask, past])
+        self._encode = tf.function(model.encode, [ids, mask], autograph=False)
+        self._decode = tf.function(model.decode, [ids, states, mask, past], autograph=False)
 
     def encode(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         return _numbers(self._encode(tf.constant(input_ids, tf.int32), attention_mask))
