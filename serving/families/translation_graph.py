@@ -33,6 +33,8 @@ class GraphNetwork:
         decoder = interfaces[DECODER]
         self._past = [port for port in decoder.inputs if port.name.startswith("past_key_values.")]
         self._outputs = [port.name for port in decoder.outputs]
+        # What is returned of the sources is what was given, after the first step.
+        self._later = [name for name in self._outputs if ".encoder." not in name]
 
     def encode(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         feeds = {"input_ids": input_ids, "attention_mask": attention_mask}
@@ -58,8 +60,10 @@ class GraphNetwork:
             layers = zip(written, source, strict=True)
             before = [array for pairs in layers for pair in pairs for array in pair]
         feeds |= {port.name: array for port, array in zip(self._past, before, strict=True)}
-        logits, *present = self._decode(self._outputs, feeds)
+        logits, *present = self._decode(self._later if source else self._outputs, feeds)
         pairs = list(zip(present[::2], present[1::2], strict=True))
+        if source:
+            return logits, pairs, source
         return logits, pairs[::2], pairs[1::2]
 
     def _empty(self, batch: int) -> list[np.ndarray]:
