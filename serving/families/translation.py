@@ -108,7 +108,10 @@ class Translator(Model, TextTranslator):
         length_penalty: Annotated[float, PENALTY] = 1.0,
         max_new_tokens: Annotated[int | None, MOST] = None,
     ) -> str | list[str]:
-        """Translate a text, or each of several; see `TextTranslator.translate`."""
+        """Translate a text, or each of several.
+
+        Arguments and result are those of `TextTranslator.translate`.
+        """
         return TextTranslator.translate(self, text, to, beams, length_penalty, max_new_tokens)
 
     @call(gives="numbers")
@@ -118,7 +121,10 @@ class Translator(Model, TextTranslator):
         translation: Annotated[str, TRANSLATION],
         to: To = None,
     ) -> Score:
-        """Say how likely a translation of a text is; see `TextTranslator.score`."""
+        """Say how likely a translation of a text is, its end included.
+
+        Arguments and result are those of `TextTranslator.score`.
+        """
         return TextTranslator.score(self, text, translation, to)
 
     def timed(self, batch: int) -> dict[str, Timed]:
