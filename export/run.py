@@ -18,6 +18,7 @@ from serving.bundle.manifest import Part, Provenance
 from serving.bundle.records import MANIFEST_NAME
 from serving.catalogue import models
 from serving.errors import first_line
+from zoo.data.sources import RESEARCH
 from zoo.recipe import Recipe
 from zoo.training.restoring import lay_out
 from zoo.training.workdir import WorkDir
@@ -81,7 +82,8 @@ class Run:
     @property
     def license(self) -> str:
         """Of the weights: that of the weights or data they come from, where these ask for one."""
-        return str(self.record.get("license") or LICENSE)
+        asked = RESEARCH if self.record.get("dataset_license") == RESEARCH else LICENSE
+        return str(self.record.get("license") or asked)
 
     @property
     def provenance(self) -> Provenance:

@@ -107,7 +107,9 @@ class Call:
         words = ["genzoo", self.name.replace("_", "-"), model]
         for parameter in self.parameters.values():
             value = parameter.example
-            if parameter.content and not parameter.options:
+            if parameter.words and value is not None:
+                words.append(f'"{value}"')
+            elif parameter.content and not parameter.options:
                 words += [parameter.name.upper()] * parameter.required
             elif value is not None and parameter.name != self.turns:
                 words += [

@@ -30,6 +30,8 @@ class Parameter:
         choices: of a word.
         content: the kind of content that it is; on the command line a file, unless `options` say
             how it is given there.
+        words: of content that is text: whether the command line gives the text itself instead of a
+            file; `-` then stands for the lines of standard input.
         each: whether it may also be several, one for each of what is made.
         options: how it is given on the command line; `--name` if nothing is said.
         file: whether the command line names a file, whose text is the value.
@@ -52,6 +54,7 @@ class Parameter:
     above: float | None = None
     choices: tuple[str, ...] = ()
     content: str | None = None
+    words: bool = False
     each: bool = False
     options: tuple[str, ...] = ()
     file: bool = False

@@ -80,6 +80,14 @@ _OWN = (
         exporter="export.families.music:MusicExporter",
         runtime="serving.families.music:Music",
     ),
+    Family(
+        name="translation",
+        title="Translators",
+        gives="text",
+        recipe="zoo.translation.recipe:TranslationRecipe",
+        exporter="export.families.translation.exporter:TranslationExporter",
+        runtime="serving.families.translation:Translator",
+    ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
 )
 _OWN_BY_NAME = {family.name: family for family in _OWN}

@@ -28,6 +28,7 @@ NAMES = [
     "extending",
     "text",
     "music",
+    "translation",
     "chat",
     "server",
     "provenance",

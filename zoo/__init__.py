@@ -21,6 +21,8 @@ _HOMES = {
     "GPTConfig": "zoo.transformer",
     "MusicConfig": "zoo.music",
     "MusicTransformer": "zoo.music",
+    "TranslationConfig": "zoo.translation",
+    "Translator": "zoo.translation",
     "VAE": "zoo.vae",
     "VAEConfig": "zoo.vae",
     "Recipe": "zoo.recipe",

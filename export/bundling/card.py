@@ -47,7 +47,7 @@ def render(manifest: Manifest, exporter: Exporter, samples: Any) -> str:
 def _head(manifest: Manifest, exporter: Exporter) -> dict[str, Any]:
     dataset = manifest.provenance.dataset
     head: dict[str, Any] = {
-        "license": manifest.license.lower(),
+        **_license(manifest.license.lower()),
         "library_name": LIBRARY,
         "pipeline_tag": exporter.pipeline_tag,
         "tags": [LIBRARY, "onnx", "keras", *exporter.tags],
@@ -200,6 +200,13 @@ def _limitations(manifest: Manifest, exporter: Exporter) -> str:
         f"## Licence\n\nThe weights: {escape(manifest.license)}. "
         f"The data set has a licence of its own: {escape(manifest.provenance.dataset_license)}.\n"
     )
+
+
+def _license(words: str) -> dict[str, str]:
+    """Return a licence as the head of a card names it: one without a name of its own is `other`."""
+    if words.startswith("research"):
+        return {"license": "other", "license_name": words.replace(" ", "-")}
+    return {"license": words}
 
 
 # --- text that cannot do harm ---

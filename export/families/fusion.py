@@ -57,7 +57,23 @@ def fuse(model: onnx.ModelProto, config: GPTConfig) -> onnx.ModelProto:
         turned = tables if layer not in config.unturned_layers else []
         _fuse_attention(fused.graph, layer, inputs, merge, [*lengths, *turned], config)
     ir.passes.common.RemoveUnusedNodesPass()(fused)
-    fused = rewrite(fused, _residual_normalisations(config.epsilon))
+    return _with_fused_sums(fused, config.epsilon)
+
+
+def fuse_sums(model: onnx.ModelProto, epsilon: float) -> onnx.ModelProto:
+    """Return a converted graph in which each sum and the normalisation that reads it are one.
+
+    Args:
+        model: of `export.graph.converter.convert`; it is not changed.
+        epsilon: of all normalisations.
+    """
+    fused = ir.serde.deserialize_model(model)
+    fused.opset_imports[DOMAIN] = 1
+    return _with_fused_sums(fused, epsilon)
+
+
+def _with_fused_sums(fused: ir.Model, epsilon: float) -> onnx.ModelProto:
+    fused = rewrite(fused, _residual_normalisations(epsilon))
     _drop_unread_outputs(fused.graph)
     return canonical(fused)
 

@@ -110,7 +110,7 @@ def _check_range(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> None:
     run = runner(probe)
     for inputs in calibration:
         for name, value in run(inputs).items():
-            largest = np.abs(value).max()
+            largest = np.abs(value).max(initial=0)
             if value.dtype == np.float32 and not largest < FLOAT16_MAX:
                 end = f"float16 ends at {FLOAT16_MAX:.0f}"
                 raise ValueError(f"{name} reaches {largest:.2g}, and {end}")

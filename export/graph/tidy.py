@@ -68,9 +68,12 @@ def _tidy_dense(product: ir.Node, graph: ir.Graph) -> None:
 def _tidy_reshape(node: ir.Node, graph: ir.Graph) -> None:
     """Write a shape `(-1, length, heads, size)`, put together anew each time, as a constant.
 
-    The batch is copied (0), and what is left over is the length (-1).
+    So one of `(batch, -1, heads, size)`. The batch is copied (0), and what is left over is the
+    length (-1).
     """
     pieces = _pieces(node.inputs[1])
+    if pieces[:2] == [None, -1]:
+        pieces[:2] = [-1, None]
     if not pieces or pieces[0] != -1 or pieces.count(None) != 1:
         return
     shape = [0, *(-1 if piece is None else piece for piece in pieces[1:])]

@@ -56,7 +56,10 @@ def ask(
 
 
 def _read(model: Model, call: Call, inputs: Sequence[str]) -> dict[str, Any]:
-    """Return what the files hold, by parameter: all to one, or one file to each of several."""
+    """Return what the files hold, by parameter: all to one, or one file to each of several.
+
+    Of words, the words themselves.
+    """
     takes = [name for name, each in call.parameters.items() if each.content and not each.options]
     if not inputs:
         return {}
@@ -64,12 +67,24 @@ def _read(model: Model, call: Call, inputs: Sequence[str]) -> dict[str, Any]:
         raise UsageError(f"{call.name} takes no files; leave {' '.join(inputs)} out")
     groups = [inputs] if len(takes) == 1 else [[path] for path in inputs]
     if len(groups) != len(takes):
-        raise UsageError(f"{call.name} takes {len(takes)} files: {', '.join(takes)}")
-    read = {}
+        words = any(call.parameters[name].words for name in takes)
+        what = "texts" if words else "files"
+        raise UsageError(f"{call.name} takes {len(takes)} {what}: {', '.join(takes)}")
+    read: dict[str, Any] = {}
     for name, paths in zip(takes, groups, strict=True):
+        if call.parameters[name].words:
+            read[name] = _words(paths)
+            continue
         kind: Content = registry.content(str(call.parameters[name].content))
         read[name] = kind.read([Path(path) for path in paths], model.manifest.processing)
     return read
+
+
+def _words(given: Sequence[str]) -> str | list[str]:
+    """Return the texts of a command line, `-` being the lines of standard input."""
+    if list(given) == ["-"]:
+        return sys.stdin.read().splitlines()
+    return given[0] if len(given) == 1 else list(given)
 
 
 def _opened(call: Call, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -230,7 +230,12 @@ def _inputs(call: Call) -> list[inspect.Parameter]:
     if not takes:
         return []
     words = "; ".join(f"{each.name}: {each.help}" for each in takes)
-    argument = typer.Argument(metavar="INPUT", help=f"Files of {words}.")
+    itself = any(each.words for each in takes)
+    known = "In quotes, or - for the lines of standard input" if itself else "Files of"
+    argument = typer.Argument(
+        metavar="TEXT" if itself else "INPUT",
+        help=f"{known}{':' if itself else ''} {words}.",
+    )
     return [_named("inputs", Annotated[list[str] | None, argument], None)]
 
 

@@ -1,7 +1,7 @@
 """How text enters and leaves the graph of a Transformer."""
 
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
@@ -47,9 +47,20 @@ class TextProcessing(Record):
     chat: Annotated[dict[Word, Special], Field(max_length=16)] | None = None
 
 
-def read_tokenizer(
-    manifest: Manifest, assets: dict[str, bytes], processing: TextProcessing
-) -> Tokenizer:
+class Numbered(Protocol):
+    """What is known of the tokens of a model; see `TextProcessing`."""
+
+    @property
+    def vocabulary_size(self) -> int: ...
+    @property
+    def tokens(self) -> int | None: ...
+    @property
+    def begin_tokens(self) -> list[int] | None: ...
+    @property
+    def end_tokens(self) -> list[int] | None: ...
+
+
+def read_tokenizer(manifest: Manifest, assets: dict[str, bytes], processing: Numbered) -> Tokenizer:
     """Read a bundle's tokenizer.
 
     Raises:

@@ -126,6 +126,8 @@ def _size(name: str, batch: int, length: int, past: int) -> int:
     """Return the size of an axis of a model of text, by its name."""
     if name == RANK:
         return MOST_RANK if length > 1 else 1
+    if "encoder" in name:  # of a source, of which all is kept as soon as anything is
+        return 0 if "past" in name and not past else past + length
     if "past" in name:
         return past
     if "total" in name:

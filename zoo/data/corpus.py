@@ -55,7 +55,7 @@ def _read_own(path: Path, name: str) -> tuple[list[str], sources.SourceInfo]:
     files = [path / file for file in listed(path, (SUFFIX,))] if path.is_dir() else [path]
     if not files:
         raise UsageError(f"folder {path} holds no .txt file; expected at least one")
-    documents = [_decode(file) for file in files]
+    documents = [decoded(file) for file in files]
     sha256 = fingerprint.of_documents(documents)
     return documents, sources.SourceInfo(
         name=name,
@@ -72,7 +72,7 @@ def _read_own(path: Path, name: str) -> tuple[list[str], sources.SourceInfo]:
     )
 
 
-def _decode(file: Path) -> str:
+def decoded(file: Path) -> str:
     """Return a file's text, with line ends as on Unix and without a byte order mark."""
     with readable(file):
         data = file.read_bytes()

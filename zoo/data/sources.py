@@ -24,7 +24,12 @@ EMBEDDED = {
     "digits": "zoo.data.digits.digits_dataset_builder",
     "python_topics": "zoo.data.python_topics.python_topics_dataset_builder",
 }
-DOWNLOADED = {"jsb_chorales": "zoo.data.jsb_chorales.jsb_chorales_dataset_builder"}
+# TensorFlow Datasets has no builders of these, which are downloaded.
+DOWNLOADED = {
+    "jsb_chorales": "zoo.data.jsb_chorales.jsb_chorales_dataset_builder",
+    "multi30k": "zoo.data.multi30k.multi30k_dataset_builder",
+}
+RESEARCH = "research and education only"  # of data, and so of what was trained on them
 # TensorFlow Datasets records the licence of few data sets; these are from their home pages.
 _LICENSES = {
     "mnist": "CC BY-SA 3.0",
@@ -32,6 +37,7 @@ _LICENSES = {
     "kmnist": "CC BY-SA 4.0",
     "tiny_shakespeare": "public domain text",
     "jsb_chorales": "public domain music",
+    "multi30k": RESEARCH,
 }
 _PROBE_SECONDS = 5
 
@@ -43,7 +49,7 @@ class SourceInfo:
     Attributes:
         name: with the configuration after a slash, where there is one.
         version: of the data set.
-        kind: "images", "text", or whatever else a family learns from.
+        kind: "images", "text", "pairs" (of texts), or whatever else a family learns from.
         license: "not stated" where nobody recorded one.
         splits: number of examples of each split.
         fingerprint: sha256 of what is in them; see `zoo.data.fingerprint`.
@@ -149,8 +155,7 @@ def describe(builder: tfds.core.DatasetBuilder) -> SourceInfo:
     """
     info, features = builder.info, builder.info.features
     config = builder.builder_config.name if builder.builder_config else None
-    kinds = {"image": "images", "text": "text", "notes": "notes"}
-    kind = next((kinds[name] for name in kinds if name in features), None)
+    kind = _kind(features)
     if kind is None:
         raise UsageError(
             f"data set {info.name} has no 'image', no 'text' and no 'notes', only "
@@ -174,6 +179,14 @@ def describe(builder: tfds.core.DatasetBuilder) -> SourceInfo:
         # Of a folder it is that of the files, whatever they were resized to.
         fingerprint=(info.metadata or {}).get(FILES_SHA256) or fingerprint.of_examples(builder),
     )
+
+
+def _kind(features: Mapping[str, Any]) -> str | None:
+    """Return what examples hold: images, text, pairs of texts, or nothing that the zoo knows."""
+    if "image" in features or "text" in features:
+        return "images" if "image" in features else "text"
+    texts = [type(each).__name__ == "Text" for each in features.values()]
+    return "pairs" if len(texts) == 2 and all(texts) else None
 
 
 def offline_names(data_dir: str | None = None) -> list[str]:

@@ -9,12 +9,12 @@ Reference:
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from serving.errors import GenzooError, UsageError
 from serving.files import replacing
@@ -55,13 +55,21 @@ def character_tokenizer(text: str) -> tokenizers.Tokenizer:
     return _finished(models.BPE(vocab=ids, merges=list(dict.fromkeys(merges))))
 
 
-def bpe_tokenizer(texts: Iterable[str], vocabulary_size: int) -> tokenizers.Tokenizer:
+def bpe_tokenizer(
+    texts: Iterable[str],
+    vocabulary_size: int,
+    special: Sequence[str] = (),
+    prefix_space: bool = False,
+) -> tokenizers.Tokenizer:
     """Train byte-level BPE, which has a token for every byte and so knows every text.
 
     Args:
         texts: the corpus; the same corpus gives the same tokenizer.
         vocabulary_size: tokens in all, special ones and 256 bytes included; a small corpus may
             yield fewer.
+        special: further special tokens, whose ids follow those that all tokenizers have.
+        prefix_space: whether a space is put before each text, and taken off again, so that a word
+            is the same token at the beginning as elsewhere.
 
     Raises:
         UsageError: there would be no room for the bytes.
@@ -71,21 +79,35 @@ def bpe_tokenizer(texts: Iterable[str], vocabulary_size: int) -> tokenizers.Toke
         >>> tokenizer.encode("low").tokens
         ['low']
     """
-    if vocabulary_size < SMALLEST:
+    least = SMALLEST + len(special)
+    if vocabulary_size < least:
         raise UsageError(
-            f"vocabulary_size is {vocabulary_size}; expected at least {SMALLEST}, "
+            f"vocabulary_size is {vocabulary_size}; expected at least {least}, "
             "for 256 bytes and the special tokens"
         )
     tokenizer = _finished(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size,
-        special_tokens=list(SPECIAL),
+        special_tokens=[*SPECIAL, *special],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_CUTTER, _SPLITTER])
+    splitter = pre_tokenizers.ByteLevel(add_prefix_space=True) if prefix_space else _SPLITTER
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_CUTTER, splitter])
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.pre_tokenizer = _SPLITTER
+    tokenizer.pre_tokenizer = splitter
+    if prefix_space:
+        parts = [decoders.ByteLevel(), decoders.Strip(" ", 1, 0)]
+        tokenizer.decoder = decoders.Sequence(parts)
+    return tokenizer
+
+
+def end_texts(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """Return the tokenizer after it was told to put the token that ends a text behind each."""
+    end = SPECIAL[EOS]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {end}", pair=f"$A {end} $B:1 {end}:1", special_tokens=[(end, EOS)]
+    )
     return tokenizer
 
 
@@ -136,11 +158,11 @@ def save(tokenizer: tokenizers.Tokenizer, directory: str | Path, context: int) -
         >>> load("model").get_vocab_size()
         6
     """
-    settings = {
-        # The class that readers know as byte-level BPE with the splits of GPT-2.
-        "tokenizer_class": "GPT2Tokenizer",
-        "add_prefix_space": False,
-        "add_bos_token": False,
+    # The class that readers know as byte-level BPE with the splits of GPT-2.
+    kind = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "add_bos_token": False}
+    if tokenizer.post_processor is not None:  # it would forget what is put behind a text
+        kind = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    settings = kind | {
         "clean_up_tokenization_spaces": False,
         "model_max_length": context,
         "pad_token": SPECIAL[PAD],

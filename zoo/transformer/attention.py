@@ -28,6 +28,8 @@ class Attention(layers.Layer):
         past: keys and values `(B, kv_heads, S, head_size)` of the tokens before.
         slots: where the new keys and values are written into `past`, see
             `zoo.transformer.cache.slots_of`; None for a past that grows by them.
+        relative: what is learned of how far apart two tokens are, added to the scores as well:
+            `(1, heads, T, S + T)`.
         training: whether to drop some of what a token takes from others.
 
     Returns:
@@ -96,6 +98,7 @@ class Attention(layers.Layer):
         rotary: tuple[KerasTensor, KerasTensor] | None = None,
         past: tuple[KerasTensor, KerasTensor] | None = None,
         slots: KerasTensor | None = None,
+        relative: KerasTensor | None = None,
         training: bool = False,
     ) -> tuple[KerasTensor, tuple[KerasTensor, KerasTensor]]:
         length = ops.shape(x)[1]
@@ -120,17 +123,18 @@ class Attention(layers.Layer):
         # The query heads of a group lie side by side as rows of one product with their key head.
         rows = heads // kv_heads * length  # G T
         query = ops.reshape(query * (1 / math.sqrt(size)), (-1, kv_heads, rows, size))
-        relative = None
         if self.relative is not None:
             grouped = ops.reshape(query, (-1, kv_heads, heads // kv_heads, length, size))
             relative = self.relative(grouped, keys=ops.shape(key)[2])  # (B, kv_heads, G T, S + T)
+        elif relative is not None and kv_heads < heads:
+            relative = ops.reshape(relative, (1, kv_heads, rows, -1))  # (1, kv_heads, G T, S + T)
         dropout_mask = None
         if training and self.rate:
             shape = (kv_heads, rows, ops.shape(key)[2])
             # (B, kv_heads, G T, S + T)
             dropout_mask = dropout.mask(x, shape, self.rate, self.seeds)
-        mixed = attend(query, key, value, attention_bias, dropout_mask, relative)
         # (B, kv_heads, G T, D)
+        mixed = attend(query, key, value, attention_bias, dropout_mask, relative)
         mixed = ops.reshape(mixed, (-1, heads, length, size))
         mixed = ops.transpose(mixed, (0, 2, 1, 3))  # (B, T, heads, D)
         return self.merge(ops.reshape(mixed, (-1, length, heads * size))), (key, value)
@@ -151,17 +155,17 @@ def attend(
         key, value: `(B, K, S, D)`.
         attention_bias: added to the scores, `(B or 1, 1, Q, S)`; it has no gradient.
         dropout_mask: a factor for each weight, `(B, K, Q, S)`; it has no gradient.
-        relative: added to the scores too, `(B, K, Q, S)`; it has one.
+        relative: added to the scores too, `(B or 1, K, Q, S)`; it has one.
 
     The gradient of the softmax needs, for each query, the sum over tokens of weight times gradient.
     That is also the sum over D of result times gradient, of far fewer numbers (Dao et al. 2022,
     arXiv:2205.14135, appendix B.2).
     """
 
-    def forward(query: KerasTensor, key: KerasTensor, value: KerasTensor, *added: KerasTensor):
+    def forward(query: KerasTensor, key: KerasTensor, value: KerasTensor, *relative: KerasTensor):
         scores = ops.matmul(query, _transposed(key))  # (B, K, Q, S)
-        for each in added:
-            scores = scores + each
+        for learned in relative:
+            scores = scores + ops.cast(learned, scores.dtype)
         # Not cast to float32, in which oneDNN and CUDA sum anyway: it would cost a fifth of a step.
         weights = ops.softmax(scores + ops.cast(attention_bias, scores.dtype))
         left = weights if dropout_mask is None else weights * dropout_mask
@@ -180,13 +184,21 @@ def attend(
                 ops.matmul(of_scores, key),
                 _transposed(ops.matmul(_transposed(query), of_scores)),
                 _transposed(ops.matmul(_transposed(of_mixed), left)),
-                *(of_scores for _ in added),
+                *(_of_rows(of_scores, learned) for learned in relative),
             )
 
         return mixed, backward
 
-    added = () if relative is None else (relative,)
-    return ops.custom_gradient(forward)(query, key, value, *added)
+    learned = () if relative is None else (relative,)
+    return ops.custom_gradient(forward)(query, key, value, *learned)
+
+
+def _of_rows(gradient: KerasTensor, learned: KerasTensor) -> KerasTensor:
+    """Return a gradient `(B, K, Q, S)` of what is added to each row, or to all of a batch alike."""
+    if learned.shape[0] != 1:
+        return ops.cast(gradient, learned.dtype)
+    total = ops.sum(ops.cast(gradient, "float32"), axis=0, keepdims=True)  # (1, K, Q, S)
+    return ops.cast(total, learned.dtype)
 
 
 def _transposed(x: KerasTensor) -> KerasTensor:

@@ -54,10 +54,11 @@ class Block(layers.Layer):
         rotary: tuple[KerasTensor, KerasTensor] | None = None,
         past: tuple[KerasTensor, KerasTensor] | None = None,
         slots: KerasTensor | None = None,
+        relative: KerasTensor | None = None,
         training: bool = False,
     ) -> tuple[KerasTensor, tuple[KerasTensor, KerasTensor]]:
         attended, present = self.attention(
-            self.attention_norm(x), attention_bias, rotary, past, slots, training=training
+            self.attention_norm(x), attention_bias, rotary, past, slots, relative, training=training
         )
         x = x + self.dropout(attended, training=training)
         fed = self.feed_forward(self.feed_forward_norm(x))

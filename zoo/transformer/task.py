@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 from tokenizers import Tokenizer
 
@@ -16,6 +15,7 @@ from zoo.recipe import Recipe, TrainConfig
 from zoo.task import Drawn, Task
 from zoo.training.beginning import asset_of
 from zoo.training.optimizers import optimizer
+from zoo.training.weighted import weighted_validation
 from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
 from zoo.transformer.gpt import GPT
 from zoo.transformer.writer import KerasStep, writer
@@ -75,14 +75,7 @@ class GPTTask(Task):
     def validation(self, shipped: GPT) -> Callable[[], dict[str, float]]:
         """Return what measures the mean nats per token of the whole validation part."""
         batches = self.text.validation_batches(self.recipe.evaluate.batch_size)
-        loss = tf.function(shipped.validation_loss, reduce_retracing=True)
-
-        def measure() -> dict[str, float]:
-            counts = [float(tf.reduce_sum(weights)) for _, _, weights in batches]
-            means = [float(loss(batch)) for batch in batches]
-            return {"val_loss": float(np.average(means, weights=counts))}
-
-        return measure
+        return weighted_validation(shipped, batches)
 
     def samples(self, shipped: GPT) -> Drawn:
         """Write a few texts."""

@@ -13,9 +13,10 @@ _BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
 class Spelling:
     """What the tokens of a tokenizer stand for, in bytes, so that text can come token by token.
 
-    Two kinds are known. In byte-level tokenizers a token is written with a stand-in for each byte.
-    In those derived from SentencePiece it is written as it is, with a character for the space and
-    `<0x0A>` for a byte, and a text loses the space that was put before it.
+    Two kinds are known. In byte-level tokenizers a token is written with a stand-in for each byte;
+    a text may lose the space that was put before it. In those derived from SentencePiece it is
+    written as it is, with a character for the space and `<0x0A>` for a byte, and a text loses that
+    space.
 
     Args:
         file: of the tokenizer.
@@ -44,8 +45,11 @@ class Spelling:
         special = {token.content for token in file.added_tokens if token.special}
         written = {token: at for token, at in vocabulary.items() if token not in special}
         self.bytes = [b""] * (1 + max(vocabulary.values(), default=-1))
-        alone = len(parts) == 1 and isinstance(parts[0], trusted.ByteLevel)
-        write = _byte_level() if alone else self._pieces(parts)
+        if isinstance(parts[0], trusted.ByteLevel):
+            self._strip(parts[1:])
+            write = _byte_level()
+        else:
+            write = self._pieces(parts)
         for token, number in written.items():
             self.bytes[number] = write(token)
         for part in parts:
@@ -56,15 +60,19 @@ class Spelling:
                     if part.replacement in token
                 }
 
+    def _strip(self, parts: Sequence[trusted.Decoder | None]) -> None:
+        """Note what a text loses at its beginning, of what is done to it as a whole."""
+        for part in parts:
+            if not isinstance(part, trusted.Strip) or part.stop or len(parts) > 1:
+                raise _unknown(parts)
+            self.lost, self.times = part.content.encode(), part.start
+
     def _pieces(self, parts: Sequence[trusted.Decoder | None]) -> Callable[[str], bytes]:
         """Return what writes a token, given how tokens are decoded."""
         kinds = [part.type if part else None for part in parts]
         fused = kinds.index("Fuse") if "Fuse" in kinds else len(parts)
         one_by_one, together = parts[:fused], parts[fused + 1 :]
-        for part in together:
-            if not isinstance(part, trusted.Strip) or part.stop or len(together) > 1:
-                raise _unknown(together)
-            self.lost, self.times = part.content.encode(), part.start
+        self._strip(together)
         replaced: list[tuple[str, str]] = []
         bytewise = False
         for part in one_by_one:

@@ -14,6 +14,7 @@ from export.graph.converter import OPSET, convert
 from export.proof.graphs import GraphSpec
 from export.proof.linter import lint
 from export.proof.parity import prove, prove_sensitive, runner
+from serving.bundle.records import Port
 from tests.export.graph.toys import SIZE, port, toy
 from tests.zoo.vae import tiny
 
@@ -44,6 +45,26 @@ def test_an_output_that_is_an_input_keeps_its_name():
 
 def test_a_dense_layer_is_one_operator(dense):
     assert kinds(convert(toy(lambda z: {"image": dense(z)}))) == ["Gemm"]
+
+
+def test_what_is_looked_up_by_place_is_not_looked_up_by_value():
+    table = np.random.RandomState(0).normal(size=(8, 3)).astype("float32")
+
+    def call(ids):
+        places = ops.expand_dims(ops.arange(ops.shape(ids)[1], dtype="int32"), 0)
+        return {"rows": ops.take(table, ids, axis=0) + ops.take(table, places, axis=0)}
+
+    spec = GraphSpec(
+        role="model",
+        signature="serve",
+        call=call,
+        inputs=(Port(name="ids", dtype="int64", axes=["batch_size", "length"], meaning=""),),
+        outputs=(Port(name="rows", dtype="float32", axes=["batch_size", "length", 3], meaning=""),),
+        sample=lambda count, seed: {"ids": np.random.RandomState(seed).randint(0, 8, (count, 5))},
+    )
+    model = convert(spec)
+    lint(model, spec)
+    assert prove(runner(model), spec) < 1e-6
 
 
 def test_exact_gelu_has_no_erfc(dense):

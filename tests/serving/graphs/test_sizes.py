@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.bundle.records import BundleError
+from serving.bundle.records import BundleError, Interface, Port
 from serving.graphs import sizes
 from serving.graphs.protobuf import MOST_FIELDS
 from tests.serving import tiny_text_bundle
@@ -177,6 +177,16 @@ def test_the_uses_of_text():
     assert all(use["total"] == use["past"] + use["sequence"] for use in found)
     most = sizes.uses(interface, window=10**9)
     assert all(size <= sizes.KEPT for use in most for size in use.sizes.values())
+
+
+def test_of_a_source_all_is_kept_as_soon_as_anything_is():
+    names = ("encoder_sequence_length", "past_encoder_sequence_length")
+    names += ("decoder_sequence_length", "past_decoder_sequence_length")
+    ports = [Port(name=f"x{at}", dtype="float32", axes=[name], meaning="")
+             for at, name in enumerate(names)]  # fmt: skip
+    uses = sizes.uses(Interface(inputs=ports, outputs=[]), window=12)
+    found = [tuple(use.sizes[name] for name in names) for use in uses]
+    assert found == [(1, 0, 1, 0), (12, 0, 12, 0), (12, 12, 8, 4)]
 
 
 def test_the_tiny_model_of_text_passes_in_any_window():

@@ -76,3 +76,13 @@ def test_unicode_that_is_no_text():
     assert "expected a string" in complaint(tokenizer().encode, b"abc")
     with pytest.raises(UsageError, match="half of a surrogate"):
         tokenizer().encode("a\udc00")
+
+
+def test_a_space_that_is_put_before_a_text_is_taken_off_again():
+    made = bpe_tokenizer(["low lower"] * 2, 262, prefix_space=True)
+    known = Tokenizer(made.to_str().encode())
+    assert known.encode("low")[0] == known.encode("lower low")[-1]
+    for text in ("low", " low", "low lower ", "é"):
+        assert known.decode(known.encode(text)) == made.decode(made.encode(text).ids)
+    assert known.decode(known.encode("low lower")) == "low lower"
+    assert known.decode(known.encode("low"), after=True) == " low"

@@ -1,0 +1,1 @@
+"""How a translator leaves Keras."""

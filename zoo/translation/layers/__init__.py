@@ -1,0 +1,1 @@
+"""What an encoder-decoder has beside the layers of a Transformer."""
