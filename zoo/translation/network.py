@@ -11,7 +11,7 @@ from keras import KerasTensor, initializers, layers, ops
 
 from zoo.transformer.block import Block, normalisation
 from zoo.transformer.dropout import Dropout
-from zoo.transformer.rotary import Rotary
+from zoo.transformer.positions.rotary import Rotary
 from zoo.translation.config import TranslationConfig
 from zoo.translation.layers.decoder_block import DecoderBlock
 from zoo.translation.layers.relative import RelativeBias
