@@ -105,7 +105,7 @@ class Music(Model, Composer):
         >>> import serving
         >>> chorales = serving.load("chorales", device="cpu")
         >>> piece = chorales.generate(bars=2, key="G", seed=7)
-        >>> piece.notes.shape, piece.notes[0, 3] % 12
+        >>> piece.notes.shape, int(piece.notes[0, 3]) % 12
         ((32, 4), 7)
     """
 

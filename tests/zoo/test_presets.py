@@ -9,10 +9,14 @@ import serving
 import zoo
 from serving.catalogue import MODELS, models
 from serving.errors import GenzooError
+from serving.music.composer import emptied
+from serving.text.sampling_config import SamplingConfig
+from zoo.music.writer import composer
 from zoo.transformer.writer import writer
 
-IMAGES = [name for name, entry in models().items() if entry.family != "transformer"]
+IMAGES = [name for name, entry in models().items() if entry.family in ("vae", "gan")]
 TEXTS = [name for name, entry in models().items() if entry.family == "transformer"]
+MUSIC = [name for name, entry in models().items() if entry.family == "music"]
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -30,6 +34,14 @@ def test_a_preset_writes_what_its_bundle_writes(name):
     served = serving.load(name, device="cpu")
     for seed in (3, 4):
         assert model.generate("The ", 20, seed=seed) == served.generate("The ", 20, seed=seed)
+
+
+@pytest.mark.parametrize("name", MUSIC)
+def test_a_preset_composes_what_its_bundle_composes(name):
+    settings = SamplingConfig(temperature=0.9)
+    ours = composer(zoo.from_preset(name)).compose(emptied(16), 84, 1, 3, settings)
+    served = serving.load(name, device="cpu").generate(1, seed=3, temperature=0.9, top_p=1.0)
+    np.testing.assert_array_equal(ours.notes, served.notes)
 
 
 def test_altered_weights_are_not_even_parsed(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from serving.commands.calls import _model_word
 from serving.content import pictures
 from serving.loader import runtime_of
 from tests.serving import tiny_bundle, tiny_text_bundle
+from tests.serving.music import tunes
 from tests.serving.tiny_bundle import LATENT, SHAPE
 
 ALWAYS = {
@@ -280,11 +281,17 @@ def test_every_call_of_every_model_runs_by_its_own_usage_line(genzoo, name, call
                 "text": "The ",
                 "array": np.zeros((2, manifest.processing.get("latent_dim", 1)), np.float32),
                 "image": np.zeros((2, *manifest.processing.get("image_shape", ())), np.uint8),
+                "piece": tunes.piece(bars=1),
             }[each.content]
-            file = tmp_path / (f"{each.name}.txt" if each.content == "text" else f"{each.name}.npy")
+            suffix = {"text": ".txt", "piece": ".mid"}.get(each.content, ".npy")
+            file = tmp_path / f"{each.name}{suffix}"
             registry.content(each.content).writer(str(file), 2, manifest.processing)(value)
             words[words.index(each.name.upper())] = str(file)
     few = ["--max-new-tokens", 4] if "max_new_tokens" in call.parameters else []
+    if "bars" in call.parameters:
+        few = ["--bars", 1]
+    if call.name == "fill":
+        few = ["--voices", "bass"]
     code, out, err = genzoo(*words, *few, "--device", "cpu")
     assert code == 0 and "Traceback" not in err
     assert name in out + err
