@@ -198,7 +198,7 @@ def asked(served, tmp_path_factory):
     return file, served.translate(TEXTS, "de", beams=1, max_new_tokens=CONTEXT - 1)
 
 
-def test_transformers_js_writes_the_same_words(bundle, asked, request):
+def test_transformers_js_writes_the_same_words(bundle, asked, request, tmp_path):
     if not shutil.which("npm") or not shutil.which("node"):
         pytest.skip("there is no node with npm on this machine")
     folder = request.config.cache.mkdir("transformers-js")
@@ -210,8 +210,12 @@ def test_transformers_js_writes_the_same_words(bundle, asked, request):
     assert done.returncode == 0, done.stderr
     shutil.copy(HERE / "translate.mjs", folder)
     file, expected = asked
-    done = run("node", folder / "translate.mjs", bundle, file, "", "fp32", CONTEXT - 1)
-    assert json.loads(done.stdout.splitlines()[-1]) == expected
+    published = export.publish([bundle], tmp_path / "release") / "hub" / "tiny-translation"
+    names = {path.name for path in (published / "onnx").iterdir()}
+    assert {f"{ENCODER}_quantized.onnx", f"{DECODER}_quantized.onnx"} <= names
+    for place, graphs in ((bundle, ""), (published, "onnx")):
+        done = run("node", folder / "translate.mjs", place, file, graphs, "fp32", CONTEXT - 1)
+        assert json.loads(done.stdout.splitlines()[-1]) == expected
 
 
 def test_optimum_writes_the_same_words(bundle, asked):
