@@ -5,7 +5,6 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
-from operator import eq
 
 import pytest
 
@@ -13,7 +12,6 @@ from serving.catalogue import MODELS
 from serving.errors import UsageError
 from tests.bench import __main__ as images
 from tests.bench import ablation, constraints, machine, report, text, yardsticks
-from tests.bench.peers.peer import Peer, compete, unlike
 from zoo.presets import from_preset
 from zoo.recipe import Recipe
 
@@ -141,49 +139,6 @@ def test_data_that_are_missing_are_one_line(tmp_path):
     with pytest.raises(SystemExit, match=r"^error: there is no MNIST; fetch it$"):
         report.prepare(tmp_path / "model", _without_data)
     assert not list(tmp_path.iterdir())
-
-
-def test_who_fails_or_disagrees_is_absent(tmp_path):
-    def peer(name, load, agrees=eq):
-        return Peer(name, "json", "it is always here", load, lambda case: tmp_path, agrees)
-
-    contest = compete(
-        [
-            peer("ours", _right),
-            peer("wrong", _wrong),
-            peer("other", _wrong, unlike),
-            peer("broken", _broken),
-            replace(peer("unfit", _right), unfit=lambda case: f"not for {case}"),
-        ],
-        3,
-        _turn,
-        ["what"],
-        rounds=2,
-    )
-    assert contest.results == {"ours": {"what": [6, 6]}, "other": {"what": [7, 7]}}
-    assert contest.absent == {
-        "wrong": "its results are not ours",
-        "broken": "ValueError: no, 3",
-        "unfit": "not for 3",
-    }
-    assert contest.parts.keys() == contest.results.keys()
-
-
-def _turn(load, case):
-    value = load(case)
-    return lambda what: value
-
-
-def _right(case):
-    return 2 * case
-
-
-def _wrong(case):
-    return 2 * case + 1
-
-
-def _broken(case):
-    raise ValueError(f"no, {case}\nand more")
 
 
 def _written(folder):
