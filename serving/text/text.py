@@ -53,7 +53,6 @@ class TextModel:
         adapters: makes the memory of the network with an adapter, by the adapter's name.
 
     Attributes:
-        new_memory: takes a number of texts, and returns the memory that they are written with.
         last_seed: the seed of the last call, or a list of them, to get the same text again.
         last_lookup: how good the guesses of the last call were, of one text.
     """
@@ -67,13 +66,12 @@ class TextModel:
         guesses: bool = True,
         adapters: Mapping[str, Callable[[int], Memory]] | None = None,
     ):
-        step = step if tokenizer.whole else drawable(step, tokenizer)
-        self.step = step
+        self.step = step if tokenizer.whole else drawable(step, tokenizer)
         self.tokenizer, self.context = tokenizer, context
         self.guesses = guesses
         self.last_seed: int | list[int] | None = None
         self.last_lookup: LookupStatistics | None = None
-        self.new_memory = memory or (lambda count: GrowingMemory(step, count, context))
+        self._makes_memory = memory
         self._adapters = dict(adapters or {})
         self._grammars = Grammars(tokenizer)
         self._idle: list[Memory] = []  # that of the last single text, unless one is written now
@@ -166,6 +164,12 @@ class TextModel:
         if not ids:
             raise UsageError("the prompt is empty; give it at least one character to go on from")
         return Encoded(ids, self._has_text(ids))
+
+    def new_memory(self, count: int) -> Memory:
+        """Return the memory that so many texts are written with."""
+        if self._makes_memory is not None:
+            return self._makes_memory(count)
+        return GrowingMemory(self.step, count, self.context)
 
     def memory_of(self, adapter: str | None = None) -> Callable[[int], Memory]:
         """Return what makes memories for as many texts as are written, with an adapter or without.

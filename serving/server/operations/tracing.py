@@ -95,10 +95,15 @@ def executed(name: str, seconds: float, parents: Sequence[Any], **attributes: An
     """
     if tracer is None:
         return
-    links = [trace.Link(each) for each in parents if each is not None and each.is_valid]
+    known = [each for each in parents if each is not None and each.is_valid]
+    first = trace.set_span_in_context(trace.NonRecordingSpan(known[0])) if known else None
     end = time.time_ns()
     made = tracer.start_span(
-        name, links=links, attributes=_named(attributes), start_time=end - int(1e9 * seconds)
+        name,
+        first,
+        links=[trace.Link(each) for each in known],
+        attributes=_named(attributes),
+        start_time=end - int(1e9 * seconds),
     )
     made.end(end)
 
