@@ -12,7 +12,6 @@ from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
 from serving.errors import UsageError
 from serving.families.model import Model
-from serving.filters.filters import Filters
 from serving.hub import Source
 from serving.hub.opening import open_manifest
 from serving.numbers import whole
@@ -71,7 +70,11 @@ def load(
     """
     if threads is not None:
         threads = whole(threads, "threads", 1)
-    asked_filters = Filters(filters) if filters else None
+    asked_filters = None
+    if filters:
+        from serving.filters.filters import Filters  # which few models need
+
+        asked_filters = Filters(filters)
     source = hub.find(name_or_dir)
     manifest = open_manifest(source)
     runtime = runtime_of(manifest)

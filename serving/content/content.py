@@ -9,16 +9,16 @@ import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from serving.content import pictures
 from serving.errors import UsageError
 from serving.files import replacing
 from serving.numbers import shown
-from serving.provenance import marks
-from serving.provenance.origin import Origin
+
+if TYPE_CHECKING:
+    from serving.provenance.origin import Origin
 
 Processing = Mapping[str, Any]
 UNPACKED = 2**28  # bytes of an archive that somebody sends
@@ -160,23 +160,29 @@ class Content(ABC):
 
     # --- where it comes from ---
 
-    def marked(self, data: bytes, origin: Origin) -> bytes:
+    def marked(self, data: bytes, origin: "Origin") -> bytes:
         """Return a file with a mark of its origin, or as it is where it has no place for one.
 
         PNG, WAV, MIDI and GIF have; a kind whose files are of another format adds its own.
         """
+        from serving.provenance import marks
+
         return marks.marked(data, origin)
 
     def markable(self, suffix: str) -> bool:
         """Say whether files with a suffix have a place for a mark."""
+        from serving.provenance import marks
+
         return suffix in marks.SUFFIXES
 
-    def origin_of(self, data: bytes) -> Origin | None:
+    def origin_of(self, data: bytes) -> "Origin | None":
         """Return what the mark of a file says; None where it has none.
 
         Raises:
             GenzooError: it has one that says nothing.
         """
+        from serving.provenance import marks
+
         return marks.origin_of(data)
 
     # --- showing ---
@@ -196,6 +202,8 @@ class Content(ABC):
         """
         picture, words = self.picture(value, processing), self.words(value, processing)
         if picture is not None:
+            from serving.content import pictures
+
             pictures.save(picture, stem.with_suffix(".png"))
         if words is not None:
             with replacing(stem.with_suffix(".txt")) as temporary:
