@@ -29,7 +29,8 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'serving' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    with import_module("serving.collecting").collection_paused():
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -10,6 +10,7 @@ from serving import hub, registry
 from serving.bundle.choosing import choose_adaptable, choose_variant
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
+from serving.collecting import collection_paused
 from serving.errors import UsageError
 from serving.families.model import Model
 from serving.hub import Source
@@ -22,6 +23,7 @@ from serving.runtime.session import DeviceError, Session, cuda_expected
 Start = Callable[[Manifest, str, str, Checked, str], Session]
 
 
+@collection_paused()
 def load(
     name_or_dir: str | Path,
     *,
@@ -146,5 +148,5 @@ def _on_first_device(
             absent = isinstance(error, hub.NotHereError)
             if device == devices[-1] or (variant != "auto" and absent):
                 raise
-            warnings.warn(f"running on the CPU: {error}", RuntimeWarning, stacklevel=3)
+            warnings.warn(f"running on the CPU: {error}", RuntimeWarning, stacklevel=4)
     raise AssertionError("there is always a device to try")
