@@ -158,13 +158,13 @@ def markdown(document: Row) -> str:
     """Return the tables of a file.
 
     How fast ours is and by how much faster than each other way, then what each takes to load; or
-    what was measured of one thing, and what was asked of it.
+    what was measured of one thing, and the goal.
     """
     rows = [row for row in document["rows"] if "absent" not in row]
-    if "asked" in rows[0]:
-        lines = ["| {what} | {figure} | {asked} |".format(**row) for row in rows]
+    if "goal" in rows[0]:
+        lines = ["| {what} | {figure} | {goal} |".format(**row) for row in rows]
         return "\n".join(
-            [origin(document), "", "| what | measured | asked |", "|---|---|---|", *lines]
+            [origin(document), "", "| what | measured | goal |", "|---|---|---|", *lines]
         )
     ours = rows[0]["way"]
 

@@ -34,7 +34,7 @@ def main(words: list[str] | None = None) -> None:
     rows: list[Row] = []
     for part in arguments.only or PARTS:
         for row in PARTS[part](arguments):
-            print("{what}: {figure}; asked {asked}".format(**row), flush=True)
+            print("{what}: {figure}; goal {goal}".format(**row), flush=True)
             rows.append(row)
     document = described({"numpy", "onnxruntime", "starlette", "uvicorn"})
     document |= {"command": "python -m tests.bench.server", "rows": rows}
@@ -43,8 +43,8 @@ def main(words: list[str] | None = None) -> None:
     print(report.origin(document))
 
 
-def _row(what: str, figure: str, asked: str, **figures: Any) -> Row:
-    return {"what": what, "figure": figure, "asked": asked} | figures
+def _row(what: str, figure: str, goal: str, **figures: Any) -> Row:
+    return {"what": what, "figure": figure, "goal": goal} | figures
 
 
 def _image_speed(arguments: argparse.Namespace) -> Iterator[Row]:
