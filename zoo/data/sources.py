@@ -158,8 +158,8 @@ def describe(builder: tfds.core.DatasetBuilder) -> SourceInfo:
     kind = _kind(features)
     if kind is None:
         raise UsageError(
-            f"data set {info.name} has no 'image', no 'text' and no 'notes', only "
-            f"{', '.join(features)}; the zoo learns from images, text or music"
+            f"data set {info.name} has no 'image', no 'text', no 'notes' and is no pair of texts, "
+            f"only {', '.join(features)}; the zoo learns from images, text, music or pairs of texts"
         )
     is_images = kind == "images"
     label = features["label"] if is_images and "label" in features else None
@@ -182,9 +182,10 @@ def describe(builder: tfds.core.DatasetBuilder) -> SourceInfo:
 
 
 def _kind(features: Mapping[str, Any]) -> str | None:
-    """Return what examples hold: images, text, pairs of texts, or nothing that the zoo knows."""
-    if "image" in features or "text" in features:
-        return "images" if "image" in features else "text"
+    """Return what examples hold: images, text, music, pairs of texts, or nothing of these."""
+    kinds = {"image": "images", "text": "text", "notes": "notes"}
+    if named := [kind for name, kind in kinds.items() if name in features]:
+        return named[0]
     texts = [type(each).__name__ == "Text" for each in features.values()]
     return "pairs" if len(texts) == 2 and all(texts) else None
 

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import requests
+import tensorflow_datasets as tfds
 
 from serving.errors import UsageError
 from tests.zoo.data.drawing import examples, photos, refusal
-from zoo.data import describe, offline_names, prepare
+from zoo.data import describe, offline_names, prepare, sources
 
 pytestmark = pytest.mark.usefixtures("home")
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -261,6 +262,21 @@ def test_public_data_set_that_fails_leaves_nothing(public, home):
 
 def test_data_set_of_neither_images_nor_text():
     info = SimpleNamespace(name="points", features={"x": None, "y": None})
-    words = "points has no 'image', no 'text' and no 'notes', only x, y"
+    words = "points has no 'image', no 'text', no 'notes' and is no pair of texts, only x, y"
     with pytest.raises(UsageError, match=words):
         describe(SimpleNamespace(info=info, builder_config=None))
+
+
+@pytest.mark.parametrize(
+    ("features", "kind"),
+    [
+        ({"image": None, "text": None}, "images"),
+        ({"text": None}, "text"),
+        ({"notes": None}, "notes"),
+        ({"en": tfds.features.Text(), "de": tfds.features.Text()}, "pairs"),
+        ({"en": tfds.features.Text()}, None),
+        ({"x": None, "y": None}, None),
+    ],
+)
+def test_what_examples_hold(features, kind):
+    assert sources._kind(features) == kind
