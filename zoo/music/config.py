@@ -20,7 +20,6 @@ class MusicConfig(GPTConfig):
             soprano down and step by step; or `any`, in which notes are drawn from all that are
             known, whether before or behind (Uria et al. 2014, arXiv:1310.1757; Huang et al. 2017,
             arXiv:1903.07227).
-
         calibration: by which logits are divided, so that the network is as sure as it is right
             (Guo et al. 2017, arXiv:1706.04599): found on the validation part once it is trained.
 
@@ -42,14 +41,12 @@ class MusicConfig(GPTConfig):
     @model_validator(mode="before")
     @classmethod
     def _derived(cls, values: Any) -> Any:
-        """Fill in what follows from the pitches and the order."""
+        """Fill in what follows from the pitches."""
         if not isinstance(values, dict):
             return values
         fields = cls.model_fields
-        lowest, highest, order = (
-            values.get(key, fields[key].default) for key in ("lowest", "highest", "order")
-        )
-        derived = {"causal": order != "any"}
+        lowest, highest = (values.get(key, fields[key].default) for key in ("lowest", "highest"))
+        derived = {}
         if isinstance(lowest, int) and isinstance(highest, int) and highest > lowest:
             derived["vocabulary_size"] = Pitches(lowest, highest).vocabulary_size
         return derived | values
@@ -58,7 +55,7 @@ class MusicConfig(GPTConfig):
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = type(self).model_fields
         left_out = {key for key in self.later if getattr(self, key) == fields[key].default}
-        left_out |= {"vocabulary_size", "causal"}  # which follow from the rest
+        left_out.add("vocabulary_size")  # which follows from the rest
         return {key: value for key, value in handler(self).items() if key not in left_out}
 
     @model_validator(mode="after")
@@ -71,14 +68,17 @@ class MusicConfig(GPTConfig):
                 f"{self.highest} with silence and the blank are {self.pitches.vocabulary_size}; "
                 "leave it out"
             )
-        if self.causal != (self.order == "time"):
-            raise ValueError(f"causal follows from order '{self.order}'; leave it out")
         if self.context % (VOICES * STEPS_PER_BAR):
             raise ValueError(
                 f"context {self.context} is no number of whole bars; make it a multiple of "
                 f"{VOICES * STEPS_PER_BAR}"
             )
         return self
+
+    @property
+    def causal(self) -> bool:
+        """Whether a note is drawn from those before it alone."""
+        return self.order == "time"
 
     @property
     def pitches(self) -> Pitches:

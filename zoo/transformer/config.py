@@ -52,7 +52,6 @@ class GPTConfig(Config):
             all.
         reach: `relative` only; distances that are told apart, further ones counting as the
             furthest; 0 for as many as the context has.
-        causal: whether a token sees those before it alone, or all.
         unturned_layers: `rotary` only; layers, from 0, that have no positions at all (Kazemnejad et
             al. 2023, arXiv:2305.19466).
         windows: for each layer, the tokens that one sees, itself included; 0 for all (Beltagy et
@@ -90,7 +89,6 @@ class GPTConfig(Config):
     unturned_layers: tuple[Layer, ...] = ()
     windows: tuple[Layer, ...] = ()
     reach: Annotated[int, Field(ge=0)] = 0
-    causal: bool = True
 
     # What came later is left out of a recipe where it says nothing new: recipes of models that do
     # not need it read, and weigh, what they did before.
@@ -105,7 +103,6 @@ class GPTConfig(Config):
         "unturned_layers",
         "windows",
         "reach",
-        "causal",
     )
 
     @model_serializer(mode="wrap")
@@ -153,6 +150,11 @@ class GPTConfig(Config):
         if self.reach and self.positions != "relative":
             raise ValueError(f"reach goes with positions 'relative', not '{self.positions}'")
         return self
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token sees those before it alone, or all."""
+        return True
 
     @property
     def head_size(self) -> int:

@@ -11,15 +11,11 @@ from keras import KerasTensor, initializers, layers, ops
 
 from zoo.transformer.block import Block, normalisation
 from zoo.transformer.dropout import Dropout
+from zoo.transformer.network import INITIAL_STDDEV, MASKED
 from zoo.transformer.positions.rotary import Rotary
 from zoo.translation.config import TranslationConfig
 from zoo.translation.layers.decoder_block import DecoderBlock
 from zoo.translation.layers.relative import RelativeBias
-
-# Of initial weights, as in GPT-2. Tied embeddings begin so small that the logits do, too: they need
-# no factor of W^-0.5, which T5, whose embeddings begin at 1, does.
-INITIAL_STDDEV = 0.02
-MASKED = -3e4  # added to the score of what must not be seen; finite in half precision too
 
 Past = list[tuple[KerasTensor, ...]]
 
@@ -45,6 +41,8 @@ class EncoderDecoder(layers.Layer):
     def __init__(self, config: TranslationConfig, seeds: keras.random.SeedGenerator, **kwargs):
         super().__init__(**kwargs)
         self.config = config
+        # Tied embeddings begin so small that the logits do, too: they need no factor of W^-0.5,
+        # which T5, whose embeddings begin at 1, does.
         self.embedding = layers.ReversibleEmbedding(
             config.vocabulary_size,
             config.width,

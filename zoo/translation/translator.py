@@ -13,9 +13,10 @@ from keras import KerasTensor, ops
 from zoo.data.tokenizers import EOS
 from zoo.training import replicas
 from zoo.training.accumulation import Accumulating
+from zoo.transformer.network import MASKED
 from zoo.translation.config import TranslationConfig
 from zoo.translation.losses import smoothed_nats
-from zoo.translation.network import MASKED, EncoderDecoder, Past
+from zoo.translation.network import EncoderDecoder, Past
 
 
 class Translator(Accumulating):
