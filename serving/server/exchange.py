@@ -1,7 +1,6 @@
 """A request on its way to an answer: read, admitted, watched, answered, and told of."""
 
 import asyncio
-import contextvars
 import logging
 import random
 import re
@@ -101,8 +100,7 @@ class Exchange:
             self.server.admission.rows(rows),
             tracing.span("compute", model=served.name, rows=rows),
         ):
-            traced = partial(contextvars.copy_context().run, work)
-            return await served.lane.run(traced, self.wanted, self.deadline)
+            return await served.lane.run(work, self.wanted, self.deadline)
 
 
 def origin(served: "Served", seed: int | list[int] | None = None) -> dict[str, str]:

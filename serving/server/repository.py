@@ -213,7 +213,7 @@ class Repository:
 
     def load(self, limits: Limits, metrics: Metrics) -> None:
         """Load every model that is not loaded yet; takes seconds."""
-        for served in self:
+        for served in list(self):  # some may be unloaded meanwhile
             if served.model is None:
                 served.load(limits, metrics, **self._options)
 

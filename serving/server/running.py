@@ -18,6 +18,9 @@ from serving.server.application import Server
 from serving.server.operations.certificates import Certificate
 
 log = logging.getLogger("serving.server")
+# Longer than clients and proxies keep a connection that is idle, so that they close it and not we,
+# just as they send the next request.
+IDLE_SECONDS = 75
 LAST_SECONDS = 2.0  # for those that were stopped, to say so
 HEAD_SECONDS = 10.0  # until the head of a request must be here
 
@@ -84,6 +87,7 @@ class Runner(uvicorn.Server):
             "access_log": False,
             "server_header": False,
             "timeout_graceful_shutdown": 1,
+            "timeout_keep_alive": IDLE_SECONDS,
         }
         if certificate is not None:
             settings |= {"ssl_certfile": certificate.certificate, "ssl_keyfile": certificate.key}

@@ -11,7 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ Result = TypeVar("Result")
 
 @dataclass(eq=False)
 class _Job:
-    """A piece of work, and the future of the event loop that waits for it."""
+    """A piece of work, where it belongs to, and the future of the event loop that waits for it."""
 
     work: Callable[[], Any]
     wanted: Interruption
@@ -32,6 +33,16 @@ class _Job:
     future: "asyncio.Future[Any]"
     result: Any = None
     error: Exception | None = None
+    context: Context = field(default_factory=copy_context)  # of whoever asks, traces included
+
+    def do(self) -> None:
+        """Do the work, unless it is not wanted any more."""
+        try:
+            with interruptible(self.wanted):
+                self.wanted.check()
+                self.result = self.work()
+        except Exception as error:
+            self.error = error
 
 
 class Lane:
@@ -139,12 +150,8 @@ class Lane:
 
     def _begin(self, job: _Job, ended: deque[_Job]) -> None:
         self._told(time.monotonic() - job.asked)
-        try:
-            with interruptible(job.wanted):
-                job.wanted.check()
-                job.result = job.work()
-        except Exception as error:
-            job.error = error
+        # What stops it is set within its context: that of who asks knows of none.
+        job.context.run(job.do)
         ended.append(job)
 
 

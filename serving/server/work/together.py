@@ -112,10 +112,12 @@ class Together:
         started = time.monotonic()
         first, rows = batch[0], sum(each.rows for each in batch)
         feeds = first.feeds
-        if len(batch) > 1:
-            feeds = {name: np.concatenate([each.feeds[name] for each in batch]) for name in feeds}
         try:
+            if len(batch) > 1:
+                feeds = {name: np.concatenate([each.feeds[name] for each in batch])
+                         for name in feeds}  # fmt: skip
             results = self._session.run(first.outputs, feeds)
+            self._told(rows, time.monotonic() - started, [each.trace for each in batch])
         except Exception as error:
             if len(batch) == 1 or isinstance(error, StoppedError):
                 for each in batch:
@@ -124,7 +126,6 @@ class Together:
             for each in batch:  # so that nobody suffers from another's request
                 self._compute([each])
             return
-        self._told(rows, time.monotonic() - started, [each.trace for each in batch])
         begin = 0
         for each in batch:
             each.results = [result[begin : begin + each.rows] for result in results]

@@ -205,6 +205,27 @@ def test_what_takes_too_long_is_ended(writing, path, document):
     writing.settle()
 
 
+def test_images_that_nobody_waits_for_are_not_computed(tiny, monkeypatch):
+    """Through the whole road: after the deadline no graph is run any more."""
+    with running([tiny]) as served:
+        graph = served.server.repository.get("tiny").graphs["decoder"]
+        run, runs = graph._session.run, []
+
+        def slow(*given):
+            runs.append(1)
+            time.sleep(0.02)
+            return run(*given)
+
+        monkeypatch.setattr(graph._session, "run", slow)
+        url = f"{served.url}/v1/calls/tiny/generate?n=1024"  # sixteen runs
+        assert httpx.post(url, headers={"x-request-timeout": "0.1"}).status_code == 504
+        served.settle()
+        time.sleep(0.1)
+        ended = len(runs)
+        time.sleep(0.2)
+        assert 0 < ended < 16 and len(runs) == ended
+
+
 def test_the_timeout_of_the_protocol(writing):
     parameters = LONG_CALL | {"timeout": 200_000}
     request = {"inputs": [], "parameters": parameters}
