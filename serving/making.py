@@ -9,6 +9,7 @@ import numpy as np
 
 from serving import registry
 from serving.bundle.records import MANIFEST_NAME
+from serving.bundle.refusal import plain
 from serving.calls import Call
 from serving.catalogue import models
 from serving.content.content import Content, Processing, data_address
@@ -93,7 +94,7 @@ def remade(origin: Origin, inputs: Sequence[Path], place: str | None) -> tuple[M
         UsageError: the model or an input is another, or is missing.
     """
     if place is None and origin.model not in models():
-        raise UsageError(f"{origin.model:.80} is none of the catalogue; name it by --model")
+        raise UsageError(f"{plain(origin.model)} is none of the catalogue; name it by --model")
     device = "cpu" if origin.device == "cpu" else "auto"  # there may be no GPU here
     model = load(place or origin.model, variant=origin.variant, device=device)
     found = manifest_hash(model.directory / MANIFEST_NAME)
@@ -104,7 +105,7 @@ def remade(origin: Origin, inputs: Sequence[Path], place: str | None) -> tuple[M
         )
     call = model.calls.get(origin.call)
     if call is None:
-        raise UsageError(f"{model.manifest.name} cannot {origin.call:.80}")
+        raise UsageError(f"{model.manifest.name} cannot {plain(origin.call)}")
     arguments = _arguments(model, call, origin, list(inputs))
     result = getattr(model, call.name)(**arguments)
     for at in origin.index or ():

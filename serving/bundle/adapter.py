@@ -91,18 +91,15 @@ def read_adapter(directory: str | Path) -> tuple[Adapter, bytes]:
     return adapter, read_listed(Path(directory), adapter.files, adapter.file)
 
 
-def adapters_of(manifest: Manifest, adapters: Mapping[str, Path]) -> dict[str, Path]:
-    """Return those of some adapters that are a change of a bundle's weights.
+def adapters_of(manifest: Manifest, adapters: Mapping[str, Path]) -> dict[str, Adapter]:
+    """Return what those of some adapters say of themselves that are a change of a bundle's weights.
 
     Raises:
         BundleError: one is no adapter, or damaged.
     """
     taken = {each.adapters.weights for each in manifest.variants.values() if each.adapters}
-    return {
-        name: place
-        for name, place in adapters.items()
-        if read_adapter(place)[0].base.weights in taken
-    }
+    read = {name: read_adapter(place)[0] for name, place in adapters.items()}
+    return {name: adapter for name, adapter in read.items() if adapter.base.weights in taken}
 
 
 def _reason(error: Exception) -> str:

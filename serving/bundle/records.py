@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import RLock
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -55,16 +56,21 @@ class Record(BaseModel):
             )
 
 
+_building = RLock()  # one thread at a time, which may build a record for another
+
+
 @contextmanager
 def _no_plugins() -> Iterator[None]:
-    before = os.environ.get(_DISABLE_PLUGINS)
-    os.environ[_DISABLE_PLUGINS] = "__all__"
-    try:
-        yield
-    finally:
-        del os.environ[_DISABLE_PLUGINS]
-        if before is not None:
-            os.environ[_DISABLE_PLUGINS] = before
+    with _building:
+        before = os.environ.get(_DISABLE_PLUGINS)
+        os.environ[_DISABLE_PLUGINS] = "__all__"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_DISABLE_PLUGINS]
+            else:
+                os.environ[_DISABLE_PLUGINS] = before
 
 
 class Pin(Record):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from serving import registry
+from serving.bundle.refusal import plain
 from serving.commands.calling import whole
 from serving.commands.writing import marking_writer
 from serving.content.content import Content
@@ -16,6 +17,7 @@ from serving.provenance.origin import Origin, program
 from serving.terminal import show
 
 LARGEST = 2**30  # bytes of a file that is looked at
+LONGEST_TOLD = 8192  # characters of what it says
 
 
 def tell(file: Path, as_json: bool = False) -> Origin:
@@ -103,4 +105,5 @@ def _told(origin: Origin) -> list[tuple[str, str]]:
         ("program", origin.program),
         ("source", origin.source_type),
     ]
-    return [(name, words) for name, words in told if words]
+    # They come from somebody else's file.
+    return [(name, plain(words, LONGEST_TOLD)) for name, words in told if words]

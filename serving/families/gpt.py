@@ -187,7 +187,7 @@ class GPT(Model, TextModel):
 
         Args:
             name: `generate` or `chat`.
-            arguments: of that call, for the model as it is: without an adapter.
+            arguments: of that call; who writes the texts sees to their `adapter`.
 
         Raises:
             UsageError: as of the call.

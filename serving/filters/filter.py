@@ -22,7 +22,11 @@ class Filter(ABC):  # noqa: B024  # each method has a meaning of its own where i
         self.setting = setting
 
     def words(self, text: str) -> str | None:
-        """Return why a text is refused, in a few words, or None."""
+        """Return why a text is refused, in a few words, or None.
+
+        Of a text that comes piece by piece it is asked at each word, about the last part, and at
+        the end about all of it.
+        """
         return None
 
     def image(self, pixels: np.ndarray) -> str | None:

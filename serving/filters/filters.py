@@ -12,6 +12,9 @@ from serving.filters.filter import Filter
 from serving.filters.words import WordFilter
 
 GROUP = "genzoo.filters"
+# Characters before what is new that a filter sees while a text comes; to look at all of a long one
+# again at each word would take as long as all the words together, squared.
+REMEMBERED = 4096
 _OWN: dict[str, Any] = {"words": WordFilter}
 
 
@@ -73,14 +76,13 @@ class Filters:
             joined = before + each if isinstance(before, str) and isinstance(each, str) else each
             self._check([joined], f"the {kind.noun}")
 
-    def watch(self, before: str = "") -> "Watch":
-        """Return what watches a text that comes piece by piece, after another.
+    def check_prompt(self, text: str) -> None:
+        """Refuse a text that a model is to go on from.
 
         Raises:
-            FilteredError: a filter refuses what comes before.
+            FilteredError: a filter refuses it.
         """
-        self._check([before], "the prompt")
-        return Watch(self, before)
+        self._check([text], "the prompt")
 
     def streamed(self, pieces: Iterable[str], before: str = "") -> Iterator[str]:
         """Yield a text that comes piece by piece, a word only when it is whole.
@@ -88,7 +90,8 @@ class Filters:
         Raises:
             FilteredError: a filter refuses it, before the word that it refuses is told.
         """
-        watch = self.watch(before)
+        self.check_prompt(before)
+        watch = Watch(self, before)
         for piece in pieces:
             yield watch.push(piece)
         yield watch.push("", end=True)
@@ -111,6 +114,9 @@ class Filters:
 
 class Watch:
     """Watches a text that comes piece by piece, and holds back a word until it is whole.
+
+    While it comes, filters see the last `REMEMBERED` characters of what was told and what is new;
+    at its end they see all of it.
 
     Args:
         filters: None to let everything pass.
@@ -136,7 +142,8 @@ class Watch:
         until = len(self._text) if end else _last_end(self._text)
         if until <= self._told:
             return ""
-        self._filters.check_text(self._text[:until])
+        begin = 0 if end else _last_end(self._text[: max(0, self._told - REMEMBERED)])
+        self._filters.check_text(self._text[begin:until])
         told, self._told = self._text[self._told : until], until
         return told
 

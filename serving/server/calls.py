@@ -110,7 +110,7 @@ async def made_of(
         work = lambda: given(getattr(served.model, call.name)(**arguments))  # noqa: E731
         return await exchange.compute(served, rows, work, row_bytes)
     # In a thread: a template or a schema is a program of somebody else's.
-    orders = await exchange.aside(served.model.orders_of, call.name, arguments)
+    orders = await exchange.aside(served.orders_of, call.name, arguments)
     with served.texts(orders, exchange, arguments.get("adapter")) as texts:
         finished = await texts.finished()
     if any(each.reason == FILTERED for each in finished):

@@ -48,10 +48,10 @@ class Served:
         hash: of the manifest, which pins every file of the bundle: what made an answer.
         graphs: those whose rows are computed together, by role.
         lane: the threads that ask the model.
-        adapters: that a language model is served with, folders by name.
+        adapters: that a language model is served with, by the names that requests give.
         writers: of a language model, the threads that each write many texts at once: one with
             each adapter, and one without.
-        post: takes what it writes to the event loop.
+        posts: of the writers, which take what these write to the event loop.
         times: is told how long its texts take.
     """
 
@@ -60,7 +60,8 @@ class Served:
     ) -> None:
         self.source, self.filtered = source, filtered
         self.manifest: Manifest = open_manifest(hub.find(source))
-        self.adapters = adapters_of(self.manifest, adapters) if adapters else {}
+        self._places = dict(adapters or {})
+        self.adapters = adapters_of(self.manifest, self._places)
         self.name = self.manifest.name
         self.calls = runtime_of(self.manifest).declared(self.manifest)
         self.model: Any = None
@@ -68,12 +69,14 @@ class Served:
         self.graphs: dict[str, Together] = {}
         self.lane: Lane | None = None
         self.writers: dict[str | None, Writer] = {}
+        self.posts: dict[str | None, Post] = {}
         self._writing: dict[str | None, int] = {}  # texts at the moment
-        self.post, self.times = Post(), UNTOLD
+        self.times = UNTOLD
 
     def load(self, limits: Limits, metrics: Metrics, **options: Any) -> None:
         """Load the model and make its first result, so that the next is no slower than others."""
-        model: Model = load(self.source, **options, adapters=self.adapters)
+        adapters = {name: self._places[name] for name in self.adapters}
+        model: Model = load(self.source, **options, adapters=adapters)
         self.calls = model.calls  # which know the adapters
         self.hash = self.hash_of(model)
         interfaces = model.manifest.interface_of(model.variant)
@@ -90,10 +93,12 @@ class Served:
         if isinstance(model, TextModel):
             observed = (metrics.queue, metrics.first_token, metrics.next_token)
             self.times = Times(*(each.labels(self.name).observe for each in observed))
-            for adapter in (None, *self.adapters):
+            self._writing = dict.fromkeys((None, *self.adapters), 0)
+            for adapter in self._writing:
                 told = partial(self._written, metrics, adapter)
                 places = slots(model.memory_of(adapter), limits.texts_together)
-                writer = Writer(places, told, self.post.send, filters=model.filters)
+                self.posts[adapter] = post = Post()
+                writer = Writer(places, told, post.send, filters=model.filters)
                 writer.start(f"{self.name}-{adapter or 'writer'}")
                 self.writers[adapter] = writer
         self.model = model
@@ -105,6 +110,26 @@ class Served:
         if not self.manifest == model.manifest == parse_manifest(data, path):
             raise GenzooError(f"{path} was replaced while it was read; load it again")
         return hashlib.sha256(data).hexdigest()
+
+    def check_prompts(self, orders: Sequence[Order]) -> None:
+        """Have filters look at what texts go on from, at each prompt once; may take a while.
+
+        Raises:
+            FilteredError: a filter refuses one.
+        """
+        if self.model.filters is not None:
+            for prompt in {tuple(order.prompt) for order in orders}:
+                self.model.filters.check_prompt(self.model.tokenizer.decode(prompt))
+
+    def orders_of(self, call: str, arguments: Mapping[str, Any]) -> list[Order]:
+        """Return what decides each text of a call, once filters have seen the prompts.
+
+        Raises:
+            UsageError: as of the call.
+        """
+        orders: list[Order] = self.model.orders_of(call, arguments)
+        self.check_prompts(orders)
+        return orders
 
     def texts(
         self,
@@ -118,7 +143,7 @@ class Served:
         return Texts(
             orders,
             self.writers[adapter],
-            self.post,
+            self.posts[adapter],
             self.model.tokenizer,
             server.admission,
             wanted=exchange.wanted,
@@ -276,8 +301,14 @@ class Repository:
         fresh, old = self._new(self.source(name)), self._served.get(name)
         if fresh.name != name:
             raise UsageError(f"the bundle at {fresh.source} is '{fresh.name}' now; serve it anew")
-        if old is not None and old.manifest == fresh.manifest:
-            return None
+        if old is not None:
+            if (old.manifest, old.adapters) == (fresh.manifest, fresh.adapters):
+                return None
+            for adapter in old.adapters.keys() - fresh.adapters.keys():
+                raise UsageError(
+                    f"adapter '{adapter}' is no change of the new {name}; train it again from "
+                    "that, or serve without it"
+                )
         try:
             fresh.load(limits, metrics, **self._options)
         except Exception:

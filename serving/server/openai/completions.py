@@ -27,7 +27,7 @@ async def completed(exchange: Exchange) -> Response:
     document = await exchange.parse(parsed_object, exchange.data, server.limits)
     fields = read(CompletionFields, document)
     served, adapter = asked(server.repository, fields.model)
-    away = exchange.aside if follows(fields) else exchange.parse
+    away = exchange.aside if served.filtered or follows(fields) else exchange.parse
     prompts, orders, seed = await away(_orders, served, fields, server.limits)
     of_prompts = None
     if fields.echo and fields.logprobs is not None:

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from serving.server.exchange import Exchange, json_response, origin
-from serving.server.openai.settings import asked
+from serving.server.openai import settings
 from serving.server.repository import Served
 
 
@@ -31,11 +31,8 @@ async def listed(exchange: Exchange) -> Response:
 
 async def named(exchange: Exchange) -> Response:
     """Give one model."""
-    name, _, adapter = exchange.path["model"].partition(":")
-    served = exchange.server.repository.known(name)
-    if adapter:
-        served, _ = asked(exchange.server.repository, exchange.path["model"])
-    return json_response(_record(served, adapter or None), origin(served))
+    served, adapter = settings.named(exchange.server.repository, exchange.path["model"])
+    return json_response(_record(served, adapter), origin(served))
 
 
 ROUTES = (

@@ -17,21 +17,31 @@ from serving.text.text import Encoded
 ANY_OBJECT = {"type": "object"}
 
 
-def asked(repository: Repository, name: str) -> tuple[Served, str | None]:
-    """Return the language model that a name means, and the adapter: `MODEL` or `MODEL:ADAPTER`.
+def named(repository: Repository, name: str) -> tuple[Served, str | None]:
+    """Return the model that a name means, and the adapter: `MODEL` or `MODEL:ADAPTER`.
 
     Raises:
-        RequestError: there is none of that name, or it writes no texts.
+        RequestError: there is none of that name.
     """
     model, given, adapter = name.partition(":")
-    served = repository.get(model)
-    if not served.writers:
-        raise RequestError(f"{served.name} writes no texts", param="model", code="model_not_found")
+    served = repository.known(model)
     if given and adapter not in served.adapters:
         there = f"it has {', '.join(served.adapters)}" if served.adapters else "it has none"
         raise RequestError(f"{served.name} has no adapter '{adapter:.80}'; {there}", 404,
                            param="model", code="model_not_found", reason="unknown")  # fmt: skip
     return served, adapter if given else None
+
+
+def asked(repository: Repository, name: str) -> tuple[Served, str | None]:
+    """Return the language model that a name means, and the adapter, once it is loaded.
+
+    Raises:
+        RequestError: there is none of that name, it is not loaded yet, or it writes no texts.
+    """
+    served, adapter = named(repository, name)
+    if not repository.get(served.name).writers:
+        raise RequestError(f"{served.name} writes no texts", param="model", code="model_not_found")
+    return served, adapter
 
 
 def checked(
@@ -69,7 +79,7 @@ def ordered(
 
     Raises:
         RequestError: they are more than one may ask for.
-        UsageError: they cannot be written so.
+        UsageError: they cannot be written so, or a filter refuses a prompt.
     """
     count = n * len(prompts)
     tokens = count * arguments["max_new_tokens"]
@@ -84,6 +94,7 @@ def ordered(
         stop=arguments.get("stop"),
         **settings,
     )
+    served.check_prompts(orders)
     return orders
 
 

@@ -121,12 +121,8 @@ class Draft:
         return goes_on
 
     def watched(self, filters: Filters) -> None:
-        """Have filters look at it: what they refuse is not told, and ends it.
-
-        Raises:
-            FilteredError: they refuse the prompt.
-        """
-        self._watch = filters.watch(self.tokenizer.decode(self.order.prompt))
+        """Have filters, which have seen the prompt, look at it: what they refuse ends it untold."""
+        self._watch = Watch(filters, self.tokenizer.decode(self.order.prompt))
 
     def fail(self, error: Exception) -> None:
         """Tell why there will be no more of it."""

@@ -28,7 +28,7 @@ class Post:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._letters: list[Letter] = []  # of the one thread that puts and sends
+        self._letters: list[Letter] = []  # of one thread, which puts and sends
 
     def begin(self) -> None:
         """Go to the loop that this is called in."""

@@ -24,7 +24,7 @@ class Written:
 
     Attributes:
         text: without the prompt and without a stop string.
-        reason: why it ended: `stop` or `length`.
+        reason: why it ended: `stop`, `length` or `content_filter`.
         likelihoods: of its tokens, if they are wanted.
     """
 
@@ -144,7 +144,7 @@ class Texts:
         before = self._new.get(index)
         if before is not None:
             likelihoods = before.likelihoods + news.likelihoods
-            news = News(before.text + news.text, likelihoods, news.reason)
+            news = News(before.text + news.text, likelihoods, news.reason or before.reason)
         self._new[index] = news
         self._some.set()
 

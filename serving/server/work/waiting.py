@@ -48,14 +48,6 @@ class Waiting(Generic[Item]):
         """Let it wait behind all others."""
         self._tickets.append(ticket)
 
-    def withdraw(self, ticket: Ticket[Item]) -> bool:
-        """Take it out; say whether it was still waiting."""
-        try:
-            self._tickets.remove(ticket)
-        except ValueError:
-            return False
-        return True
-
     def expired(self, now: float) -> list[Ticket[Item]]:
         """Take out those whose deadline has passed, in order."""
         return self._without(lambda ticket: ticket.deadline <= now)

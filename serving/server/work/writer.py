@@ -52,11 +52,7 @@ class Writer:
         self._thread.start()
 
     def add(self, draft: Draft) -> None:
-        """Have a text written, as soon as there is a slot.
-
-        Raises:
-            FilteredError: a filter refuses the prompt.
-        """
+        """Have a text written, as soon as there is a slot."""
         if self._filters is not None:
             draft.watched(self._filters)
         with self._changed:

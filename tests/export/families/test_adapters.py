@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -16,7 +17,10 @@ import serving
 from export.cli import joined
 from serving.bundle.adapter import ADAPTER_NAME, read_adapter
 from serving.bundle.manifest import read_manifest
+from serving.bundle.records import MANIFEST_NAME
 from serving.errors import UsageError
+from serving.server.limits import Limits
+from serving.server.metrics import Metrics
 from serving.server.repository import Repository
 from serving.verify import verify
 from tests.export.families.conftest import NAMES
@@ -213,3 +217,26 @@ def test_they_are_listed_and_others_refused(server, client, gpt):
 def test_an_adapter_of_no_model_is_refused(adapted):
     with pytest.raises(UsageError, match="'poems' is a change of none of these models"):
         Repository([adapted / "merged-prose"], {"poems": adapted / "poems"})
+
+
+def test_adapters_are_taken_anew_and_never_lost(adapted, tmp_path):
+    bundle, adapter = tmp_path / "bundle", tmp_path / "adapter"
+    shutil.copytree(adapted / "bundle", bundle)
+    shutil.copytree(adapted / "poems", adapter)
+    limits, metrics = Limits(), Metrics()
+    repository = Repository([bundle], {"mine": adapter}, device="cpu", threads=1)
+    [served] = repository
+    assert repository.renewed(served.name, limits, metrics) is None
+    shutil.rmtree(adapter)
+    shutil.copytree(adapted / "prose", adapter)
+    fresh = repository.renewed(served.name, limits, metrics)
+    assert fresh.adapters != served.adapters and "mine" in fresh.writers
+    fresh.close()
+    shutil.rmtree(bundle)
+    shutil.copytree(adapted / "merged-prose", bundle)
+    document = (bundle / MANIFEST_NAME).read_text()
+    (bundle / MANIFEST_NAME).write_text(
+        document.replace('"name": "prose"', f'"name": "{served.name}"', 1)
+    )
+    with pytest.raises(UsageError, match="adapter 'mine' is no change of the new"):
+        repository.renewed(served.name, limits, metrics)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 import serving
 from serving import registry
 from serving.errors import GenzooError, UsageError
-from serving.filters.filters import FilteredError, Filters
+from serving.filters.filter import Filter
+from serving.filters.filters import REMEMBERED, FilteredError, Filters
 from tests.serving import tiny_text_bundle
 
 
@@ -110,3 +111,30 @@ def test_the_command_line_refuses_in_one_line(genzoo, text, words, place):
     code, out, err = genzoo("generate", text, "--prompt", "b a b", "--filter", words)
     assert code == 2 and err.startswith("genzoo: the filter 'words' refuses the prompt")
     assert out == "" and err.count("\n") == 1
+
+
+class Counting(Filter):
+    """Counts the characters that it is asked about."""
+
+    def __init__(self):
+        super().__init__("")
+        self.seen = 0
+
+    def words(self, text):
+        self.seen += len(text)
+        return "it ends badly" if text.endswith("amen") else None
+
+
+def test_a_long_text_is_not_looked_at_whole_at_each_word():
+    filters, counting = Filters([]), Counting()
+    filters._filters = [("counting", counting)]
+    pieces = ["word "] * 4000
+    assert "".join(filters.streamed(pieces)) == "word " * 4000
+    assert counting.seen < 4000 * (REMEMBERED + 20) + 3 * 5 * 4000
+
+
+def test_the_end_is_judged_by_the_whole_text(tmp_path):
+    filters = Filters([])
+    filters._filters = [("counting", Counting())]
+    with pytest.raises(FilteredError, match="it ends badly"):
+        list(filters.streamed(["word "] * 2000 + ["amen"]))
