@@ -112,6 +112,16 @@ def test_a_mark_of_somebody_else_is_refused_in_one_line(genzoo, tiny, place, cha
     assert not (place / "b.png").exists()
 
 
+def test_what_a_file_says_does_nothing_to_a_terminal(genzoo, tiny, place):
+    assert genzoo("generate", tiny, "--out", "a.png")[0] == 0
+    origin = origin_of(place / "a.png").model_copy(update={"model": "\x1b]0;owned\x07\n"})
+    (place / "a.png").write_bytes(marks.marked((place / "a.png").read_bytes(), origin))
+    code, out, _ = genzoo("whence", "a.png")
+    assert code == 0 and "owned" in out and out.replace("\n", "").isprintable()
+    code, _, err = genzoo("whence", "a.png", "--again", "b.png")
+    assert code and "owned" in err and err.replace("\n", "").isprintable()
+
+
 def test_options_that_belong_together(genzoo, tiny):
     for options in (
         ["--c2pa-key", "k"],

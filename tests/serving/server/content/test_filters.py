@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import threading
 
 import httpx
 import pytest
@@ -46,6 +47,21 @@ def texts(client, words, model):
         if len(found) == 2:
             return found
     raise AssertionError(found)
+
+
+def test_a_prompt_is_looked_at_once_and_beside_the_loop(text, words, monkeypatch):
+    looked = []
+
+    def check(self, prompt):
+        looked.append((prompt, threading.current_thread()))
+
+    monkeypatch.setattr(Filters, "check_prompt", check)
+    with running([text], filters=[words]) as server:
+        asked = {"model": "toy", "prompt": ["b ", "b b"], "n": 4, "max_tokens": 2}
+        answer = httpx.post(f"{server.url}/v1/completions", json=asked)
+        assert len(answer.json()["choices"]) == 8
+        assert sorted(prompt for prompt, _ in looked if prompt) == ["b ", "b b"]
+        assert server.thread not in {thread for _, thread in looked}
 
 
 def test_prompts_are_refused_in_every_dialect(filtered):
