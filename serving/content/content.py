@@ -90,14 +90,17 @@ class Content(ABC):
     # --- over a wire ---
 
     def files(self) -> Mapping[str, str]:
-        """Return the types of its files as the web has them, by suffix, the usual one first."""
+        """Return the types of files that are read, as the web has them, by suffix.
+
+        The usual one comes first.
+        """
         if self.media:
             return self.media
         name = self.default_out("content") or "content.bin"
         return {Path(name).suffix: mimetypes.guess_type(name)[0] or "application/octet-stream"}
 
     def made_files(self) -> Mapping[str, str]:
-        """Return those of `files` that are also written: all, unless some are only read."""
+        """Return the types of files that are written: those of `files`, unless it is said."""
         return self.files()
 
     def from_json(self, value: Any, processing: Processing) -> Any:
@@ -116,7 +119,7 @@ class Content(ABC):
 
     def to_json(self, value: Any, processing: Processing) -> Any:
         """Return a value as JSON has it: its file as a `data:` address, unless it can be plain."""
-        suffix, kind = next(iter(self.files().items()))
+        suffix, kind = next(iter(self.made_files().items()))
         return data_address(kind, self.to_bytes(value, suffix, processing))
 
     def to_bytes(self, value: Any, suffix: str, processing: Processing) -> bytes:

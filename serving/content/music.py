@@ -1,7 +1,7 @@
 """Music: pieces in four voices, one alone or a list of them."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,11 @@ class MusicContent(Content):
 
     name, noun, unit = "piece", "piece", "notes"
     beside = {SOUND: "Listen to them", "samples.mid": "MIDI file"}
-    media = {".mid": "audio/midi", ".wav": "audio/wav", ".png": "image/png"}
+    media = {".mid": "audio/midi"}
+    shown = {".wav": "audio/wav", ".png": "image/png"}  # are written, and not read
+
+    def made_files(self) -> Mapping[str, str]:
+        return self.media | self.shown
 
     def read(self, paths: Sequence[Path], processing: Processing) -> Pieces:
         """Return the piece of a MIDI file; a list of those of several, or of a folder."""

@@ -9,7 +9,7 @@ from serving.errors import UsageError
 from serving.music.drawing import Drawer, run
 from serving.music.grid import SILENCE, STEPS_PER_BAR, VOICE_NAMES, VOICES, Pitches
 from serving.music.guide import Guide
-from serving.music.piece import Piece
+from serving.music.piece import LONGEST, Piece
 from serving.music.rules import UNKNOWN
 from serving.noise import SEED_LIMIT, checked_seed
 from serving.text.sampling_config import SamplingConfig
@@ -96,8 +96,17 @@ def emptied(steps: int) -> np.ndarray:
 
 
 def lengthened(piece: Piece, bars: int) -> np.ndarray:
-    """Return a piece that goes on for so many bars, the rest of its last one among them."""
+    """Return a piece that goes on for so many bars, the rest of its last one among them.
+
+    Raises:
+        UsageError: it becomes longer than a piece can be.
+    """
     rest = -piece.steps % STEPS_PER_BAR
+    if piece.steps + rest + bars * STEPS_PER_BAR > LONGEST:
+        raise UsageError(
+            f"the piece and {bars} bars are more than {LONGEST // STEPS_PER_BAR} bars; begin with "
+            "its end alone"
+        )
     return np.concatenate([piece.notes, emptied(rest + bars * STEPS_PER_BAR)])
 
 

@@ -22,6 +22,7 @@ TICKS = 480  # of a quarter
 PROGRAM = 52  # choir aahs of General MIDI, from 0
 VELOCITY = 80
 DRUMS = 9  # the channel of percussion, from 0
+PITCHES = 128
 LARGEST = 2**24  # bytes of a file
 MOST_EVENTS = 2**20
 
@@ -189,19 +190,23 @@ def _voiced(sounding: list[Sounding], name: str) -> np.ndarray:
         lines = [_line([each for each in sounding if each.part == part], steps) for part in parts]
         if all(line is not None for line in lines):
             return _by_height([line for line in lines if line is not None], steps)
+    # How many begin, less how many end: as much work as there are notes, however long these are.
+    changes = np.zeros((PITCHES, steps + 1), np.int32)
+    pitches, begins, ends = np.array([each[:3] for each in sounding]).T
+    np.add.at(changes, (pitches, begins), 1)
+    np.add.at(changes, (pitches, ends), -1)
+    there = np.cumsum(changes[:, :-1], axis=1) > 0  # (128, T)
+    counts = there.sum(axis=0)
+    crowded = np.flatnonzero(counts > VOICES)
+    if len(crowded):
+        raise UsageError(
+            f"{name} has {counts[crowded[0]]} notes at a time, at quarter "
+            f"{crowded[0] / STEPS_PER_BEAT:g}; expected four voices at most"
+        )
     grid = np.full((steps, VOICES), SILENCE, np.int16)
-    found: list[set[int]] = [set() for _ in range(steps)]
-    for each in sounding:
-        for step in range(each.begin, each.end):
-            found[step].add(each.pitch)
-    for step, pitches in enumerate(found):
-        if len(pitches) > VOICES:
-            raise UsageError(
-                f"{name} has {len(pitches)} notes at a time, at quarter "
-                f"{step / STEPS_PER_BEAT:g}; expected four voices at most"
-            )
-        for voice, pitch in zip(_places(len(pitches)), sorted(pitches)[::-1], strict=True):
-            grid[step, voice] = pitch
+    for step in np.flatnonzero(counts):
+        highest_first = np.flatnonzero(there[:, step])[::-1]
+        grid[step, list(_places(len(highest_first)))] = highest_first
     return grid
 
 

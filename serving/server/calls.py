@@ -78,7 +78,7 @@ async def answered(
     made = await made_of(exchange, served, call, arguments, given, size)
     headers = origin(served, seed)
     if suffix is not None:
-        return Response(made, headers=headers, media_type=content.files()[suffix])
+        return Response(made, headers=headers, media_type=content.made_files()[suffix])
     told = {"model": served.name, "model_hash": served.hash, "variant": served.model.variant}
     return json_response(told | {"seed": seed} | made, headers)
 

@@ -107,9 +107,9 @@ def prepare(
     """Open a data set, after making it where it is not on disk yet.
 
     Args:
-        name: `digits` or `python_topics`, which need no network; `jsb_chorales`; any data set of
-            TensorFlow Datasets, as `mnist` or `cifar10_corrupted/fog_1`; or a folder of images, as
-            `./photos`, `/data/photos` or `folder:photos`.
+        name: `digits` or `python_topics`, which need no network; one of `DOWNLOADED`; any data set
+            of TensorFlow Datasets, as `mnist` or `cifar10_corrupted/fog_1`; or a folder of images,
+            as `./photos`, `/data/photos` or `folder:photos`.
         data_dir: where to look first, and to write if it can be written; `TFDS_DATA_DIR` by
             default. `zoo.data.store.roots` says where else.
         image_size: for a folder, height and width that images are cropped and resized to; without

@@ -53,10 +53,9 @@ class MusicConfig(GPTConfig):
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = type(self).model_fields
-        left_out = {key for key in self.later if getattr(self, key) == fields[key].default}
-        left_out.add("vocabulary_size")  # which follows from the rest
-        return {key: value for key, value in handler(self).items() if key not in left_out}
+        written = super()._without_defaults(handler)
+        written.pop("vocabulary_size")  # which follows from the rest
+        return written
 
     @model_validator(mode="after")
     def _music_holds_together(self) -> Self:

@@ -34,9 +34,6 @@ class MusicTransformer(Transformer):
 
     Config: type[GPTConfig] = MusicConfig
 
-    def __init__(self, config: MusicConfig | dict, seed: int = 0, **kwargs):
-        super().__init__(config, seed, **kwargs)
-
     def build(self, input_shape=None) -> None:
         self.voice_embedding, self.place_embedding = (
             layers.Embedding(
@@ -64,7 +61,7 @@ class MusicTransformer(Transformer):
         in_place: bool = False,
     ) -> KerasTensor | dict[str, Any]:
         outputs = super().call(inputs, training=training, in_place=in_place)
-        if self.config.calibration == 1:
+        if training or self.config.calibration == 1:  # it is found for what was trained without
             return outputs
         if isinstance(outputs, dict):
             return outputs | {"logits": outputs["logits"] / self.config.calibration}

@@ -21,6 +21,7 @@ from zoo.music.writer import composer
 from zoo.recipe import Recipe
 from zoo.task import Drawn
 from zoo.training.array_task import OneOptimizerTask
+from zoo.training.weighted import weighted_validation
 
 SAMPLES, SAMPLE_BARS = 2, 8
 
@@ -68,14 +69,7 @@ class MusicTask(OneOptimizerTask):
         """Return what measures the mean nats per note of the validation part."""
         data = self.validation_examples()
         windows = tf.data.Dataset.from_tensor_slices(data).batch(self.recipe.evaluate.batch_size)
-        loss = tf.function(shipped.validation_loss, reduce_retracing=True)
-
-        def measure() -> dict[str, float]:
-            weights = [float(tf.reduce_sum(batch[2])) for batch in windows]
-            means = [float(loss(batch)) for batch in windows]
-            return {"val_loss": float(np.average(means, weights=weights))}
-
-        return measure
+        return weighted_validation(shipped, windows)
 
     def samples(self, shipped: MusicTransformer) -> Drawn:
         """Draw a few pieces."""

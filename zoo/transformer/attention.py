@@ -29,7 +29,7 @@ class Attention(layers.Layer):
         slots: where the new keys and values are written into `past`, see
             `zoo.transformer.cache.slots_of`; None for a past that grows by them.
         relative: what is learned of how far apart two tokens are, added to the scores as well:
-            `(1, heads, T, S + T)`.
+            `(1, kv_heads, G T, S + T)`.
         training: whether to drop some of what a token takes from others.
 
     Returns:
@@ -126,8 +126,6 @@ class Attention(layers.Layer):
         if self.relative is not None:
             grouped = ops.reshape(query, (-1, kv_heads, heads // kv_heads, length, size))
             relative = self.relative(grouped, keys=ops.shape(key)[2])  # (B, kv_heads, G T, S + T)
-        elif relative is not None and kv_heads < heads:
-            relative = ops.reshape(relative, (1, kv_heads, rows, -1))  # (1, kv_heads, G T, S + T)
         dropout_mask = None
         if training and self.rate:
             shape = (kv_heads, rows, ops.shape(key)[2])

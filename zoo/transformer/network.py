@@ -178,7 +178,7 @@ class Transformer(BuiltModel):
         return self.compute_loss(y=targets, y_pred=logits, sample_weight=weights, training=False)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `GPT(**config)` rebuilds the model from."""
+        """Return what the class, called with `**config`, rebuilds the model from."""
         return {"config": self.config.model_dump(), "seed": self.seed, "name": self.name}
 
 

@@ -1,6 +1,6 @@
 """What a translator learns from: pairs of texts, in tokens, packed into rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -8,6 +8,7 @@ import tokenizers as library
 from pydantic import Field
 
 from serving.errors import UsageError
+from serving.text.translation.translator import TextTranslator
 from zoo.data import parallel, tokenizers
 from zoo.data.parallel import Pairs, ParallelConfig
 from zoo.translation.rows.packing import packed
@@ -180,6 +181,27 @@ def batch_of(rows: Mapping[str, np.ndarray]) -> Batch:
     inputs = {name: values for name, values in rows.items() if name != "targets"}
     weights = (rows["decoder_attention_mask"] > 0).astype(np.float32)
     return inputs, rows["targets"], weights
+
+
+def by_language(pairs: Pairs, languages: Iterable[str]) -> dict[str, Pairs]:
+    """Return pairs by the language that is translated into: that of the targets comes first."""
+    return dict(zip(languages, (pairs, pairs.turned), strict=False))
+
+
+def fitting(model: TextTranslator, pairs: Pairs, language: str) -> Pairs:
+    """Return the pairs that a model can read and write; on others it is not trained either.
+
+    Raises:
+        UsageError: there are none.
+    """
+    both = zip(pairs.sources, pairs.targets, strict=True)
+    found = [pair for pair in both if model.takes(*pair, language)]
+    if not found:
+        raise UsageError(
+            f"all of {len(pairs.sources)} texts to be translated into '{language}' are longer than "
+            f"{model.context} tokens; bring shorter ones, or raise model.context"
+        )
+    return Pairs(*map(list, zip(*found, strict=True)))
 
 
 def languages_of(

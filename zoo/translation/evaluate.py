@@ -16,6 +16,7 @@ from serving.text.translation.translator import TextTranslator
 from zoo.config import Config
 from zoo.data.parallel import Pairs
 from zoo.metric import Metric
+from zoo.translation.data import fitting
 
 
 class TranslationEvaluateConfig(Config):
@@ -54,7 +55,10 @@ def evaluate(
         settings: of the recipe.
     """
     for language in model.languages:
-        sources, targets = (side[: settings.limit] for side in pairs[language])
+        some = Pairs(*(side[: settings.limit] for side in pairs[language]))
+        sources, targets = fitting(model, some, language)
+        left = len(some.sources) - len(sources)
+        without = f"; without {left} that are too long" if left else ""
         ending = "" if language == next(iter(model.languages)) else f"_{language}"
         written = model.translate(sources, language, settings.beams, settings.length_penalty)
         found = list(bleu_and_chrf(list(written), targets, settings))
@@ -64,7 +68,7 @@ def evaluate(
                 value=value,
                 unit="",
                 definition=f"{words} of translations into '{language}', {settings.beams} beams, "
-                f"length penalty {settings.length_penalty:g}; {signature}",
+                f"length penalty {settings.length_penalty:g}{without}; {signature}",
                 samples=len(sources),
                 counted="texts",
                 seed=0,
@@ -76,7 +80,8 @@ def evaluate(
             name=f"nats_per_character{ending}",
             value=float(np.sum(nats)) / sum(map(len, targets)),
             unit="nats/char",
-            definition=f"-log p of the reference in '{language}', its end included, per character",
+            definition=f"-log p of the reference in '{language}', its end included, per "
+            f"character{without}",
             samples=len(sources),
             counted="texts",
             seed=0,

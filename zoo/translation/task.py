@@ -13,7 +13,7 @@ from zoo.task import Drawn, Task
 from zoo.training.beginning import asset_of
 from zoo.training.optimizers import optimizer
 from zoo.training.weighted import weighted_validation
-from zoo.translation.data import TranslationData, batch_of
+from zoo.translation.data import TranslationData, batch_of, by_language, fitting
 from zoo.translation.evaluate import TranslationEvaluateConfig, evaluate
 from zoo.translation.translator import Translator
 from zoo.translation.writer import writer
@@ -82,7 +82,8 @@ class TranslationTask(Task):
         if self.recipe.data.objective != "pairs":
             return None
         model = writer(shipped, self._tokenizer, self.data.languages)
-        texts = self._pairs("validation")[next(iter(model.languages))].sources[:SAMPLES]
+        language, pairs = next(iter(self._pairs("validation").items()))
+        texts = fitting(model, pairs, language).sources[:SAMPLES]
         return Drawn("text", model.translate(texts, beams=1), {})
 
     def evaluate(
@@ -113,5 +114,4 @@ class TranslationTask(Task):
 
     def _pairs(self, part: str) -> dict:
         """Return the pairs of a part by the language that is translated into."""
-        pairs = self.data.parts[part]
-        return dict(zip(self.data.languages, (pairs, pairs.turned), strict=False))
+        return by_language(self.data.parts[part], self.data.languages)

@@ -27,7 +27,7 @@ from zoo.data import parallel, tokenizers
 from zoo.data.parallel import Pairs
 from zoo.metric import Metric
 from zoo.recipe import Recipe
-from zoo.translation.data import BEGIN, languages_of
+from zoo.translation.data import BEGIN, by_language, fitting, languages_of
 from zoo.translation.evaluate import TranslationEvaluateConfig, evaluate
 from zoo.translation.writer import writer
 
@@ -130,7 +130,7 @@ class TranslationExporter(Exporter):
         """Texts of the validation part, and what the decoder takes to write their translations."""
         found: list[Arrays] = []
         for language, pairs in self._pairs("validation").items():
-            for start in range(0, CALIBRATION_TEXTS, 16):
+            for start in range(0, min(CALIBRATION_TEXTS, len(pairs.sources)), 16):
                 some = slice(start, start + 16)
                 found += self._fed(language, Pairs(pairs.sources[some], pairs.targets[some]), spec)
         return found
@@ -181,7 +181,7 @@ class TranslationExporter(Exporter):
     ) -> list[Metric]:
         """Translate the test part with a bundle."""
         parts, _ = parallel.read(recipe.data)
-        return list(evaluate(served, _by_language(parts["test"], served.languages), settings))
+        return list(evaluate(served, by_language(parts["test"], served.languages), settings))
 
     def prove(self, runners: Mapping[str, Runner]) -> None:
         """Prove that writing token by token gives the logits of reading all at once, in a batch."""
@@ -234,7 +234,10 @@ class TranslationExporter(Exporter):
         return parts
 
     def _pairs(self, part: str) -> dict[str, Pairs]:
-        return _by_language(self._parts[part], self.languages)
+        """Return the pairs that the model can take, by the language that is translated into."""
+        known = self._translator(self._network({}))
+        found = by_language(self._parts[part], self.languages)
+        return {language: fitting(known, pairs, language) for language, pairs in found.items()}
 
     def _network(self, runners: Mapping[str, Runner]) -> GraphNetwork:
         """Return exported graphs as what translates."""
@@ -252,11 +255,6 @@ class TranslationExporter(Exporter):
     def _translator(self, network: GraphNetwork) -> TextTranslator:
         known = Tokenizer(self.tokenizer, limit=self.config.vocabulary_size)
         return TextTranslator(network, known, self.config.context, BEGIN, self.languages)
-
-
-def _by_language(pairs: Pairs, languages: Mapping[str, int | None]) -> dict[str, Pairs]:
-    """Return pairs by the language that is translated into: that of the targets comes first."""
-    return dict(zip(languages, (pairs, pairs.turned), strict=False))
 
 
 _SNIPPET = """\

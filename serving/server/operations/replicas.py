@@ -11,7 +11,8 @@ from serving.server.application import Server
 from serving.server.limits import Limits
 from serving.server.repository import Repository
 
-OPTIONS = ("models", "replicas", "device", "variant", "threads", "cpus", "gpus", "keys", "prefix")
+OPTIONS = ("models", "replicas", "device", "variant", "threads", "cpus", "gpus", "keys", "prefix",
+           "filters")  # fmt: skip
 
 
 def application(arguments: Mapping[str, Any]) -> Any:
@@ -20,15 +21,15 @@ def application(arguments: Mapping[str, Any]) -> Any:
     Args:
         arguments: `models`, names or folders, a list or with commas between; `replicas`; `device`,
             `variant` and `threads` of each, as `serving.load` takes them; `cpus` and `gpus` that
-            each occupies; `keys` and `prefix` as `genzoo serve` takes them.
+            each occupies; `keys`, `prefix` and `filters`, a list or with commas between, as
+            `genzoo serve` takes them.
 
     Raises:
         UsageError: an argument is unknown, or no model is named.
     """
     for name in arguments.keys() - set(OPTIONS):
         raise UsageError(f"there is no argument '{name}'; expected {', '.join(OPTIONS)}")
-    given = arguments.get("models") or ()
-    models = given.split(",") if isinstance(given, str) else list(given)
+    models, filters = (_several(arguments.get(name)) for name in ("models", "filters"))
     if not models:
         raise UsageError("no model is named; say models=NAME_OR_DIR,NAME_OR_DIR")
     from ray import serve
@@ -40,7 +41,11 @@ def application(arguments: Mapping[str, Any]) -> Any:
     def started() -> Any:
         """Return the ASGI application of one copy; Ray sends requests when it is made."""
         repository = Repository(
-            models, threads=None if threads is None else int(threads), spinning=False, **options
+            models,
+            filters=filters,
+            threads=None if threads is None else int(threads),
+            spinning=False,
+            **options,
         )
         server = Server(repository, limits, prefix, keys=keys)
         server.load()
@@ -57,3 +62,7 @@ def application(arguments: Mapping[str, Any]) -> Any:
         },
     )
     return deployment.bind()
+
+
+def _several(given: Any) -> list[str]:
+    return given.split(",") if isinstance(given, str) else list(given or ())

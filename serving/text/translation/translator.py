@@ -124,6 +124,14 @@ class TextTranslator:
         log_probs = np.take_along_axis(nats, np.array(written)[:, None], axis=1)[:, 0]
         return Score(log_probs, len(translation), len(translation.encode()))
 
+    def takes(self, text: str, translation: str, to: str | None = None) -> bool:
+        """Say whether a translation of a text can be scored: neither is empty or too long."""
+        try:
+            self._source(text, "the text", to)
+            return len(self._tokens(translation, "the translation")) <= self.context
+        except UsageError:
+            return False
+
     # --- tokens ---
 
     def _source(self, text: Any, what: str, to: str | None) -> list[int]:

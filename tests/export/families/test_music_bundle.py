@@ -144,7 +144,7 @@ def test_a_shell_makes_files_of_every_kind_without_tensorflow(bundle, tmp_path):
         "try: main()\n"
         "finally: assert 'tensorflow' not in sys.modules"
     )
-    for suffix in registry.content("piece").files():
+    for suffix in registry.content("piece").made_files():
         out = tmp_path / f"tune{suffix}"
         words = ["generate", str(bundle), "--bars", "1", "--seed", "7", "--out", str(out)]
         subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)

@@ -24,6 +24,7 @@ from serving.families.translation_graph import DECODER, ENCODER
 from serving.verify import verify
 from tests.zoo.translation.test_translation_training import recipe
 from zoo.data import number_words
+from zoo.data.parallel import Pairs
 from zoo.translation.writer import writer
 
 HERE = Path(__file__).parent
@@ -160,6 +161,15 @@ def test_a_model_of_gaps_is_not_exported(workdir, tmp_path):
     file.write_text(words.replace('objective = "pairs"', 'objective = "spans"'))
     with pytest.raises(ExportError, match="fills gaps and does not translate; go on from it"):
         export.export(copied, tmp_path / "bundle")
+
+
+def test_few_pairs_and_long_ones_are_enough_to_calibrate_by(workdir):
+    exporter = exporter_of(open_run(workdir))
+    few = Pairs(["two", "three", "two " * 60], ["zwei", "drei", "zwei"])
+    exporter.__dict__["_parts"] = dict.fromkeys(("train", "validation", "test"), few)
+    for spec in exporter.graphs:
+        fed = exporter.calibration(spec)
+        assert fed and all(len(each["input_ids"]) == 2 for each in fed)
 
 
 def test_a_decoder_whose_cache_forgets_proves_nothing(workdir):

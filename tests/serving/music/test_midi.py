@@ -169,3 +169,14 @@ def test_other_programs_open_it_without_a_warning(library, tmp_path):
 def test_a_file_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(UsageError, match=r"none\.mid cannot be read: No such file"):
         midi.read(tmp_path / "none.mid")
+
+
+def test_many_long_notes_take_as_much_work_as_short_ones():
+    """A small file of notes that lie over each other for the whole of a long piece."""
+    begins = [Message("note_on", note=each % 128, time=0) for each in range(20_000)]
+    ends = [Message("note_off", note=each % 128, time=0) for each in range(20_000)]
+    ends[0] = ends[0].copy(time=480 // 4 * 60_000)
+    with pytest.raises(UsageError, match="has 128 notes at a time, at quarter 0;"):
+        midi.from_bytes(file([*begins, *ends]), "it")
+    one = [each.copy(note=60) for each in (*begins, *ends)]
+    assert (midi.from_bytes(file(one), "it").notes[:, 0] == 60).all()

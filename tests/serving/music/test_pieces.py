@@ -11,6 +11,7 @@ from PIL import Image
 from serving import registry
 from serving.errors import UsageError
 from serving.music import roll, sound
+from serving.music.composer import lengthened
 from serving.music.piece import Piece
 from tests.serving.music import tunes
 
@@ -40,7 +41,7 @@ def test_a_tempo_out_of_range_is_one_line():
 
 def test_the_same_piece_gives_the_same_bytes_and_another_does_not():
     piece, other = tunes.piece(1), tunes.piece(2)
-    for suffix in CONTENT.files():
+    for suffix in CONTENT.made_files():
         data = CONTENT.to_bytes(piece, suffix, {})
         assert data == CONTENT.to_bytes(Piece(piece.notes, piece.tempo), suffix, {})
         assert data != CONTENT.to_bytes(other, suffix, {})
@@ -130,3 +131,23 @@ def test_pieces_that_part_are_counted():
     )
     assert not CONTENT.compare(others, pieces).is_rounding
     assert (CONTENT.count(pieces), CONTENT.count(pieces[0])) == (3, 1)
+
+
+def test_what_is_only_written_is_not_offered_to_be_read():
+    assert [*CONTENT.files()] == [".mid"] and {".wav", ".png"} < CONTENT.made_files().keys()
+    sounding = base64.b64encode(sound.to_bytes([tunes.piece(1)])).decode()
+    with pytest.raises(UsageError, match="audio/wav") as error:
+        CONTENT.from_json(f"data:audio/wav;base64,{sounding}", {})
+    assert "/tmp" not in str(error.value)
+
+
+def test_sound_that_would_fill_the_memory_is_refused_before_it_is_made():
+    long = Piece(np.full((65536, 4), 60), tempo=20)
+    with pytest.raises(UsageError, match="lasts 49,153 seconds, and a sound file 1,800 at most"):
+        sound.to_bytes([long])
+
+
+def test_a_piece_that_would_become_too_long_is_refused_before_it_is_drawn():
+    with pytest.raises(UsageError, match="are more than 4096 bars"):
+        lengthened(Piece(np.full((65536 - 16, 4), 60)), 2)
+    assert len(lengthened(Piece(np.full((17, 4), 60)), 2)) == 64

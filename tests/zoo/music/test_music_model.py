@@ -178,3 +178,11 @@ def test_a_configuration_is_written_without_what_follows_from_it():
     assert not {"vocabulary_size", "windows"} & written.keys()
     assert MusicConfig.parse(written) == config and config.vocabulary_size == 53
     assert zoo.MusicTransformer is MusicTransformer and zoo.MusicConfig is MusicConfig
+
+
+@pytest.mark.parametrize("order", ["time", "any"])
+def test_calibration_is_for_what_was_trained_without(order):
+    plain, calibrated = model(order=order), model(order=order, calibration=2.0)
+    np.testing.assert_allclose(np.asarray(plain(IDS)) / 2, calibrated(IDS), atol=1e-6)
+    for each in (plain, calibrated):
+        np.testing.assert_allclose(each(IDS, training=True), plain(IDS), atol=1e-6)

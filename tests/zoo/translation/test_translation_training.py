@@ -7,10 +7,14 @@ import pytest
 
 import zoo
 from export.evaluation import evaluate
+from serving.errors import UsageError
 from tests.zoo.training.interrupted import assert_same_run, stop_and_resume
 from zoo.data import tokenizers
-from zoo.translation.data import BEGIN, TranslationData, TranslationDataConfig
+from zoo.data.parallel import Pairs
+from zoo.translation.data import BEGIN, TranslationData, TranslationDataConfig, fitting
 from zoo.translation.evaluate import TranslationEvaluateConfig, bleu_and_chrf
+from zoo.translation.evaluate import evaluate as measure
+from zoo.translation.writer import writer
 
 RECIPE = {
     "name": "tiny-translation",
@@ -158,3 +162,16 @@ def test_bleu_is_that_of_sacrebleu_with_its_signature():
     assert cased[0][1] < 90 < small[0][1] == pytest.approx(100)
     assert "case:lc|eff:no|tok:none" in small[0][2]
     assert "nc:6|nw:2" in cased[1][2]
+
+
+def test_pairs_that_a_model_cannot_take_are_left_out_and_counted(run):
+    known = writer(zoo.from_workdir(run.workdir), (run.workdir / tokenizers.FILE).read_bytes(),
+                   data().languages)  # fmt: skip
+    pairs = Pairs(["two", "two " * 60, "three", "four"], ["zwei", "zwei", "drei " * 60, "vier"])
+    assert fitting(known, pairs, "de") == Pairs(["two", "four"], ["zwei", "vier"])
+    with pytest.raises(UsageError, match="all of 1 texts to be translated into 'de' are longer"):
+        fitting(known, Pairs(["two " * 60], ["zwei"]), "de")
+    settings = TranslationEvaluateConfig(beams=1)
+    metrics = [*measure(known, {"de": pairs, "en": pairs.turned}, settings)]
+    assert {each.samples for each in metrics} == {2}
+    assert all("without 2 that are too long" in each.definition for each in metrics)
