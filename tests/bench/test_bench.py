@@ -154,7 +154,7 @@ def _stopped(folder):
     raise RuntimeError("stopped")
 
 
-def test_what_was_asked_is_told_beside_what_was_measured():
-    row = {"what": "tokens of 16 streams", "figure": "900 tokens/s", "asked": "0.8"}
+def test_a_goal_is_told_beside_what_was_measured():
+    row = {"what": "tokens of 16 streams", "figure": "900 tokens/s", "goal": "0.8"}
     document = machine.described(["numpy"]) | {"command": "x", "rows": [row]}
     assert report.markdown(document).endswith("| tokens of 16 streams | 900 tokens/s | 0.8 |")
