@@ -106,12 +106,12 @@ class GPTExporter(Exporter):
         fixed size. `fused` ones are for ONNX Runtime alone, take padding on the right, and fill a
         cache that has room in place; those that end in `-lora` take an adapter at each call.
         """
-        static = {"kind": STATIC, "before": self._static}
+        static = {"kind": STATIC, "before": lambda made: self._static}
         whole = Form("fused", self._fused, ("cpu",), FUSED, exact=True, runtimes=FUSED_OLDEST)
         fused = [self._blockwise(bits) for bits in (8, 4)]
         return [
             *portable_forms(self),
-            Form("static", self._static, ("cuda",), kind=STATIC, exact=True),
+            Form("static", static["before"], ("cuda",), kind=STATIC, exact=True),
             reduced("fp16", self, ("cuda",), name="static-fp16", **static),
             reduced("int8", self, (), name="static-int8", **static),
             whole,
@@ -119,16 +119,20 @@ class GPTExporter(Exporter):
             *map(self._adaptable, [whole, *fused]),
         ]
 
-    def _static(self, made: Made) -> Made:
-        """Return the graphs whose cache has room for a whole window."""
-        specs = {role: static(spec, self.run.model) for role, spec in made.specs.items()}
+    @cached_property
+    def _static(self) -> Made:
+        """The graphs whose cache has room for a whole window, of which several forms are made."""
+        specs = {spec.role: static(spec, self.run.model) for spec in self.graphs}
         return Made(specs, {role: converter.convert(spec) for role, spec in specs.items()})
 
     def _fused(self, made: Made) -> Made:
         """Return the graphs with one operator for each attention layer."""
-        specs = {role: fused(spec, self.run.model) for role, spec in made.specs.items()}
         graphs = {role: fuse(graph, self.config) for role, graph in made.graphs.items()}
-        return Made(specs, graphs)
+        return Made(self._fused_specs, graphs)
+
+    @cached_property
+    def _fused_specs(self) -> dict[str, GraphSpec]:
+        return {spec.role: fused(spec, self.run.model) for spec in self.graphs}
 
     def _blockwise(self, bits: int) -> Form:
         """Return the fused form whose matrices are held in few bits, block by block.

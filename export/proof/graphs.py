@@ -5,10 +5,12 @@ once what its graphs are (`vae_graphs.py`) and gets the rest.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -16,7 +18,29 @@ import onnx
 from serving.bundle.records import Interface, Port
 
 Arrays = dict[str, np.ndarray]
+BATCHES = (1, 3, 64, 257)
+SEEDS = (0, 1)
+KEPT = 256 << 20  # bytes of trials and their outcome that are kept from one form to the next
 APART = "matrix_"  # what the inputs are called that stand for matrices
+
+
+class Trial(NamedTuple):
+    """What a graph is compared with Keras on.
+
+    Attributes:
+        words: that an error says it in.
+        inputs: of the graph.
+        expected: what Keras gives for them.
+    """
+
+    words: str
+    inputs: Arrays
+    expected: Arrays
+
+    @property
+    def bytes(self) -> int:
+        """Of its arrays."""
+        return sum(each.nbytes for each in (*self.inputs.values(), *self.expected.values()))
 
 
 @dataclass(frozen=True)
@@ -78,6 +102,30 @@ class GraphSpec:
     def run(self, inputs: Arrays) -> Arrays:
         """Run the Keras model itself: the truth every export is compared with."""
         return {name: np.asarray(value) for name, value in self.call(**inputs).items()}
+
+    def compared(self) -> Iterator[Trial]:
+        """Yield the trials; those that are small are kept for the next form of the graph."""
+        if self._kept:
+            yield from self._kept
+            return
+        kept: list[Trial] | None = []
+        for words, inputs in (self.trials or self._samples)():
+            trial = Trial(words, inputs, self.run(inputs))
+            yield trial
+            if kept is not None:
+                kept.append(trial)
+                if sum(each.bytes for each in kept) > KEPT:
+                    kept = None
+        self._kept.extend(kept or ())
+
+    def _samples(self) -> Iterator[tuple[str, Arrays]]:
+        """Yield samples of several batch sizes and seeds, and the words for each."""
+        for count, seed in product(BATCHES, SEEDS):
+            yield f"batch {count}, seed {seed}", self.sample(count, seed)
+
+    @cached_property
+    def _kept(self) -> list[Trial]:
+        return []
 
     def function(self, apart: bool = False) -> Any:
         """Return the `tf.function` whose signature carries the input and output names.

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,11 @@ from zoo.data import store
 from zoo.data.files import readable
 
 if TYPE_CHECKING:
+    import tensorflow as tf
     import tensorflow_datasets as tfds
 
 FILES_SHA256 = "files_sha256"  # in the metadata of a prepared copy of the user's own files
+TOGETHER = 1024  # examples that are read at a time
 SETTLED_NS = 2 * 10**9  # after which a file's time tells a new change from the last one
 
 
@@ -132,17 +134,28 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _parts(examples: Any) -> Iterable[tuple[bytes, str]]:
-    """Yield every value of a `tf.data.Dataset`, of each example in the order of its keys."""
-    import tensorflow as tf
-
-    for example in examples:
-        for tensor in tf.nest.flatten(example, expand_composites=True):
-            value = np.asarray(tensor.numpy())
+def _parts(examples: tf.data.Dataset) -> Iterator[tuple[bytes, str]]:
+    """Yield every value, of each example in the order of its keys."""
+    for example in _examples(examples):
+        for each in example:
+            value = np.asarray(each)
             if value.dtype == object:  # bytes
                 yield _joined((each, "") for each in value.ravel()).encode(), str(value.shape)
             else:
                 yield value.tobytes(), f"{value.dtype}{value.shape}"
+
+
+def _examples(examples: tf.data.Dataset) -> Iterator[Sequence[Any]]:
+    """Yield the values of each example; those of equal shape in all are read many at a time."""
+    import tensorflow as tf
+
+    specs = tf.nest.flatten(examples.element_spec, expand_composites=True)
+    if all(spec.shape.is_fully_defined() for spec in specs):
+        for batch in examples.batch(TOGETHER).as_numpy_iterator():
+            yield from zip(*tf.nest.flatten(batch), strict=True)
+    else:
+        for example in examples:
+            yield [each.numpy() for each in tf.nest.flatten(example, expand_composites=True)]
 
 
 def _joined(parts: Iterable[tuple[bytes, str]]) -> str:

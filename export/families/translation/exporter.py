@@ -128,30 +128,28 @@ class TranslationExporter(Exporter):
 
     def calibration(self, spec: GraphSpec) -> list[Arrays]:
         """Texts of the validation part, and what the decoder takes to write their translations."""
-        found: list[Arrays] = []
-        for language, pairs in self._pairs("validation").items():
-            for start in range(0, min(CALIBRATION_TEXTS, len(pairs.sources)), 16):
-                some = slice(start, start + 16)
-                found += self._fed(language, Pairs(pairs.sources[some], pairs.targets[some]), spec)
-        return found
+        return self._fed[spec.role]
 
-    def _fed(self, language: str, pairs: Pairs, spec: GraphSpec) -> list[Arrays]:
-        """Return what a graph takes to read texts, and their translations all but for the end."""
-        recorded: list[Arrays] = []
+    @cached_property
+    def _fed(self) -> dict[str, list[Arrays]]:
+        """What each graph takes to read texts, and to begin their translations."""
+        recorded: dict[str, list[Arrays]] = {spec.role: [] for spec in self.graphs}
 
-        def recording(role: str, call: Any) -> Any:
+        def recording(spec: GraphSpec) -> Any:
             def run(names: list[str], inputs: Arrays) -> list[np.ndarray]:
-                recorded.extend([inputs] if role == spec.role else [])
-                outputs = call(**inputs)
-                return [np.asarray(outputs[name]) for name in names]
+                recorded[spec.role].append(inputs)
+                outputs = spec.run(inputs)
+                return [outputs[name] for name in names]
 
             return run
 
-        specs = {each.role: each for each in self.graphs}
-        interfaces = {role: each.interface for role, each in specs.items()}
-        runs = {role: recording(role, each.call) for role, each in specs.items()}
+        interfaces = {spec.role: spec.interface for spec in self.graphs}
+        runs = {spec.role: recording(spec) for spec in self.graphs}
         own = self._translator(GraphNetwork(interfaces, runs))
-        own.complete(pairs.sources, language, beams=1, max_new_tokens=8)
+        for language, pairs in self._pairs("validation").items():
+            texts = pairs.sources[:CALIBRATION_TEXTS]
+            for start in range(0, len(texts), 16):
+                own.complete(texts[start : start + 16], language, beams=1, max_new_tokens=8)
         return recorded
 
     def quality(self, runners: Mapping[str, Runner]) -> Quality:

@@ -5,9 +5,10 @@ import pytest
 from export import ExportError
 from export.families.vae_graphs import graphs
 from export.graph.converter import convert
+from export.proof import graphs as proof
 from export.proof import saved_model
-from export.proof.graphs import GraphSpec
-from export.proof.parity import BATCHES, LIMIT, prove, prove_sensitive, runner
+from export.proof.graphs import BATCHES, GraphSpec
+from export.proof.parity import LIMIT, prove, prove_sensitive, runner
 from serving import noise
 from tests.export.graph.toys import SIZE, port, toy
 from tests.zoo.vae import tiny
@@ -50,6 +51,18 @@ def test_large_outputs_may_differ_in_proportion():
     spec = toy(lambda z: {"image": 1000 * np.tanh(z)})
     error = np.float32(500 * LIMIT)
     assert prove(lambda inputs: {"image": spec.run(inputs)["image"] + error}, spec) > LIMIT
+
+
+@pytest.mark.parametrize(("room", "times"), [(proof.KEPT, 1), (4 * SIZE * 4, 2)])
+def test_keras_is_asked_once_for_all_forms_of_a_graph_that_is_small(monkeypatch, room, times):
+    monkeypatch.setattr(proof, "KEPT", room)
+    asked = []
+    spec = toy(lambda z: asked.append(len(z)) or {"image": z})
+    first, second = ([*spec.compared()] for _ in range(2))
+    assert len(asked) == times * len(first)
+    for one, other in zip(first, second, strict=True):
+        assert one.words == other.words
+        np.testing.assert_array_equal(one.expected["image"], other.expected["image"])
 
 
 def test_folded_noise_is_found(dense):
