@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
-.PHONY: demo test test-gpu lint format bench models release clean
+.PHONY: demo test test-long test-gpu lint format bench models release clean
 
 # Train on data that need no download, measure, export, prove the export, and sample from it.
 demo: $(READY)
@@ -18,8 +18,13 @@ demo: $(READY)
 	  print('TensorFlow in a serving process:', 'tensorflow' in sys.modules)"
 	$(BIN)/genzoo compare runs/demo bundles/demo
 
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not long"
+
+test-long: $(READY)
+	$(PYTEST) -m long
 
 # Where there is no GPU, each test says so and is skipped, and CUDA, gigabytes of it, is not fetched.
 test-gpu: $(READY)

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["tensorflow", "keras", "onnxruntime", "export.cli"])
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["tensorflow", "keras", "onnxruntime", "export.cli"])
 
 
 class Done(NamedTuple):
@@ -27,7 +27,7 @@ def genzoo(
 ) -> Done:
     """Run `genzoo WORDS` in a folder; one that takes too long is ended and has no exit code."""
     printed = folder.with_name(f"{folder.name}.printed")
-    process = _SERVER.Process(target=_run, args=(list(words), folder, dict(environment), printed))
+    process = SERVER.Process(target=_run, args=(list(words), folder, dict(environment), printed))
     process.start()
     process.join(seconds)
     code = process.exitcode

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parent.parent
 COMMANDS = {  # in this order, as each takes what those before it made
     "generate": "generate vae-mnist --out x.png",

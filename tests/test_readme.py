@@ -35,6 +35,7 @@ NAMES = [
     "deploying",
     "results",
 ]
+LONG = {"training", "smaller"}
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 
@@ -43,7 +44,14 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.M | re.S)
 
 
-@pytest.mark.parametrize("page", [page.stem for page in PAGES if page.stem != "results"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page.stem, marks=[pytest.mark.long] * (page.stem in LONG))
+        for page in PAGES
+        if page.stem != "results"
+    ],
+)
 def test_every_command_and_snippet_runs(page, tmp_path):
     """In the order of the page, in one empty folder, as a reader would."""
     file = next(each for each in PAGES if each.stem == page)

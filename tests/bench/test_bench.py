@@ -19,6 +19,7 @@ TINY = ["--layers=1", "--width=32", "--heads=2", "--vocabulary=128", "--context=
 QUICK = ["--rounds", "1", "--threads", "1", "--no-compiled"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("module", "options", "sets"),
     [
@@ -125,6 +126,7 @@ def test_every_choice_that_is_undone_is_a_recipe(choice):
     Recipe.load(ablation.RECIPE, ablation.CHOICES[choice])
 
 
+@pytest.mark.long
 def test_what_peers_read_is_written_once_and_whole(tmp_path):
     folder = tmp_path / "files" / "model"
     with pytest.raises(RuntimeError, match="stopped"):

@@ -49,6 +49,7 @@ def measure(project):
     evaluate(project / "text")
 
 
+@pytest.mark.long
 def test_data_are_found_from_another_folder_touched_or_moved(project, tmp_path, monkeypatch):
     measure(project)
     for file in (*(project / "photos").iterdir(), project / "book.txt"):
@@ -59,6 +60,7 @@ def test_data_are_found_from_another_folder_touched_or_moved(project, tmp_path, 
     measure(moved)
 
 
+@pytest.mark.long
 def test_other_data_under_the_same_name_are_refused(project):
     (project / "book.txt").write_text(TEXT.replace("dog", "god"))  # the same characters
     photos(project / "photos", 65)

@@ -24,6 +24,7 @@ def genzoo(capsys, monkeypatch):
     return run
 
 
+@pytest.mark.long
 def test_from_training_to_images(genzoo, tmp_path, monkeypatch):
     here = tmp_path / ODD
     here.mkdir()

@@ -31,6 +31,7 @@ def test_every_kind_is_as_keras_at_every_batch_and_length(kind):
     assert len(graph.graph.node) < 160  # 2 layers; 247 to 268 as the converter leaves them
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("context", [1, 2, 4])
 def test_a_window_of_few_tokens(context):
     model = tiny_gpt.model("grouped", context=context)
@@ -119,6 +120,7 @@ def test_fewer_bits_are_near(long, variant, limit):
     assert prove(runner(reduced), spec, limit=limit) > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", tiny_gpt.MODELS)
 def test_matrices_out_of_the_conversion_give_the_same_bytes(kind):
     [spec] = graphs(tiny_gpt.model(kind))

@@ -27,6 +27,7 @@ def made(kind):
     return tiny_gpt.model("llama", **sizes | MODELS[kind])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", MODELS)
 def test_every_form_is_as_keras(kind):
     model = made(kind)

@@ -129,6 +129,7 @@ SPECS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SPECS)
 def test_no_transpose_is_left_between_layers(name):
     for spec in SPECS[name]():

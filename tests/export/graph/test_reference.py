@@ -39,6 +39,7 @@ CASES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("graphs", "kind"), CASES)
 def test_the_reference_evaluator_takes_every_graph(graphs, kind):
     for spec in graphs(kind):

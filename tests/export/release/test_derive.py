@@ -34,6 +34,7 @@ def made(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 @needs_data
 @pytest.mark.parametrize("name", SMALL)
 def test_every_pinned_file_is_made_again(made, name):
@@ -42,6 +43,7 @@ def test_every_pinned_file_is_made_again(made, name):
     assert all(pin_of(made / name / file) == pin for file, pin in files.items())
 
 
+@pytest.mark.long
 @needs_data
 def test_what_is_made_is_a_mirror(made, monkeypatch, tmp_path):
     monkeypatch.setenv("GENZOO_HOME", str(tmp_path))

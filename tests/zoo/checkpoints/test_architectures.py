@@ -49,6 +49,7 @@ def checkpoints(tmp_path_factory):
     return list(zip(jobs, write(jobs, place), strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:You are using a softmax")
 @pytest.mark.parametrize("kind", KINDS)
 def test_logits_are_those_of_transformers(kind, checkpoints):

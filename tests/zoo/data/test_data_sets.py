@@ -150,6 +150,7 @@ def test_damaged_data_set(lost):
     assert f"delete {directory} to make it anew" in refusal("digits")
 
 
+@pytest.mark.long
 def test_mnist_without_a_network(monkeypatch):
     places = [os.environ.get("TFDS_DATA_DIR"), REPOSITORY.parent / "shared" / "data" / "tfds"]
     found = [place for place in places if place and (Path(place) / "mnist").is_dir()]

@@ -1,8 +1,7 @@
-"""A run that kills itself: `python -m tests.zoo.training.killed MOMENT WORKDIR`."""
+"""A run that kills itself."""
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,8 @@ def fatal(function: Callable[..., Any], spared: int, after: bool) -> Callable[..
     return call
 
 
-if __name__ == "__main__":
-    home, name, spared, after = MOMENTS[sys.argv[1]]
+def run_and_die(moment: str, workdir: Path) -> None:
+    """Train until a moment of `MOMENTS`, and be killed there."""
+    home, name, spared, after = MOMENTS[moment]
     setattr(home, name, fatal(getattr(home, name), spared, after))
-    train("vae-digits", Path(sys.argv[2]), overrides=TINY, devices="cpu")
+    train("vae-digits", workdir, overrides=TINY, devices="cpu")

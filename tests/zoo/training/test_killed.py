@@ -1,19 +1,18 @@
 """Runs that were killed go on as if they had not been, and nothing of the accident is left."""
 
 import csv
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from serving.files import sweep
-from tests.house import ROOT
+from tests.commands import SERVER
 from tests.zoo.training.interrupted import assert_same_run
-from tests.zoo.training.killed import MOMENTS
+from tests.zoo.training.killed import MOMENTS, run_and_die
 from tests.zoo.training.test_training import run
 from zoo.training.workdir import WorkDir
+
+LONG = [pytest.param(moment, marks=pytest.mark.long) for moment in [*MOMENTS][1:]]
 
 
 @pytest.fixture(scope="module")
@@ -21,16 +20,13 @@ def whole(tmp_path_factory):
     return run(tmp_path_factory.mktemp("whole") / "run").workdir
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", [next(iter(MOMENTS)), *LONG])
 def test_a_killed_run_goes_on_as_if_it_had_not_been(whole, tmp_path, moment):
     workdir = tmp_path / "run"
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.zoo.training.killed", moment, str(workdir)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = SERVER.Process(target=run_and_die, args=(moment, workdir))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
     files = {path.name for path in workdir.iterdir()}
     assert any(name.startswith(".") for name in files) == ("half written" in moment)
 

@@ -79,6 +79,7 @@ def test_a_gan_steps_whatever_keras_is_set_to(elsewhere):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", ["vae", "gan"])
 def test_a_run_is_the_same_whatever_keras_is_set_to(family, elsewhere, tmp_path):
     recipe = RECIPES[family]()

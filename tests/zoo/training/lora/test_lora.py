@@ -165,6 +165,7 @@ def test_an_embedding_can_be_adapted():
     assert np.abs(after - before).max() > 0.1
 
 
+@pytest.mark.long
 def test_dense_layers_of_a_vae_are_adapted(tmp_path):
     overrides = TINY_VAE | {"train.epochs": 1}
     start = zoo.train("vae-digits", tmp_path / "base", overrides=overrides).workdir

@@ -115,6 +115,7 @@ def recipe(place, teacher, **others) -> zoo.Recipe:
     return zoo.Recipe.load("gpt-shakespeare-nano", changes)
 
 
+@pytest.mark.long
 def test_resuming_is_bit_equal_and_the_tokens_are_the_teachers(teacher, tmp_path, monkeypatch):
     taught = recipe(tmp_path, teacher, train__precision="mixed_bfloat16")
     whole = zoo.train(taught, tmp_path / "whole").workdir
