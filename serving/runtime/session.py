@@ -200,6 +200,7 @@ class Bound:
             self._binding.bind_ortvalue_output(name, value)
         values = [value for _, value in (*self._read, *self._written)]
         self._new_options = partial(session._run_options, values if replay else ())
+        self._options: onnxruntime.RunOptions | None = None  # of all runs that nobody can stop
         self._sent, self._fetched = (
             [(array, value) for array, value in pairs if session.copies and array is not value]
             for pairs in (self._read, self._written)
@@ -207,7 +208,11 @@ class Bound:
 
     def run(self) -> None:
         """Run the graph once."""
-        with _stoppable(self._new_options()) as options:
+        if interruption.current() is None:
+            own = self._options = self._options or self._new_options()
+        else:
+            own = self._new_options()
+        with _stoppable(own) as options:
             for array, value in self._sent:
                 value.update_inplace(array)
             self._session.run_with_iobinding(self._binding, options)

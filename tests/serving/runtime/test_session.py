@@ -8,7 +8,7 @@ import pytest
 import serving
 from serving.bundle.choosing import choose_variant
 from serving.bundle.records import Cost, Speed
-from serving.runtime import session
+from serving.runtime import interruption, session
 from serving.runtime.session import CPU, CUDA, DeviceError, Session
 from tests.serving import tiny_bundle
 from tests.serving.elsewhere import Elsewhere
@@ -70,6 +70,34 @@ def test_a_cuda_graph_belongs_to_addresses_and_shapes(monkeypatch):
     one, other, third = (recorded.hold(np.zeros(size, np.float32)) for size in (3, 4, 5))
     found = [graph(one), graph(one, other), graph(one), graph(third), graph()]
     assert found == ["1", "2", "1", "-1", "-1"]
+
+
+def test_what_a_run_is_told_is_made_once_unless_somebody_may_stop_it(monkeypatch):
+    recorded, made = Session(DECODER, "decoder.onnx", "cpu"), []
+    recorded._replays = True
+
+    class Counted(session.onnxruntime.RunOptions):
+        def __init__(self):
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr(session.onnxruntime, "RunOptions", Counted)
+    image = np.zeros((3, *tiny_bundle.SHAPE), np.float32)
+    bound = recorded.bind({"z": Z}, {"image": image}, replay=True)
+    for _ in range(3):
+        bound.run()
+    assert len(made) == 1 and made[0].get_run_config_entry("gpu_graph_id") == "1"
+    unwanted = interruption.Interruption()
+    for count in (2, 3):
+        with interruption.interruptible(unwanted):
+            bound.run()
+        assert len(made) == count
+    unwanted.stop(interruption.StoppedError("nobody"))
+    with interruption.interruptible(unwanted), pytest.raises(interruption.StoppedError):
+        bound.run()
+    before = len(made)
+    bound.run()  # which nobody has stopped
+    assert len(made) == before
 
 
 @pytest.mark.parametrize("replays", [False, True])
