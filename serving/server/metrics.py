@@ -1,5 +1,7 @@
 """What a server counts, for Prometheus. Every label has a closed set of values."""
 
+from typing import NamedTuple
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from serving.server.errors import REASONS
@@ -8,6 +10,23 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"  # route or model of whoever asks for what there is not
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class GraphMetrics(NamedTuple):
+    """What is counted of one graph, see `Metrics`: to look it up by its labels takes time."""
+
+    rows: Counter
+    executions: Counter
+    batch: Histogram
+    seconds: Histogram
+
+
+class TextMetrics(NamedTuple):
+    """The same of the texts of one model."""
+
+    tokens: Counter
+    slots: Gauge
+    batch: Histogram
 
 
 class Metrics:
@@ -58,6 +77,30 @@ class Metrics:
         self.next_token = histogram("next_token_seconds", "Between two tokens", _SECONDS, "model")
         self.loads = counter("model_loads", "Models taken anew", "model", "outcome")
         self.slots = gauge("slots_in_use", "Texts in the making", "model")
+        self._answered: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+
+    def answered(self, route: str, status: str, seconds: float) -> None:
+        """Count a request that was answered."""
+        known = self._answered.get((route, status))
+        if known is None:
+            known = self.requests.labels(route, status), self.seconds.labels(route)
+            self._answered[route, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
+
+    def of_graph(self, model: str, graph: str) -> GraphMetrics:
+        """Return what is counted of the runs of one graph."""
+        return GraphMetrics(
+            self.rows.labels(model, graph),
+            self.executions.labels(model, graph),
+            self.batch.labels(model, graph),
+            self.execution.labels(model, graph),
+        )
+
+    def of_texts(self, model: str) -> TextMetrics:
+        """Return what is counted of the texts of one model."""
+        batch = self.batch.labels(model, "texts")
+        return TextMetrics(self.tokens.labels(model), self.slots.labels(model), batch)
 
     def text(self) -> bytes:
         """Return everything in the format that Prometheus reads."""

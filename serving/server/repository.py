@@ -18,7 +18,7 @@ from serving.loader import load, runtime_of
 from serving.runtime.shared_memory import slots
 from serving.server.errors import RequestError
 from serving.server.limits import Limits
-from serving.server.metrics import Metrics
+from serving.server.metrics import GraphMetrics, Metrics, TextMetrics
 from serving.server.operations import tracing
 from serving.server.work.draft import UNTOLD, Times
 from serving.server.work.lane import Lane
@@ -32,7 +32,7 @@ from serving.text.text import TextModel
 if TYPE_CHECKING:
     from serving.server.exchange import Exchange
 
-
+UNLOADED = "UNAVAILABLE"  # as the Open Inference Protocol calls it
 THREADS = 2  # one does what graphs need before and after, while another runs one
 
 
@@ -82,7 +82,7 @@ class Served:
         interfaces = model.manifest.interface_of(model.variant)
         for role, session in model.sessions.items():
             if by_rows(interfaces[role]):
-                executed = partial(self._executed, metrics, role)
+                executed = partial(self._executed, metrics.of_graph(self.name, role), role)
                 self.graphs[role] = Together(session, executed)
         # Only where all graphs can be shared, does more than one at a time gain anything.
         together = limits.rows_together if self.graphs.keys() == model.sessions.keys() else 1
@@ -94,8 +94,9 @@ class Served:
             observed = (metrics.queue, metrics.first_token, metrics.next_token)
             self.times = Times(*(each.labels(self.name).observe for each in observed))
             self._writing = dict.fromkeys((None, *self.adapters), 0)
+            counted = metrics.of_texts(self.name)
             for adapter in self._writing:
-                told = partial(self._written, metrics, adapter)
+                told = partial(self._written, counted, adapter)
                 places = slots(model.memory_of(adapter), limits.texts_together)
                 self.posts[adapter] = post = Post()
                 writer = Writer(places, told, post.send, filters=model.filters)
@@ -153,21 +154,21 @@ class Served:
         )
 
     def _written(
-        self, metrics: Metrics, adapter: str | None, drawn: int, texts: int, seconds: float
+        self, metrics: TextMetrics, adapter: str | None, drawn: int, texts: int, seconds: float
     ) -> None:
         self._writing[adapter] = texts
-        metrics.tokens.labels(self.name).inc(drawn)
-        metrics.slots.labels(self.name).set(sum(self._writing.values()))
+        metrics.tokens.inc(drawn)
+        metrics.slots.set(sum(self._writing.values()))
         if drawn:
-            metrics.batch.labels(self.name, "texts").observe(drawn)
+            metrics.batch.observe(drawn)
 
     def _executed(
-        self, metrics: Metrics, role: str, rows: int, seconds: float, traces: Sequence[Any]
+        self, metrics: GraphMetrics, role: str, rows: int, seconds: float, traces: Sequence[Any]
     ) -> None:
-        metrics.rows.labels(self.name, role).inc(rows)
-        metrics.executions.labels(self.name, role).inc()
-        metrics.batch.labels(self.name, role).observe(rows)
-        metrics.execution.labels(self.name, role).observe(seconds)
+        metrics.rows.inc(rows)
+        metrics.executions.inc()
+        metrics.batch.observe(rows)
+        metrics.seconds.observe(seconds)
         tracing.executed(f"execute {role}", seconds, traces, model=self.name, rows=rows)
 
     def close(self) -> None:
@@ -278,7 +279,7 @@ class Repository:
 
     def _state(self, served: Served | None) -> str:
         if served is None:
-            return "UNAVAILABLE"
+            return UNLOADED
         return "READY" if served.model is not None else "LOADING"
 
     def source(self, name: str) -> str:

@@ -9,6 +9,7 @@ from serving.server.bodies import parsed_object
 from serving.server.errors import RequestError
 from serving.server.exchange import Exchange, Handler, json_response
 from serving.server.inference.models import VERSION
+from serving.server.repository import UNLOADED
 
 if TYPE_CHECKING:
     from serving.server.inference.routes import Protocol
@@ -25,7 +26,7 @@ def routes(protocol: "Protocol") -> list[tuple[str, str, Handler, bool]]:
         repository = exchange.server.repository
         states, told = repository.states(), repository.told
         owners = {name: each.served.name for name, each in protocol.models.items()}
-        owners |= {name: name for name, state in states.items() if state == "UNAVAILABLE"}
+        owners |= {name: name for name, state in states.items() if state == UNLOADED}
         rows = [
             {"name": name, "version": VERSION, "state": states[owner], "reason": _reason(
                 states[owner], told.get(owner, ""))}
@@ -66,7 +67,7 @@ async def unloaded(exchange: Exchange) -> Response:
 def _reason(state: str, told: str) -> str:
     if told:
         return f"not loaded again: {told}" if state == "READY" else told
-    return "unloaded" if state == "UNAVAILABLE" else ""
+    return "unloaded" if state == UNLOADED else ""
 
 
 def _check_allowed(exchange: Exchange) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from serving.errors import GenzooError
 from serving.server.errors import RequestError, as_refusal, closing
 from serving.server.operations.keys import read_keys
-from serving.server.repository import Served
+from serving.server.repository import UNLOADED, Served
 
 if TYPE_CHECKING:
     from serving.server.application import Server
@@ -41,14 +41,18 @@ class Renewal:
         self.certificates: Callable[[], None] | None = None
 
     async def everything(self) -> None:
-        """Take everything anew that has changed; what cannot be is told to the log."""
+        """Take everything anew that has changed; what cannot be is told to the log.
+
+        A model that was unloaded stays so, until somebody loads it.
+        """
         if self._keys is not None:
             self._take("keys", self._take_keys)
         if self.certificates is not None:
             self._take("certificates", self.certificates)
-        for name in self._server.repository.states():
-            with suppress(GenzooError):  # which the log tells
-                await self.load(name)
+        for name, state in self._server.repository.states().items():
+            if state != UNLOADED:
+                with suppress(GenzooError):  # which the log tells
+                    await self.load(name)
 
     async def load(self, name: str) -> None:
         """Load a model from where it was first loaded; the old one serves until it is warm.

@@ -173,6 +173,16 @@ def test_a_model_is_unloaded_and_loaded(controlled, triton):
     assert states(triton)["tiny.decoder"] == ("READY", "")
 
 
+def test_what_was_unloaded_stays_so_when_all_else_is_taken_anew(controlled, triton, own):
+    triton.unload_model("tiny")
+    new = trained(own, 2)
+    done = asyncio.run_coroutine_threadsafe(controlled.server.renewal.everything(), controlled.loop)
+    done.result(timeout=60)
+    assert states(triton) == {"tiny": ("UNAVAILABLE", "unloaded")}
+    triton.load_model("tiny")
+    assert ask(controlled)[1] == new
+
+
 def test_models_are_loaded_where_they_were_named(controlled, triton):
     from tritonclient.utils import InferenceServerException
 
