@@ -45,15 +45,7 @@ def writer(out: str | Path, count: int, channels: int) -> Callable[[np.ndarray],
         )
     if is_standard_output(out) and os.isatty(STANDARD_OUTPUT):
         raise UsageError("a terminal shows no images; send them on, as in --out - > grid.png")
-    if kind in (".png", "") and channels not in (1, 3):
-        raise UsageError(
-            f"images of {channels} channels make no PNG; write to .npy or .npz instead"
-        )
-    if kind == ".png" and count > GRID_LIMIT:
-        raise UsageError(
-            f"{count} images are too many for one picture, {GRID_LIMIT} at most; "
-            "write to a folder, .npy or .npz instead"
-        )
+    _check(kind, count, channels)
     if not kind:
         return lambda images: _save_each(images, out)
 
@@ -74,10 +66,23 @@ def to_bytes(images: np.ndarray, suffix: str) -> bytes:
         >>> to_bytes(np.zeros((2, 8, 8, 1), np.uint8), ".png")[1:4]
         b'PNG'
     """
-    writer(f"content{suffix}", len(images), images.shape[-1])
+    _check(suffix, len(images), images.shape[-1])
     file = io.BytesIO()
     _ENCODE[suffix](images, file)
     return file.getvalue()
+
+
+def _check(kind: str, count: int, channels: int) -> None:
+    """Refuse images that do not fit a kind of file, by its suffix; without one a PNG of each."""
+    if kind in (".png", "") and channels not in (1, 3):
+        raise UsageError(
+            f"images of {channels} channels make no PNG; write to .npy or .npz instead"
+        )
+    if kind == ".png" and count > GRID_LIMIT:
+        raise UsageError(
+            f"{count} images are too many for one picture, {GRID_LIMIT} at most; "
+            "write to a folder, .npy or .npz instead"
+        )
 
 
 def _encode_grid(images: np.ndarray, file: BinaryIO) -> None:

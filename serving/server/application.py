@@ -8,14 +8,12 @@ from typing import Any
 
 from PIL import Image
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from serving.making import Marks
-from serving.server import calls, description, errors, health
+from serving.server import calls, description, health
 from serving.server.bodies import Bodies
 from serving.server.exchange import Endpoint, Handler, Surrounding
 from serving.server.inference.routes import Protocol
@@ -28,15 +26,16 @@ from serving.server.page import routes as page
 from serving.server.repository import Repository
 from serving.server.work.admission import Admission
 
+# They are tried in this order, so what is asked for most comes first.
 ROUTES: tuple[Any, ...] = (
-    *page.ROUTES,
-    *health.ROUTES,
     *calls.ROUTES,
-    *description.ROUTES,
-    *models.ROUTES,
     *completions.ROUTES,
     *chat.ROUTES,
     *images.ROUTES,
+    *health.ROUTES,
+    *models.ROUTES,
+    *description.ROUTES,
+    *page.ROUTES,
 )
 # What anybody may ask for who has no key: how the server is, and the page that asks for the key.
 OPEN = ("/", "/page/{file}", "/v2/health/live", "/v2/health/ready")
@@ -93,12 +92,11 @@ class Server:
         """Return it as an ASGI application, which loads the models when it is started."""
         routes = (*ROUTES, *Protocol(self.repository).routes())
         own = [self._route(*each) for each in routes]
-        return Starlette(
-            routes=[*own, *self._prefixed(own)] if self.prefix else own,
-            middleware=[Middleware(Surrounding, server=self)],
-            exception_handlers={HTTPException: _unknown},
-            lifespan=self._lifespan,
-        )
+        every = [*own, *self._prefixed(own)] if self.prefix else own
+        application = Starlette(routes=every, lifespan=self._lifespan)
+        # In the place of Starlette's own layers, as it leaves no error to them.
+        application.middleware_stack = Surrounding(application.router, self)
+        return application
 
     def _prefixed(self, routes: list[Route]) -> list[BaseRoute]:
         """Return the same routes under the prefix, whose page is at the one that ends in `/`."""
@@ -135,14 +133,3 @@ class Server:
             self.load()
         except Exception as error:
             self.failed = error
-
-
-async def _unknown(request: Request, error: Exception) -> Response:
-    """Answer who asks for what there is not."""
-    assert isinstance(error, HTTPException)
-    words = {404: "there is no such path", 405: f"{request.method} is not for this path"}
-    message = words.get(error.status_code, error.detail)
-    refusal = errors.RequestError(message, error.status_code, reason="unknown")
-    told = request.scope["state"]["told"]
-    told.refusal = refusal
-    return errors.response(refusal, told.path, error.headers)

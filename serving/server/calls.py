@@ -65,7 +65,7 @@ async def answered(
     arguments, seed = seeded(call, arguments)
     content: Content = registry.content(call.gives)
     processing = served.manifest.processing
-    marked = marking(exchange, served, call, arguments, seed)
+    marked = marking(exchange, served, call, arguments, seed, suffix)
 
     def given(value: Any) -> Any:
         if suffix is not None:

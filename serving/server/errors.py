@@ -71,6 +71,12 @@ def too_late() -> RequestError:
     return RequestError(message, 504, code="timeout", reason="timeout")
 
 
+def no_route(status: int, method: str) -> RequestError:
+    """Return the refusal of who asks for what there is not: 404, or 405 by another method."""
+    message = "there is no such path" if status == 404 else f"{method} is not for this path"
+    return RequestError(message, status, reason="unknown")
+
+
 def no_key(given: bool) -> RequestError:
     """Return the refusal of who has no key, or a wrong one."""
     said = "the API key is not known" if given else "this server asks for an API key"

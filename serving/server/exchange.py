@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from serving.errors import GenzooError
 from serving.numbers import real
-from serving.runtime.interruption import Interruption, StoppedError
+from serving.runtime.interruption import Interruption
 from serving.server import errors
 from serving.server.metrics import OTHER
 from serving.server.operations import tracing
 from serving.server.operations.keys import Key, given_key
+from serving.server.work.leaving import UnlessGone
 
 if TYPE_CHECKING:
     from serving.server.application import Server
@@ -157,9 +159,9 @@ class Endpoint:
         ):
             request = Request(scope, receive)
             data = await server.bodies.read(request, room)
-            answer = asyncio.create_task(self._answer(request, data, wanted, send))
             most = server.limits.seconds + server.limits.sending_seconds
-            await _unless_gone(answer, receive, wanted, most)
+            async with UnlessGone(receive, wanted, most):
+                await self._answer(request, data, wanted, send)
 
     def _identify(self, scope: Scope) -> None:
         """Find out whose key came with a request, where the server asks for one."""
@@ -178,7 +180,9 @@ class Endpoint:
         deadline = time.monotonic() + _seconds(request, self.server.limits.seconds)
         exchange = Exchange(self.server, request, data, wanted, deadline)
         response = await self._handler(exchange)
-        await response(request.scope, _nothing_more, partial(_in_pieces, send))
+        if len(getattr(response, "body", b"")) > PIECE:
+            send = partial(_in_pieces, send)
+        await response(request.scope, _nothing_more, send)
 
 
 async def _in_pieces(send: Send, message: Message) -> None:
@@ -189,33 +193,6 @@ async def _in_pieces(send: Send, message: Message) -> None:
         piece = body[begin : begin + PIECE]
         await send({"type": message["type"], "body": piece, "more_body": True})
     await send(message if not last else {**message, "body": body[last:]})
-
-
-async def _unless_gone(
-    answer: "asyncio.Task[None]", receive: Receive, wanted: Interruption, most: float
-) -> None:
-    """Wait for an answer to be sent, or for the client to go away or to read it too slowly."""
-    gone = asyncio.create_task(_disconnected(receive))
-    try:
-        await asyncio.wait({answer, gone}, timeout=most, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            reason = StoppedError(
-                "the client went away" if gone.done() else "the client does not read its answer"
-            )
-            wanted.stop(reason)
-            answer.cancel()
-            with suppress(asyncio.CancelledError, GenzooError):
-                await answer
-            raise reason
-        await answer
-    finally:
-        gone.cancel()
-        answer.cancel()
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _nothing_more() -> Message:
@@ -251,7 +228,7 @@ class Surrounding:
             await self.app(scope, receive, send)
             return
         told = _Told(scope, send, self.server.prefix)
-        with tracing.request(scope["method"], Headers(scope=scope)) as span:
+        with tracing.request(scope["method"], scope["headers"]) as span:
             await self._answer(scope, receive, told)
             self._count(scope, told, span)
 
@@ -259,20 +236,22 @@ class Surrounding:
         try:
             await self.app(scope, receive, told.send)
         except Exception as error:
-            refusal = errors.as_refusal(error)
+            refusal, headers = errors.as_refusal(error), None
+            if isinstance(error, HTTPException):  # of the router
+                refusal = errors.no_route(error.status_code, scope["method"])
+                headers = error.headers
             if refusal.status == 500 and not isinstance(error, GenzooError):
                 log.exception("mistake", extra={"request": told.id})
             told.refusal = refusal
             if not told.status and refusal.status != errors.CLIENT_GONE:
-                await errors.response(refusal, told.path)(scope, receive, told.send)
+                await errors.response(refusal, told.path, headers)(scope, receive, told.send)
 
-    def _count(self, scope: Scope, told: "_Told", span: Any) -> None:
+    def _count(self, scope: Scope, told: "_Told", span: Any | None) -> None:
         metrics, seconds = self.server.metrics, time.monotonic() - told.began
         route = getattr(scope.get("endpoint"), "route", OTHER)
         refused = told.refusal or told.stream_refusal
         status = str(told.status or errors.CLIENT_GONE)
-        metrics.requests.labels(route, status).inc()
-        metrics.seconds.labels(route).observe(seconds)
+        metrics.answered(route, status, seconds)
         if refused is not None and refused.status == errors.CLIENT_GONE:
             metrics.cancelled.inc()
         elif refused is not None:
@@ -290,8 +269,9 @@ class Surrounding:
         if refused is not None:
             fields["refused"] = str(refused)
         log.info("request", extra=fields)
-        span.update_name(f"{scope['method']} {route}")
-        tracing.answered(span, route, int(status), {"request": told.id} | told.origin)
+        if span is not None:
+            span.update_name(f"{scope['method']} {route}")
+            tracing.answered(span, route, int(status), {"request": told.id} | told.origin)
 
 
 class _Told:
@@ -305,7 +285,7 @@ class _Told:
         self.refusal: errors.RequestError | None = None
         self.address: str = (scope.get("client") or ("",))[0]
         self.key: Key | None = None
-        self.origin: dict[str, str | None] = {}
+        self._headers: list[tuple[bytes, bytes]] = []  # of the answer
         self._scope, self._send = scope, send
         scope.setdefault("state", {})["told"] = self
 
@@ -313,6 +293,12 @@ class _Told:
     def client(self) -> str:
         """Who asks: whose key it is, or else from what address."""
         return self.address if self.key is None else f"key {self.key.id}"
+
+    @property
+    def origin(self) -> dict[str, str | None]:
+        """What the answer's headers say of how it can be made again."""
+        found = Headers(raw=self._headers)
+        return {each.replace("-", "_"): found.get(f"x-{each}") for each in _ORIGIN}
 
     @property
     def stream_refusal(self) -> errors.RequestError | None:
@@ -323,8 +309,7 @@ class _Told:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            found = Headers(raw=[*message.get("headers", [])])
-            self.origin = {each.replace("-", "_"): found.get(f"x-{each}") for each in _ORIGIN}
-            headers = [*message.get("headers", []), (b"x-request-id", self.id.encode())]
-            message = {**message, "headers": headers}
+            own = (b"x-request-id", self.id.encode())
+            self._headers = [*message.get("headers", []), own]
+            message = {**message, "headers": self._headers}
         await self._send(message)

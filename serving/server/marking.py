@@ -13,12 +13,25 @@ from serving.server.repository import Served
 
 
 def marking(
-    exchange: Exchange, served: Served, call: Call, arguments: Mapping[str, Any], seed: Any
+    exchange: Exchange,
+    served: Served,
+    call: Call,
+    arguments: Mapping[str, Any],
+    seed: Any,
+    suffix: str | None = None,
 ) -> Callable[[Any], Any]:
-    """Return what puts a mark into each file that a call gave: bytes, or `data:` addresses."""
+    """Return what puts a mark into each file that a call gave: bytes, or `data:` addresses.
+
+    Args:
+        exchange: that it is for.
+        served, call, arguments, seed: what the mark tells.
+        suffix: of the file, where only one kind is given.
+    """
     content: Content = registry.content(call.gives)
     marks = exchange.server.marks
-    if marks is None or not any(map(content.markable, content.made_files())):
+    if marks is None or not any(
+        map(content.markable, content.made_files() if suffix is None else [suffix])
+    ):
         return lambda value: value
 
     def marked(value: Any) -> Any:

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.errors import GenzooError
 from serving.server.application import Server
@@ -23,20 +23,35 @@ log = logging.getLogger("serving.server")
 IDLE_SECONDS = 75
 LAST_SECONDS = 2.0  # for those that were stopped, to say so
 HEAD_SECONDS = 10.0  # until the head of a request must be here
+HEAD_BYTES = 2**16  # of that head, which the parser knows no bound of
 
 
-class Protocol(H11Protocol):
-    """HTTP of which a request's head comes in time, or the connection is closed."""
+class Protocol(HttpToolsProtocol):
+    """HTTP of which a request's head is small and comes in time, or the connection is closed."""
 
     _due: asyncio.TimerHandle | None = None
+    _within = False  # whether a head has begun that has not ended
+    _more = 0  # bytes of it beyond those that it began with
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._expect()
 
     def data_received(self, data: bytes) -> None:
+        within = self._within
         super().data_received(data)
         self._expect()
+        self._more = self._more + len(data) if within and self._within else 0
+        if self._more > HEAD_BYTES:
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        self._within = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._within = False
+        super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -81,7 +96,7 @@ class Runner(uvicorn.Server):
         settings: dict[str, Any] = {
             "http": Protocol,
             "ws": "none",
-            "loop": "asyncio",
+            "loop": "auto",
             "lifespan": "on",
             "log_config": None,
             "access_log": False,

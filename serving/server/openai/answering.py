@@ -68,6 +68,9 @@ class Answering(ABC):
         }
         options = fields.stream_options
         self._tells_usage = options is not None and options.include_usage
+        # What all events of a stream share is written once.
+        self._head = as_json(self._begun)[:-1] + b',"choices":['
+        self._tail = b'],"usage":null}' if self._tells_usage else b"]}"
 
     @abstractmethod
     def _choice(self, index: int, written: Written) -> Document:
@@ -119,8 +122,7 @@ class Answering(ABC):
         return b"".join(map(self._event, ends))
 
     def _event(self, choice: Document) -> bytes:
-        usage: Document = {"usage": None} if self._tells_usage else {}
-        return event(as_json(self._begun | {"choices": [choice]} | usage))
+        return event(b"%b%b%b" % (self._head, as_json(choice), self._tail))
 
     def _usage(self) -> dict[str, int]:
         read, written = self._read, self._texts.tokens

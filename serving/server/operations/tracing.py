@@ -1,11 +1,11 @@
 """Traces of requests by OpenTelemetry, where it is installed and configured; nothing elsewhere.
 
 Spans are made with its API package alone. Whoever configures its SDK, such as the command
-`opentelemetry-instrument`, decides where they go; until then they are empty and cost nothing.
+`opentelemetry-instrument`, decides where they go; until then there are none, and they cost nothing.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,20 +25,29 @@ class NoSpan:
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Say something of it."""
 
-    def update_name(self, name: str) -> None:
-        """Call it something else."""
-
     def end(self) -> None:
         """Say that it is over."""
 
 
-@contextmanager
-def request(method: str, headers: Mapping[str, str]) -> Iterator[Any]:
-    """Give the span of a request, as part of the trace that its headers name, if they do."""
+def _traces() -> bool:
+    """Say whether anybody has configured where spans go."""
     if tracer is None:
-        yield NoSpan()
+        return False
+    waiting = isinstance(tracer, trace.ProxyTracer)
+    return not (waiting and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider))
+
+
+@contextmanager
+def request(method: str, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Any | None]:
+    """Give the span of a request, as part of the trace that its headers name, if they do.
+
+    It is None where nothing is traced.
+    """
+    if not _traces():
+        yield None
         return
-    parent = propagate.extract(headers)
+    named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    parent = propagate.extract(named)
     with tracer.start_as_current_span(
         method, parent, kind=trace.SpanKind.SERVER, record_exception=False
     ) as span:
@@ -54,8 +63,6 @@ def answered(span: Any, route: str, status: int, told: Mapping[str, Any]) -> Non
         status: of its answer.
         told: what else is known of it.
     """
-    if tracer is None:
-        return
     known = {f"genzoo.{name}": value for name, value in told.items() if value is not None}
     span.set_attributes({"http.route": route, "http.response.status_code": status} | known)
     if status >= _ERROR:
@@ -65,7 +72,7 @@ def answered(span: Any, route: str, status: int, told: Mapping[str, Any]) -> Non
 @contextmanager
 def span(name: str, **attributes: Any) -> Iterator[None]:
     """Trace the block as a part of what is traced around it."""
-    if tracer is None:
+    if not _traces():
         yield
         return
     with tracer.start_as_current_span(name, attributes=_named(attributes)):
@@ -74,14 +81,14 @@ def span(name: str, **attributes: Any) -> Iterator[None]:
 
 def begin(name: str, **attributes: Any) -> Any:
     """Begin a span, a part of what is traced here, that somebody else will end."""
-    if tracer is None:
+    if not _traces():
         return NoSpan()
     return tracer.start_span(name, attributes=_named(attributes))
 
 
 def current() -> Any:
     """Return what is traced here, for `executed`."""
-    return None if tracer is None else trace.get_current_span().get_span_context()
+    return trace.get_current_span().get_span_context() if _traces() else None
 
 
 def executed(name: str, seconds: float, parents: Sequence[Any], **attributes: Any) -> None:
@@ -93,7 +100,7 @@ def executed(name: str, seconds: float, parents: Sequence[Any], **attributes: An
         parents: `current()` of each that it was done for.
         attributes: of the span.
     """
-    if tracer is None:
+    if not _traces():
         return
     known = [each for each in parents if each is not None and each.is_valid]
     first = trace.set_span_in_context(trace.NonRecordingSpan(known[0])) if known else None

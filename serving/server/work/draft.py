@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,7 +88,7 @@ class Draft:
     _pieces: list[str] = field(default_factory=list)
     _likelihoods: list[Likelihood] = field(default_factory=list)
     _since: float = field(default_factory=time.monotonic)
-    _span: Any = field(default_factory=partial(tracing.begin, "write"))
+    _span: Any = field(default_factory=tracing.NoSpan)
 
     def __post_init__(self) -> None:
         order = self.order
@@ -97,6 +96,10 @@ class Draft:
                                 [order.constraint])  # fmt: skip
         self._watch = Watch()
         self._text = WrittenText(self.tokenizer, order.stop, order.after)
+
+    def wait(self) -> None:
+        """Say that it waits for a slot, of which somebody will tell the end."""
+        self._span = tracing.begin("write")
 
     def begin(self) -> None:
         """Say that there is a slot for it."""

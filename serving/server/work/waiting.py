@@ -57,6 +57,8 @@ class Waiting(Generic[Item]):
         return self._without(lambda ticket: is_unwanted(ticket.item))
 
     def _without(self, is_taken: Callable[[Ticket[Item]], bool]) -> list[Ticket[Item]]:
+        if not self._tickets:
+            return []
         taken = [ticket for ticket in self._tickets if is_taken(ticket)]
         for ticket in taken:
             self._tickets.remove(ticket)

@@ -58,6 +58,7 @@ class Writer:
         with self._changed:
             if self._closed:
                 raise closing()
+            draft.wait()
             self._waiting.add(Ticket(draft, deadline=draft.deadline))
             self._changed.notify()
 

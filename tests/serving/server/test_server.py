@@ -51,7 +51,7 @@ def test_every_answer_has_an_id_that_the_client_may_choose(client):
         client.get("/v2/health/live", headers={"x-request-id": "mine-1"}).headers["x-request-id"]
         == "mine-1"
     )
-    made = client.get("/nothing", headers={"x-request-id": "a b\x7f"}).headers["x-request-id"]
+    made = client.get("/nothing", headers={"x-request-id": "a b"}).headers["x-request-id"]
     assert len(made) == 32 and made != client.get("/nothing").headers["x-request-id"]
 
 
@@ -147,7 +147,8 @@ def test_slow_half_and_broken_requests(small, monkeypatch):
     assert exchanged(small.address, head[:20]) == b""  # a head that does not end is closed
     assert b" 408 " in exchanged(small.address, head + b"{")  # a body that does not end
     assert b" 400 " in exchanged(small.address, b"\x16\x03\x01\x00\x05hello\r\n\r\n")
-    exchanged(small.address, b"GET / HTTP/1.1\r\nx: " + b"a" * 2**17)
+    for endless in (b"x: " + b"a" * 2**20, b"x: y\r\n" * 2**18):
+        assert exchanged(small.address, b"GET / HTTP/1.1\r\n" + endless) == b""
     assert exchanged(small.address, head + b"{", close=True) == b""  # half closed
     with httpx.Client(base_url=small.url) as client:
         assert fine(client)

@@ -96,19 +96,45 @@ def test_faults_of_the_server_are_told_and_those_of_clients_are_none(tiny, spans
     assert statuses == {400: StatusCode.UNSET, 500: StatusCode.ERROR}
 
 
-def test_nothing_is_traced_where_nothing_is_installed():
+@pytest.mark.parametrize("limits", [{}, {"rows_held": 1}])
+def test_every_span_that_begins_ends(text, monkeypatch, limits):
+    """Of texts that are written, and of those that are refused."""
+
+    class Going(sdk.SpanProcessor):
+        def on_start(self, span, parent_context=None):
+            going.add(span.context.span_id)
+
+        def on_end(self, span):
+            going.remove(span.context.span_id)
+            ended.append(span.name)
+
+    provider, going, ended = sdk.TracerProvider(), set(), []
+    provider.add_span_processor(Going())
+    monkeypatch.setattr(tracing, "tracer", provider.get_tracer("test"))
+    with running([text], **limits) as served:
+        asked = {"model": "toy", "prompt": "abc ", "max_tokens": 4, "n": 2, "seed": 1}
+        answer = httpx.post(f"{served.url}/v1/completions", json=asked)
+        assert answer.status_code == (503 if limits else 200)
+        served.settle()
+    assert ended and not going
+    assert ended.count("write") == (0 if limits else 2)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_nothing_is_traced_where_nothing_is_installed_or_configured(installed):
     """Without the API package, everything is as with it."""
-    script = """
+    script = f"""
 import sys
-sys.modules["opentelemetry"] = None
+if not {installed}:
+    sys.modules["opentelemetry"] = None
 from serving.server.operations import tracing
-with tracing.request("GET", {}) as span, tracing.span("x", rows=1):
-    span.update_name("y")
-    tracing.answered(span, "/", 200, {})
+with tracing.request("GET", []) as span, tracing.span("x", rows=1):
+    assert span is None and tracing.current() is None
     begun = tracing.begin("z")
-    begun.set_attributes({})
+    assert isinstance(begun, tracing.NoSpan)
+    begun.set_attributes({{}})
     begun.end()
     tracing.executed("run", 0.1, [tracing.current()])
-assert tracing.tracer is None
+assert (tracing.tracer is None) == (not {installed})
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
