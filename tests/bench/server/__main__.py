@@ -1,12 +1,11 @@
 """How fast models are over HTTP, beside the same models in Python: `python -m tests.bench.server`.
 
-The server has a process of its own, and so has the model without one; they take turns, round by
-round, and a ratio is that of one round. The client that asks shares the processors with both. All
-of it takes some ten minutes; `--quick` shows that it runs.
+The server has a process of its own, and so has the model without one; they have as many threads,
+which wait alike, and take turns, round by round: a ratio is that of one round. The client that asks
+shares the processors with both. All of it takes some ten minutes; `--quick` shows that it runs.
 """
 
 import argparse
-import asyncio
 import json
 import statistics
 from collections.abc import Iterator
@@ -19,7 +18,8 @@ from serving.text.tokenizer import Tokenizer
 from tests.bench import report
 from tests.bench.machine import described, settle
 from tests.bench.server import trials
-from tests.bench.server.process import offline, served
+from tests.bench.server.client import run
+from tests.bench.server.process import Asked, offline, served
 from tests.bench.turns import take_turns
 from tests.bench.worker import Worker
 
@@ -36,11 +36,22 @@ def main(words: list[str] | None = None) -> None:
         for row in PARTS[part](arguments):
             print("{what}: {figure}; goal {goal}".format(**row), flush=True)
             rows.append(row)
-    document = described({"numpy", "onnxruntime", "starlette", "uvicorn"})
+    document = described({"httptools", "numpy", "onnxruntime", "starlette", "uvicorn", "uvloop"})
     document |= {"command": "python -m tests.bench.server", "rows": rows}
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(report.origin(document))
+
+
+def _alone(arguments: argparse.Namespace, model: str, first: Asked) -> Worker:
+    """Return the model without a server, whose threads are as many and wait alike."""
+    return Worker(offline, model, arguments.threads, arguments.spinning, first=first)
+
+
+def _options(arguments: argparse.Namespace) -> list[str]:
+    """Return what the server is told of its threads."""
+    spinning = "--spinning" if arguments.spinning else "--no-spinning"
+    return ["--threads", str(arguments.threads), spinning]
 
 
 def _row(what: str, figure: str, goal: str, **figures: Any) -> Row:
@@ -49,14 +60,14 @@ def _row(what: str, figure: str, goal: str, **figures: Any) -> Row:
 
 def _image_speed(arguments: argparse.Namespace) -> Iterator[Row]:
     """64 clients, each asking for one image at a time or for more, beside batches of 64."""
-    given = {"n": CLIENTS, "seed": 1}
-    alone = Worker(offline, arguments.images, arguments.threads, first=given)
-    with served([arguments.images], "--threads", str(arguments.threads)) as server:
+    given = Asked({"n": CLIENTS, "seed": 1}, seconds=arguments.seconds)
+    alone = _alone(arguments, arguments.images, given)
+    with served([arguments.images], *_options(arguments)) as server:
         kinds = [(trials.NPY, each, f"{each} a request, as arrays") for each in (64, 16, 1)]
         for accept, each, kind in [*kinds, ("image/png", 1, "1 a request, as PNG files")]:
             ways = {
-                "offline": lambda: CLIENTS / alone(given),
-                "served": lambda ask=(arguments.seconds, accept, each): asyncio.run(
+                "offline": lambda: CLIENTS / statistics.fmean(alone(given)),
+                "served": lambda ask=(arguments.seconds, accept, each): run(
                     trials.images(server, arguments.images, CLIENTS, *ask)
                 ),
             }
@@ -71,13 +82,11 @@ def _text_speed(arguments: argparse.Namespace) -> Iterator[Row]:
     tokens = arguments.tokens
     given = {"prompt": ["\n"] * STREAMS, "max_new_tokens": tokens, "logit_bias": bias}
     given["seed"] = list(range(STREAMS))
-    alone = Worker(offline, arguments.texts, arguments.threads, first=given)
-    with served([arguments.texts], "--threads", str(arguments.threads)) as server:
+    alone = _alone(arguments, arguments.texts, Asked(given))
+    with served([arguments.texts], *_options(arguments)) as server:
         ways = {
-            "offline": lambda: STREAMS * tokens / alone(given),
-            "served": lambda: asyncio.run(
-                trials.texts(server, arguments.texts, STREAMS, tokens, bias)
-            ),
+            "offline": lambda: STREAMS * tokens / statistics.fmean(alone(Asked(given))),
+            "served": lambda: run(trials.texts(server, arguments.texts, STREAMS, tokens, bias)),
         }
         yield _ratio(f"tokens of {STREAMS} streams", "tokens",
                      take_turns(ways, arguments.rounds), 0.8)  # fmt: skip
@@ -86,47 +95,44 @@ def _text_speed(arguments: argparse.Namespace) -> Iterator[Row]:
 
 def _overhead(arguments: argparse.Namespace) -> Iterator[Row]:
     """What HTTP adds to one request, and to one token of a stream, of who is alone."""
-    one = {"n": 1, "seed": 1}
-    alone = Worker(offline, arguments.images, arguments.threads, first=one)
+    times = 200 if not arguments.quick else 20
+    one = Asked({"n": 1, "seed": 1}, times=times)
+    alone = _alone(arguments, arguments.images, one)
     path = f"/v1/calls/{arguments.images}/generate?n=1&seed=1"
-    with served([arguments.images], "--threads", str(arguments.threads)) as server:
-        times = 200 if not arguments.quick else 20
-        plain = statistics.median(alone(one) for _ in range(times))
-        over = asyncio.run(trials.latency(server, path, times, trials.NPY)) - plain
-    alone.stop()
-    yield _row("a request of one client, added to the call", f"{1000 * over:.2f} ms", "1 ms",
-               milliseconds=1000 * over)  # fmt: skip
-    bias, tokens = _unending(arguments.texts), arguments.tokens
-    text = {"prompt": "\n", "max_new_tokens": tokens, "logit_bias": bias, "seed": 1, "stream": True}
-    alone = Worker(offline, arguments.texts, arguments.threads, first=text)
-    with served([arguments.texts], "--threads", str(arguments.threads)) as server:
+    with served([arguments.images], *_options(arguments)) as server:
         ways = {
-            "offline": lambda: alone(text) / tokens,
-            "served": lambda: 1 / asyncio.run(
-                trials.texts(server, arguments.texts, 1, tokens, bias)
-            ),
-        }  # fmt: skip
+            "offline": lambda: statistics.median(alone(one)),
+            "served": lambda: run(trials.latency(server, path, times, trials.NPY)),
+        }
         found = take_turns(ways, arguments.rounds)
     alone.stop()
-    pairs = zip(found["served"], found["offline"], strict=True)
-    added = 1000 * statistics.median(with_http - without for with_http, without in pairs)
-    yield _row("a token of one stream, added to `stream`", f"{added:.3f} ms", "0.15 ms",
-               milliseconds=added)  # fmt: skip
+    yield _added("a request of one client, added to the call", found, "1 ms")
+    bias, tokens = _unending(arguments.texts), arguments.tokens
+    text = {"prompt": "\n", "max_new_tokens": tokens, "logit_bias": bias, "seed": 1}
+    stream = Asked(text, streams=True)
+    alone = _alone(arguments, arguments.texts, stream)
+    with served([arguments.texts], *_options(arguments)) as server:
+        ways = {
+            "offline": lambda: statistics.fmean(alone(stream)) / tokens,
+            "served": lambda: 1 / run(trials.texts(server, arguments.texts, 1, tokens, bias)),
+        }
+        found = take_turns(ways, arguments.rounds)
+    alone.stop()
+    yield _added("a token of one stream, added to `stream`", found, "0.15 ms")
 
 
 def _overload(arguments: argparse.Namespace) -> Iterator[Row]:
     """Twice as many requests as can be answered, then fewer again."""
     seconds = arguments.overload_seconds
-    options = ["--threads", str(arguments.threads), *arguments.server]
-    with served([arguments.images], *options) as server:
-        capacity = asyncio.run(
+    with served([arguments.images], *_options(arguments), *arguments.server) as server:
+        capacity = run(
             trials.images(server, arguments.images, CLIENTS, min(5, seconds), trials.NPY)
         )
         paths = (f"/v1/calls/{arguments.images}/generate?n=1&seed={seed}" for seed in count())
         loads, memory = {}, {}
         for name, share in (("before", 0.8), ("overload", 2.0), ("after", 0.8)):
             loads[name] = trials.Load()
-            asyncio.run(loads[name].run(server, paths, share * capacity, seconds))
+            run(loads[name].run(server, paths, share * capacity, seconds))
             memory[name] = server.memory()
     p99 = {name: 1000 * trials.share(load.accepted, 0.99) for name, load in loads.items()}
     load = loads["overload"]
@@ -152,20 +158,18 @@ def _memory(arguments: argparse.Namespace) -> Iterator[Row]:
     """Whether requests leave anything behind."""
     path = f"/v1/calls/{arguments.images}/generate?n=1&seed=1"
     requests = 10_000 if not arguments.quick else 300
-    with served([arguments.images], "--threads", str(arguments.threads)) as server:
-        asyncio.run(trials.many(server, path, requests // 10))
+    with served([arguments.images], *_options(arguments)) as server:
+        run(trials.many(server, path, requests // 10))
         before = server.memory()
-        asyncio.run(trials.many(server, path, requests))
+        run(trials.many(server, path, requests))
         grown = server.memory() / before - 1
     yield _row(f"memory after {requests:,} requests", f"{grown:+.1%}", "below 5%", grown=grown)
 
 
 def _leaving(arguments: argparse.Namespace) -> Iterator[Row]:
     """A hundred clients that go away."""
-    with served([arguments.texts], "--threads", str(arguments.threads)) as server:
-        found = asyncio.run(
-            trials.leaving(server, arguments.texts, 100, _unending(arguments.texts))
-        )
+    with served([arguments.texts], *_options(arguments)) as server:
+        found = run(trials.leaving(server, arguments.texts, 100, _unending(arguments.texts)))
     yield _row("slots are free after 100 clients have left",
                f"{1000 * found['seconds']:.0f} ms, {found['counted']:.0f} counted",
                "100 ms, 100", **found)  # fmt: skip
@@ -191,6 +195,14 @@ def _ratio(what: str, unit: str, found: dict[str, list[float]], asked: float) ->
     return _row(f"{what}, beside Python", figure, f"{asked}", ratio=ratio, **spread, **middle)
 
 
+def _added(what: str, found: dict[str, list[float]], goal: str) -> Row:
+    """Return by how many milliseconds what is served takes longer, in the median of all rounds."""
+    pairs = zip(found["served"], found["offline"], strict=True)
+    added = 1000 * statistics.median(with_http - without for with_http, without in pairs)
+    middle = {way: 1000 * statistics.median(seconds) for way, seconds in found.items()}
+    return _row(what, f"{added:.3f} ms", goal, milliseconds=added, **middle)
+
+
 def _unending(model: str) -> dict[str, float]:
     """Return a bias that lets no text end by itself."""
     import serving
@@ -206,6 +218,12 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--images", default=IMAGES, help="a model of images")
     parser.add_argument("--texts", default=TEXTS, help="a model of texts")
     parser.add_argument("--threads", type=report.positive, default=default_threads())
+    parser.add_argument(
+        "--spinning",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether threads wait without sleep, with and without a server",
+    )
     parser.add_argument("--rounds", type=report.positive, default=7)
     parser.add_argument("--seconds", type=float, default=3.0, help="of a turn of images")
     parser.add_argument("--tokens", type=report.positive, default=200, help="of a text")

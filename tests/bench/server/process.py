@@ -52,22 +52,35 @@ def served(models: Sequence[str], *options: str) -> Iterator[Served]:
             reading.wait()
 
 
-def offline(model: str, threads: int) -> Callable[[dict[str, Any]], float]:
-    """Return what takes the arguments of `generate`, and returns the seconds that it takes.
+class Asked(NamedTuple):
+    """What a model without a server is asked for, one time after the other as clients ask.
 
-    With `stream`, the seconds that all pieces of one text take.
+    Attributes:
+        arguments: of `generate`; or of `stream`, of which all pieces are waited for.
+        streams: whether it is that.
+        times, seconds: how often and how long at least.
     """
-    loaded = serving.load(model, device="cpu", threads=threads)
 
-    def seconds(given: dict[str, Any]) -> float:
-        options = dict(given)
-        streams = options.pop("stream", False)
-        began = time.perf_counter()
-        if streams:
-            for _ in loaded.stream(**options):
-                pass
-        else:
-            loaded.generate(**options)
-        return time.perf_counter() - began
+    arguments: dict[str, Any]
+    streams: bool = False
+    times: int = 1
+    seconds: float = 0.0
+
+
+def offline(model: str, threads: int, spinning: bool) -> Callable[[Asked], list[float]]:
+    """Return what returns the seconds that each call takes."""
+    loaded = serving.load(model, device="cpu", threads=threads, spinning=spinning)
+
+    def seconds(asked: Asked) -> list[float]:
+        found: list[float] = []
+        while len(found) < asked.times or sum(found) < asked.seconds:
+            began = time.perf_counter()
+            if asked.streams:
+                for _ in loaded.stream(**asked.arguments):
+                    pass
+            else:
+                loaded.generate(**asked.arguments)
+            found.append(time.perf_counter() - began)
+        return found
 
     return seconds

@@ -6,6 +6,7 @@ import random
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from itertools import count
 
 from tests.bench.server.client import Client
@@ -13,6 +14,7 @@ from tests.bench.server.process import Served
 
 Trial = Callable[[Served], Awaitable[float]]
 NPY = "application/x-npy"
+FINE, FULL = b"HTTP/1.1 200", b"HTTP/1.1 503"
 
 
 async def images(
@@ -26,8 +28,8 @@ async def images(
         async with Client(served.address) as client:
             while time.perf_counter() < end:
                 path = f"/v1/calls/{model}/generate?n={each}&seed={next(seeds)}"
-                status, _ = await client.ask(path, accept=accept)
-                assert status == 200
+                answer = await client.begin(path, accept=accept)
+                assert answer.startswith(FINE)
                 made += each
 
     began = time.perf_counter()
@@ -42,10 +44,9 @@ async def texts(served: Served, model: str, clients: int, tokens: int, bias: dic
         said = {"model": model, "prompt": "\n", "max_tokens": tokens, "seed": seed}
         said |= {"stream": True, "logit_bias": bias}
         async with Client(served.address) as client:
-            last = b""
-            async for piece in client.stream("/v1/completions", said):
-                last = last[-4096:] + piece
-            assert b'"finish_reason":"length"' in last and last.endswith(b"[DONE]\n\n")
+            answer = await client.begin("/v1/completions", said)
+        last = answer[-4096:]
+        assert b'"finish_reason":"length"' in last and b"data: [DONE]\n\n" in last
 
     began = time.perf_counter()
     await asyncio.gather(*map(one, range(clients)))
@@ -58,9 +59,9 @@ async def latency(served: Served, path: str, times: int, accept: str) -> float:
     async with Client(served.address) as client:
         for _ in range(times):
             began = time.perf_counter()
-            status, _ = await client.ask(path, accept=accept)
+            answer = await client.begin(path, accept=accept)
             found.append(time.perf_counter() - began)
-            assert status == 200
+            assert answer.startswith(FINE)
     return statistics.median(found)
 
 
@@ -81,24 +82,27 @@ class Load:
         chance, asked = random.Random(0), set()
         began = due = time.perf_counter()
         while due < began + seconds:
-            await asyncio.sleep(max(0, due - time.perf_counter()))
-            task = asyncio.create_task(self._one(served, next(paths), due))
-            asked.add(task)
-            task.add_done_callback(asked.discard)
+            if (early := due - time.perf_counter()) > 0:
+                await asyncio.sleep(early)
+            if not self._idle:
+                self._idle.append(await Client(served.address).__aenter__())
+            client = self._idle.pop()
+            sent = time.perf_counter()
+            answer = client.begin(next(paths), accept=NPY)
+            answer.add_done_callback(partial(self._take, client, due, sent))
+            answer.add_done_callback(asked.discard)
+            asked.add(answer)
             due += chance.expovariate(rate)
         await asyncio.gather(*asked)
         for client in self._idle:
             await client.__aexit__(None, None, None)
 
-    async def _one(self, served: Served, path: str, due: float) -> None:
-        if not self._idle:
-            self._idle.append(await Client(served.address).__aenter__())
-        client = self._idle.pop()
-        sent = time.perf_counter()
-        status, _ = await client.ask(path, accept=NPY)
-        now = time.perf_counter()
-        assert status in (200, 503), status
-        if status == 200:
+    def _take(
+        self, client: Client, due: float, sent: float, answer: "asyncio.Future[bytes]"
+    ) -> None:
+        now, said = time.perf_counter(), answer.result()
+        assert said.startswith((FINE, FULL)), said
+        if said.startswith(FINE):
             self.accepted.append(now - due)
         else:
             self.rejected.append(now - sent)
