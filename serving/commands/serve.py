@@ -40,6 +40,9 @@ def serve(
     spinning: Spinning = False,
     rows: Annotated[int, typer.Option(min=1, help="Images or texts of one request.")] = 1024,
     requests: Annotated[int, typer.Option(min=1, help="Requests here at once.")] = 256,
+    per_model: Annotated[
+        int, typer.Option(min=1, help="The same, of one model that writes no texts.")
+    ] = 64,
     per_client: Annotated[
         int | None, typer.Option(min=1, help="The same, of one key or address; no bound if none.")
     ] = None,
@@ -92,6 +95,7 @@ def serve(
     limits = Limits(
         rows=rows,
         requests=requests,
+        requests_of_model=per_model,
         requests_of_one=per_client,
         seconds=timeout,
         closing_seconds=grace,

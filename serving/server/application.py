@@ -107,8 +107,16 @@ class Server:
         there = f"{self.prefix.rpartition('/')[2]}/"
         return Response(status_code=307, headers={"location": there})
 
-    def _route(self, method: str, path: str, handler: Handler, admitted: bool = True) -> Route:
-        return Route(path, Endpoint(self, path, handler, admitted=admitted), methods=[method])
+    def _route(
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        admitted: bool = True,
+        computes: bool = False,
+    ) -> Route:
+        endpoint = Endpoint(self, path, handler, admitted=admitted, computes=computes)
+        return Route(path, endpoint, methods=[method])
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:

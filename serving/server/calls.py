@@ -342,5 +342,5 @@ def _of_word(parameter: Parameter | None, word: str) -> Any:
 
 ROUTES = (
     ("GET", "/v1/calls", listed),
-    ("POST", "/v1/calls/{model}/{call}", called),
+    ("POST", "/v1/calls/{model}/{call}", called, True, True),
 )

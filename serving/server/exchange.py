@@ -126,6 +126,8 @@ def as_json(document: object) -> bytes:
 
 
 Handler = Callable[[Exchange], Awaitable[Response]]
+# Method, path and handler of a route, and what else `Endpoint` takes, in order.
+Way = tuple[str, str, Handler, bool] | tuple[str, str, Handler, bool, bool]
 
 
 class Endpoint:
@@ -136,13 +138,20 @@ class Endpoint:
         route: the pattern of its path.
         handler: makes the answer.
         admitted: whether requests are counted; those that ask how the server is are not.
+        computes: whether they ask the model that its path names.
     """
 
     def __init__(
-        self, server: "Server", route: str, handler: Handler, *, admitted: bool = True
+        self,
+        server: "Server",
+        route: str,
+        handler: Handler,
+        *,
+        admitted: bool = True,
+        computes: bool = False,
     ) -> None:
         self.server, self.route, self._handler = server, route, handler
-        self._admitted = admitted
+        self._admitted, self._computes = admitted, computes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
@@ -152,6 +161,8 @@ class Endpoint:
             await self._answer(Request(scope, receive), b"", Interruption(), send)
             return
         server, told = self.server, scope["state"]["told"]
+        if self._computes:  # who is refused had better be before anything is read of it
+            server.repository.check_room(scope["path_params"]["model"])
         most = None if told.key is None else told.key.requests
         with (
             server.bodies.room() as room,

@@ -88,15 +88,15 @@ class Served:
         together = limits.rows_together if self.graphs.keys() == model.sessions.keys() else 1
         model.sessions |= self.graphs  # type: ignore[arg-type]  # each runs as a session does
         model.smallest()
-        self.lane = Lane(min(together, THREADS), together, limits.rows_together, self.name,
-                         metrics.queue.labels(self.name).observe)  # fmt: skip
+        queued = metrics.queue.labels(self.name).observe
+        self.lane = Lane(min(together, THREADS), together, limits.rows_together, self.name, queued,
+                         limits.requests_of_model)  # fmt: skip
         if isinstance(model, TextModel):
             observed = (metrics.queue, metrics.first_token, metrics.next_token)
             self.times = Times(*(each.labels(self.name).observe for each in observed))
             self._writing = dict.fromkeys((None, *self.adapters), 0)
-            counted = metrics.of_texts(self.name)
             for adapter in self._writing:
-                told = partial(self._written, counted, adapter)
+                told = partial(self._written, metrics.of_texts(self.name), adapter)
                 places = slots(model.memory_of(adapter), limits.texts_together)
                 self.posts[adapter] = post = Post()
                 writer = Writer(places, told, post.send, filters=model.filters)
@@ -259,6 +259,16 @@ class Repository:
                           code="model_not_found", reason="unknown")  # fmt: skip
         return served
 
+    def check_room(self, name: str) -> None:
+        """Refuse a request for a model, or a part of one, before anything is known of it but that.
+
+        Raises:
+            RequestError: too many wait for its threads.
+        """
+        served = self._served.get(name) or self._served.get(name.rpartition(".")[0])
+        if served is not None and served.lane is not None and not served.writers:
+            served.lane.line.check()
+
     def get(self, name: str, param: str | None = "model") -> Served:
         """Return a model that is loaded.
 
@@ -275,12 +285,8 @@ class Repository:
 
     def states(self) -> dict[str, str]:
         """Return of every model that the server was started with whether it is served."""
-        return {name: self._state(self._served.get(name)) for name in self._sources}
-
-    def _state(self, served: Served | None) -> str:
-        if served is None:
-            return UNLOADED
-        return "READY" if served.model is not None else "LOADING"
+        here = {each.name: "LOADING" if each.model is None else "READY" for each in self}
+        return {name: here.get(name, UNLOADED) for name in self._sources}
 
     def source(self, name: str) -> str:
         """Return from where a model is loaded.

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 import time
 from contextlib import suppress
 from functools import partial
@@ -22,6 +23,7 @@ log = logging.getLogger("serving.server")
 # just as they send the next request.
 IDLE_SECONDS = 75
 LAST_SECONDS = 2.0  # for those that were stopped, to say so
+SWITCH_SECONDS = 0.0005  # that a thread keeps the event loop waiting for the interpreter
 HEAD_SECONDS = 10.0  # until the head of a request must be here
 HEAD_BYTES = 2**16  # of that head, which the parser knows no bound of
 
@@ -178,6 +180,7 @@ def run(
         GenzooError: the models cannot be loaded, or the address cannot be had.
     """
     runner = Runner(server, host, port, certificate, **options)
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         runner.run()
     except SystemExit:  # what uvicorn says where it cannot listen; it has logged why

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from serving.numbers import shown
 from serving.server.bodies import parsed_object
 from serving.server.errors import RequestError
-from serving.server.exchange import Exchange, Handler, json_response
+from serving.server.exchange import Exchange, Way, json_response
 from serving.server.inference.models import VERSION
 from serving.server.repository import UNLOADED
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from serving.server.inference.routes import Protocol
 
 
-def routes(protocol: "Protocol") -> list[tuple[str, str, Handler, bool]]:
-    """Return method, path, handler, and whether requests are admitted, of a server's protocol."""
+def routes(protocol: "Protocol") -> list[Way]:
+    """Return the routes of a server's protocol."""
 
     async def index(exchange: Exchange) -> Response:
         """List the parts of every model, and models that were unloaded."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from serving.errors import nearest
 from serving.server.errors import RequestError
-from serving.server.exchange import Exchange, Handler, json_response, origin
+from serving.server.exchange import Exchange, Way, json_response, origin
 from serving.server.inference import control
 from serving.server.inference.models import VERSION, Inferable, inferable
 from serving.server.inference.tensors import read, write
@@ -72,9 +72,9 @@ class Protocol:
     def _renew(self) -> None:
         self.models = inferable(self.repository)
 
-    def routes(self) -> list[tuple[str, str, Handler, bool]]:
-        """Return method, path, handler, and whether requests are admitted."""
-        found: list[tuple[str, str, Handler, bool]] = [
+    def routes(self) -> list[Way]:
+        """Return the routes of the protocol."""
+        found: list[Way] = [
             ("GET", "/v2", self.server, False),
             *control.routes(self),
             ("GET", "/v2/models/stats", self.stats, False),
@@ -85,7 +85,7 @@ class Protocol:
                 ("GET", f"{path}/ready", self.ready, False),
                 ("GET", f"{path}/config", self.config, False),
                 ("GET", f"{path}/stats", self.stats, False),
-                ("POST", f"{path}/infer", self.infer, True),
+                ("POST", f"{path}/infer", self.infer, True, True),
             ]
         return found
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from serving.runtime.interruption import Interruption, StoppedError, interruptible
 from serving.server.errors import closing, too_late
+from serving.server.work.line import Line
 from serving.server.work.together import Crew
 
 Result = TypeVar("Result")
@@ -54,6 +55,10 @@ class Lane:
         rows: that a graph computes at once.
         name: of the model, for whoever looks at the threads.
         told: is called with the seconds that each piece of work has waited.
+        most: pieces of work that wait or are being done.
+
+    Attributes:
+        line: of those who wait.
 
     Example:
         >>> async def main():
@@ -70,7 +75,9 @@ class Lane:
         rows: int,
         name: str,
         told: Callable[[float], Any] = lambda seconds: None,
+        most: int = 64,
     ):
+        self.line = Line(most)
         self._threads, self._together, self._rows, self._name = threads, together, rows, name
         self._told = told
         self._changed = threading.Condition()
@@ -91,8 +98,14 @@ class Lane:
             deadline: of `time.monotonic`.
 
         Raises:
-            RequestError: it is too late.
+            RequestError: it is too late, or too many wait.
         """
+        with self.line.enter():
+            return await self._run(work, wanted, deadline)
+
+    async def _run(
+        self, work: Callable[[], Result], wanted: Interruption, deadline: float
+    ) -> Result:
         asked, loop = time.monotonic(), asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._add(_Job(work, wanted, asked, future))

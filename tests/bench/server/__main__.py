@@ -148,6 +148,9 @@ def _overload(arguments: argparse.Namespace) -> Iterator[Row]:
     )
     yield _row("the others are refused", f"{share:.0%}, p99 {refused:.1f} ms", "at once",
                share=share, milliseconds=refused)  # fmt: skip
+    late = {name: 1000 * trials.share(load.late, 0.99) for name, load in loads.items()}
+    yield _row("the client itself is late in the overload", f"p99 {late['overload']:.1f} ms",
+               "not the server's", milliseconds=late)  # fmt: skip
     yield _row("memory in the overload", f"{grown:+.1%}", "flat", bytes=memory)
     lost = len(loads["after"].rejected)
     yield _row("p99 afterwards, at 0.8", f"{p99['after']:.1f} ms, {lost} refused",

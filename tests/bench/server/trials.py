@@ -69,12 +69,15 @@ class Load:
     """Requests that come at a rate of their own, whoever answers them how fast.
 
     Attributes:
-        accepted, rejected: seconds of each that was answered, and of each that was refused.
+        accepted, rejected: seconds of each that was answered, and of each that was refused, since
+            it was sent.
+        late: seconds that each was sent later than was due, as the processors were taken.
     """
 
     def __init__(self) -> None:
         self.accepted: list[float] = []
         self.rejected: list[float] = []
+        self.late: list[float] = []
         self._idle: list[Client] = []
 
     async def run(self, served: Served, paths: Iterator[str], rate: float, seconds: float) -> None:
@@ -89,7 +92,8 @@ class Load:
             client = self._idle.pop()
             sent = time.perf_counter()
             answer = client.begin(next(paths), accept=NPY)
-            answer.add_done_callback(partial(self._take, client, due, sent))
+            self.late.append(sent - due)
+            answer.add_done_callback(partial(self._take, client, sent))
             answer.add_done_callback(asked.discard)
             asked.add(answer)
             due += chance.expovariate(rate)
@@ -97,15 +101,10 @@ class Load:
         for client in self._idle:
             await client.__aexit__(None, None, None)
 
-    def _take(
-        self, client: Client, due: float, sent: float, answer: "asyncio.Future[bytes]"
-    ) -> None:
-        now, said = time.perf_counter(), answer.result()
+    def _take(self, client: Client, sent: float, answer: "asyncio.Future[bytes]") -> None:
+        seconds, said = time.perf_counter() - sent, answer.result()
         assert said.startswith((FINE, FULL)), said
-        if said.startswith(FINE):
-            self.accepted.append(now - due)
-        else:
-            self.rejected.append(now - sent)
+        (self.accepted if said.startswith(FINE) else self.rejected).append(seconds)
         self._idle.append(client)
 
 

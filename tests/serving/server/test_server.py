@@ -256,6 +256,25 @@ def test_the_server_is_full(tiny):
         assert answer.status_code == 503 and answer.json()["error"]["code"] == "full"
 
 
+@pytest.mark.parametrize(
+    "path", [GENERATE, "/v2/models/tiny/infer", "/v2/models/tiny.decoder/infer"]
+)
+def test_where_too_many_wait_for_a_model_others_are_refused_unread(tiny, path):
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 9\r\n\r\n"
+    with running([tiny], requests_of_model=1, reading_seconds=60) as served:
+        with served.server.repository.get("tiny").lane.line.enter():
+            answer = exchanged(served.address, head.encode())  # whose body never comes
+            assert b" 503 " in answer.splitlines()[0] and b"retry-after" in answer
+            asked = {"model": "tiny", "prompt": ""}  # whose model is known once it is read
+            refused = httpx.post(f"{served.url}/v1/images/generations", json=asked)
+            assert refused.status_code == 503 and refused.json()["error"]["code"] == "full"
+            assert httpx.get(f"{served.url}/v2/models/tiny/ready").status_code == 200
+        with httpx.Client(base_url=served.url) as client:
+            assert fine(client)
+            assert 'genzoo_rejected_total{reason="full"} 2.0' in client.get("/metrics").text
+        served.settle()
+
+
 def test_labels_of_metrics_are_of_a_closed_set(client):
     for path in ("/nothing/1", "/v1/calls/made-up/generate", "/v1/calls/tiny/made-up"):
         client.post(path)

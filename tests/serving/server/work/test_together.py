@@ -193,7 +193,7 @@ def test_a_stopped_run_never_begins():
 
 @pytest.fixture
 def lane():
-    made = Lane(2, 8, 8, "test")
+    made = Lane(2, 8, 8, "test", most=1000)
     yield made
     made.close()
 

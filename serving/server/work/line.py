@@ -1,0 +1,72 @@
+"""Who may wait for the threads of a model: bursts may, and in a lasting overload only a few.
+
+Where more is asked than can be done, a long line helps nobody: as much is answered with a short
+one, and sooner. Yet a line that is always short would refuse clients that come together and then
+wait. So it may be long until somebody finds it full; from then on it is kept short, as long as
+somebody is refused now and then.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from serving.server.errors import too_many
+
+SHORT = 4  # times shorter in an overload; twice what waits, but for 1%, at 0.8 of what can be done
+CALM_SECONDS = 0.1  # without anybody refused, until an overload is over
+
+
+class Line:
+    """The requests that wait for the threads of a model, or that these work for.
+
+    Belongs to the event loop.
+
+    Args:
+        most: requests.
+        clock: gives the time in seconds.
+
+    Example:
+        >>> line = Line(1)
+        >>> with line.enter(), line.enter():
+        ...     pass
+        Traceback (most recent call last):
+            ...
+        serving.server.errors.RequestError: the server is full: 1 requests wait for this model; \
+try again later
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most, clock
+        self._here, self._refused = 0, -float("inf")  # how many, and when the last was
+
+    def __len__(self) -> int:
+        """How many are here."""
+        return self._here
+
+    def check(self) -> None:
+        """Refuse whoever comes now, if there are too many.
+
+        Raises:
+            RequestError: there are.
+        """
+        if not self._here:
+            return
+        now = self._clock()
+        overloaded = now - self._refused < CALM_SECONDS
+        if self._here >= (max(1, self._most // SHORT) if overloaded else self._most):
+            self._refused = now
+            raise too_many(f"{self._here} requests wait for this model")
+
+    @contextmanager
+    def enter(self) -> Iterator[None]:
+        """Let a request in for the time of the block.
+
+        Raises:
+            RequestError: there are too many.
+        """
+        self.check()
+        self._here += 1
+        try:
+            yield
+        finally:
+            self._here -= 1

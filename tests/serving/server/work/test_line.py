@@ -1,0 +1,96 @@
+"""Who may wait for a model; the clock is the test's own."""
+
+from contextlib import ExitStack
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serving.server.errors import RequestError
+from serving.server.work.line import CALM_SECONDS, SHORT, Line
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def enter(line):
+    """Let a request in, and return what lets it out again; None where it is refused."""
+    stack = ExitStack()
+    try:
+        stack.enter_context(line.enter())
+    except RequestError as error:
+        assert error.status == 503 and error.reason == "full"
+        return None
+    return stack.close
+
+
+def test_a_burst_may_wait_and_whoever_comes_then_is_refused():
+    line = Line(8, Clock())
+    leave = [enter(line) for _ in range(8)]
+    assert all(leave) and enter(line) is None and len(line) == 8
+    for each in leave:
+        each()
+    assert len(line) == 0
+
+
+def test_in_an_overload_few_wait_until_nobody_is_refused_for_a_while():
+    clock = Clock()
+    line = Line(8, clock)
+    inside = [enter(line) for _ in range(8)]
+    assert enter(line) is None
+    for _ in range(6):
+        inside.pop()()
+    clock.now += CALM_SECONDS / 2
+    assert enter(line) is None  # of 8 // SHORT there are two
+    clock.now += CALM_SECONDS * 0.9
+    assert enter(line) is None  # as it was refused not long ago
+    clock.now += CALM_SECONDS * 1.1
+    inside += [enter(line) for _ in range(6)]
+    assert all(inside) and len(line) == 8
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    most=st.integers(1, 12),
+    events=st.lists(
+        st.one_of(
+            st.just("comes"), st.tuples(st.just("leaves"), st.integers(0, 20)),
+            st.tuples(st.just("time"), st.sampled_from([0.01, 0.06, 0.2])),
+        ), max_size=80,
+    ),
+)  # fmt: skip
+def test_whoever_comes_and_leaves(most, events):
+    """Never more than allowed; who is refused meets a full line, short only after a refusal."""
+    clock = Clock()
+    line, inside, refused = Line(most, clock), [], -float("inf")
+    for event in events:
+        before = len(line)
+        if event == "comes":
+            leave = enter(line)
+            recent = clock.now - refused < CALM_SECONDS
+            room = max(1, most // SHORT) if recent else most
+            assert (leave is None) == (before >= room)
+            if leave is None:
+                refused = clock.now
+            else:
+                inside.append(leave)
+        elif event[0] == "leaves" and inside:
+            inside.pop(event[1] % len(inside))()
+        elif event[0] == "time":
+            clock.now += event[1]
+        assert len(line) == len(inside) <= most
+
+
+def test_a_line_that_nobody_stands_in_refuses_nobody():
+    line = Line(1, Clock())
+    leave = enter(line)
+    with pytest.raises(RequestError, match="1 requests wait"):
+        line.check()
+    leave()
+    line.check()
