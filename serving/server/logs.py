@@ -28,6 +28,8 @@ class JsonFormatter(logging.Formatter):
 
 def write_logs(level: str = "info") -> None:
     """Write the server's log, and that of what it is built on, to standard error."""
+    # What no line says need not be looked up for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     for name, least in (("serving.server", level.upper()), ("uvicorn.error", "WARNING")):

@@ -71,7 +71,8 @@ class Admission:
         finally:
             self._here.discard(wanted)
             self._of[client] -= 1
-            self._of += Counter()  # forgets who has none
+            if not self._of[client]:
+                del self._of[client]
             self._metrics.here.set(len(self._here))
 
     @contextmanager

@@ -109,15 +109,14 @@ class Lane:
         asked, loop = time.monotonic(), asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._add(_Job(work, wanted, asked, future))
+        timer = loop.call_later(deadline - asked, _end, future, wanted)
         try:
-            async with asyncio.timeout_at(loop.time() + deadline - asked):
-                return await future
-        except TimeoutError:
-            wanted.stop(too_late())
-            raise too_late() from None
+            return await future
         except asyncio.CancelledError:
             wanted.stop(StoppedError("nobody waits for it any more"))
             raise
+        finally:
+            timer.cancel()
 
     def close(self) -> None:
         """Start nothing more; whoever waits is told so."""
@@ -166,6 +165,13 @@ class Lane:
         # What stops it is set within its context: that of who asks knows of none.
         job.context.run(job.do)
         ended.append(job)
+
+
+def _end(future: "asyncio.Future[Any]", wanted: Interruption) -> None:
+    """End work whose time is over."""
+    if not future.done():
+        wanted.stop(too_late())
+        future.set_exception(too_late())
 
 
 def _send(jobs: list[_Job]) -> None:

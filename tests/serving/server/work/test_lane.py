@@ -1,12 +1,14 @@
 """What a lane computes can be stopped, and belongs to the context of who asks."""
 
 import asyncio
+import threading
 import time
 from contextvars import ContextVar
 
 import pytest
 
 from serving.runtime.interruption import Interruption, StoppedError, check, current
+from serving.server.errors import RequestError
 from serving.server.work.lane import Lane
 
 MINE: ContextVar[str] = ContextVar("mine", default="")
@@ -45,3 +47,38 @@ def test_work_that_is_not_wanted_any_more_ends():
     with pytest.raises(StoppedError, match="enough"):
         within(work, wanted)
     assert len(turns) == 3
+
+
+def test_work_whose_time_is_over_ends():
+    ended = threading.Event()
+
+    def work():
+        try:
+            while True:
+                check()
+        finally:
+            ended.set()
+
+    with pytest.raises(RequestError, match="took longer") as refused:
+        within(work, seconds=0.05)
+    assert refused.value.status == 504 and ended.wait(20)
+
+
+def test_no_more_wait_than_may():
+    async def main():
+        lane, until, go_on = Lane(1, 1, 8, "lane", most=2), time.monotonic() + 60, threading.Event()
+        try:
+            asked = [asyncio.create_task(lane.run(go_on.wait, Interruption(), until))
+                     for _ in range(3)]  # fmt: skip
+            with pytest.raises(RequestError, match="2 requests wait"):
+                await asked[2]
+            asked[1].cancel()
+            await asyncio.sleep(0)
+            assert len(lane.line) == 1  # who does not wait any more makes room
+            go_on.set()
+            assert await asked[0]
+            assert not len(lane.line)
+        finally:
+            lane.close()
+
+    asyncio.run(main())
