@@ -98,7 +98,8 @@ class Runner(uvicorn.Server):
         settings: dict[str, Any] = {
             "http": Protocol,
             "ws": "none",
-            "loop": "auto",
+            # Others keep the interpreter to themselves while they send, and models wait for it.
+            "loop": "asyncio",
             "lifespan": "on",
             "log_config": None,
             "access_log": False,
