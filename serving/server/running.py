@@ -54,6 +54,8 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._within = False
         super().on_headers_complete()
+        if self.scope["method"] != "HEAD":  # of which nothing follows the head
+            self.cycle.transport = _Joined(self.transport)  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -70,6 +72,35 @@ class Protocol(HttpToolsProtocol):
         if self._due is not None:
             self._due.cancel()
             self._due = None
+
+
+class _Joined:
+    """Sends the head of an answer with what follows it, which comes at once: to send costs.
+
+    Args:
+        transport: of the connection; of its methods, those that an answer needs are here.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._held, self._begun = transport, b"", False
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, or hold them, if they are a head."""
+        if self._begun or data.startswith(b"HTTP/1.1 100 "):
+            self._transport.write(self._held + data if self._held else data)
+            self._held = b""
+        else:
+            self._held, self._begun = data, True
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Send what is held, and close the connection."""
+        if self._held:
+            self.write(b"")
+        self._transport.close()
 
 
 class Runner(uvicorn.Server):

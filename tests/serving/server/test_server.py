@@ -46,6 +46,23 @@ def test_one_error_layer_with_two_dialects(client):
     assert client.post("/v2/health/live").status_code == 405
 
 
+def test_heads_come_alone_with_bodies_and_before_them(client, served):
+    whole = client.get("/openapi.json")
+    head = client.head("/openapi.json")
+    assert head.status_code == 200 and not head.content
+    assert head.headers["content-length"] == str(len(whole.content))
+    body = b'{"n": 1, "seed": 1}'
+    asked = f"POST {GENERATE} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
+    expecting = asked + "expect: 100-continue\r\nconnection: close\r\n\r\n"
+    answer = exchanged(served.address, expecting.encode() + body)
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    # Several requests at once are answered in their order.
+    several = (asked + "\r\n").encode() + body + b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n"
+    several += b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    answer = exchanged(served.address, several)
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 3 and answer.endswith(b'{"live":true}')
+
+
 def test_every_answer_has_an_id_that_the_client_may_choose(client):
     assert (
         client.get("/v2/health/live", headers={"x-request-id": "mine-1"}).headers["x-request-id"]
