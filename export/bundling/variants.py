@@ -1,15 +1,18 @@
 """The ONNX variants of a model: converted, checked, compared with Keras, measured, written."""
 
+import gc
 import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import onnx
 
 from export.errors import ExportError
 from export.families.exporter import Exporter
-from export.families.forms import Form, Graphs, Made
+from export.families.forms import Form, Made
 from export.graph import converter
 from export.graph.divided import write_graph
 from export.proof.graphs import GraphSpec
@@ -22,6 +25,8 @@ from serving.errors import UsageError, nearest
 from serving.runtime.fixed import cut, enlarged
 
 FIRST = "fp32"  # of whose graphs all other forms are made
+_LARGE = 2**26  # bytes of graphs that are not left to the garbage collector
+_EXACT = Form(FIRST, lambda made: made, (), exact=True)
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +53,8 @@ def write_variants(
     """Write the variants that are good enough.
 
     The float32 graphs are made and proved in any case: the others are made of them, and measured
-    against them on the same data.
+    against them on the same data. Each variant is written, proved as it lies there, and let go
+    before the next is made, so that a large model takes no more memory for having many.
 
     Args:
         exporter: of the model.
@@ -63,68 +69,95 @@ def write_variants(
     """
     specs = {spec.role: spec for spec in exporter.graphs}
     first = Made(specs, {role: converter.convert(spec) for role, spec in specs.items()})
-    exact = _Proved(first, LIMIT, specs)
-    exporter.prove(exact.runners)
-    log.info("%s: within %.1e of Keras", FIRST, exact.error)
-    wanted = [form.name for form in forms]
-    reference = exporter.quality(exact.runners) if set(wanted) != {FIRST} else None
-    written = {}
-    for form in forms:
-        try:
-            proved = exact if form.name == FIRST else _made(form, exporter, first, specs)
-        except ExportError as error:
-            log.warning("%s: left out", error)
-            continue
-        quality = reference
-        if proved is not exact and reference is not None:
-            quality = _compare(exporter.quality(proved.runners), reference)
-            if not acceptable(form, quality, reference):
+    wanted = {form.name: form for form in forms}
+    measured = wanted.keys() != {FIRST}
+    large = sum(graph.ByteSize() for graph in first.graphs.values()) > _LARGE
+    reference, written = None, {}
+    for form in ({FIRST: _EXACT} | wanted).values():
+        if large:
+            gc.collect()  # graphs of the form before refer to themselves
+        with TemporaryDirectory(dir=directory, prefix=f".{form.name}-") as place:
+            try:
+                variant = _proved(form, exporter, first, Path(place), measured)
+            except ExportError as error:
+                if form.name == FIRST:
+                    raise
+                log.warning("%s: left out", error)
                 continue
-        written[form.name] = proved.save(form, directory, quality)
+            if form.name == FIRST:
+                log.info("%s: within %.1e of Keras", FIRST, variant.parity)
+                reference = variant.quality
+            elif reference is not None and variant.quality is not None:
+                quality = _compare(variant.quality, reference)
+                if not acceptable(form, quality, reference):
+                    continue
+                variant = variant.model_copy(update={"quality": quality})
+            if form.name in wanted:
+                for file in variant.files:
+                    (Path(place) / file).rename(directory / file)
+                written[form.name] = variant
     if not written:
         raise ExportError(f"{', '.join(wanted)}: not good enough to be written; export fp32 too")
     return written
 
 
-class _Proved:
-    """Graphs that were linted, loaded and compared with Keras."""
+def _proved(form: Form, exporter: Exporter, first: Made, place: Path, measured: bool) -> Variant:
+    """Write a variant, and compare what was written with Keras; of its memory nothing is left.
 
-    def __init__(self, made: Made, limit: float, portable: Mapping[str, GraphSpec]):
-        self.made = made
-        runners, self.error = check(made, limit)
-        # They then run on what the portable ones take.
-        self.runners = {
-            role: _fitting(run, portable[role].interface, made.specs[role].fixed)
-            for role, run in runners.items()
-        }
+    Args:
+        form: of the variant.
+        exporter: of the model.
+        first: the float32 graphs.
+        place: receives its files.
+        measured: whether its quality is measured, too.
 
-    def save(self, form: Form, directory: Path, quality: Quality | None) -> Variant:
-        """Write the graphs, and return what the manifest says of them."""
-        suffix = "" if form.name == FIRST else f".{form.name}"
-        graphs = self.made.graphs
-        files = {role: f"{role}{suffix}.onnx" for role in graphs}
-        nodes = {role: len(graph.graph.node) for role, graph in graphs.items()}
-        opset = max(_opset(graph) for graph in graphs.values())
-        written = {
-            role: write_graph(graphs[role], directory / file) for role, file in files.items()
-        }
-        weights = {role: file.name for role, file in written.items() if file is not None}
-        axes: dict[str, int] = {}
-        for spec in self.made.specs.values():
-            axes |= spec.fixed
-        return Variant(
-            graphs=files,
-            weights=weights or None,
-            form=form.kind,
-            axes=axes or None,
-            devices=list(form.devices),
-            nodes=nodes,
-            opset=opset,
-            parity=self.error,
-            runtimes=dict(form.runtimes),
-            quality=quality,
-            adapters=_adaptable(self.made),
-        )
+    Raises:
+        ExportError: the model has no such form, or its graphs are not faithful.
+    """
+    described, specs = _written(form, first, place)
+    files = {role: place / file for role, file in described["graphs"].items()}
+    runners, error = check(files, specs, LIMIT if form.exact else math.inf)
+    # They then run on what the portable ones take.
+    runners = {
+        role: _fitting(run, first.specs[role].interface, specs[role].fixed)
+        for role, run in runners.items()
+    }
+    if form.exact:
+        exporter.prove(runners)
+    quality = exporter.quality(runners) if measured else None
+    return Variant(parity=error, quality=quality, **described)
+
+
+def _written(
+    form: Form, first: Made, place: Path
+) -> tuple[dict[str, Any], Mapping[str, GraphSpec]]:
+    """Make the graphs of a form and write them; they are not held any more.
+
+    Returns:
+        What the manifest says of them before they are proved, and what each should do, by role.
+    """
+    made = form.make(first)
+    for role, spec in made.specs.items():
+        lint(made.graphs[role], spec)
+    suffix = "" if form.name == FIRST else f".{form.name}"
+    files = {role: f"{role}{suffix}.onnx" for role in made.graphs}
+    others = {role: write_graph(made.graphs[role], place / file) for role, file in files.items()}
+    weights = {role: other.name for role, other in others.items() if other is not None}
+    axes: dict[str, int] = {}
+    for spec in made.specs.values():
+        axes |= spec.fixed
+    described = {
+        "graphs": files,
+        "weights": weights or None,
+        "form": form.kind,
+        "axes": axes or None,
+        "devices": list(form.devices),
+        "nodes": {role: len(graph.graph.node) for role, graph in made.graphs.items()},
+        "opset": max(map(_opset, made.graphs.values())),
+        "runtimes": dict(form.runtimes),
+        "adapters": _adaptable(made),
+    }
+    return described, made.specs
 
 
 def _adaptable(made: Made) -> Adaptable | None:
@@ -136,20 +169,6 @@ def _opset(graph: onnx.ModelProto) -> int:
     return next(each.version for each in graph.opset_import if not each.domain)
 
 
-def _made(
-    form: Form, exporter: Exporter, first: Made, portable: Mapping[str, GraphSpec]
-) -> _Proved:
-    """Make the graphs of a form from those in float32, and check them.
-
-    Raises:
-        ExportError: the model has no such form, or it does not run.
-    """
-    proved = _Proved(form.make(first), LIMIT if form.exact else math.inf, portable)
-    if form.exact:
-        exporter.prove(proved.runners)
-    return proved
-
-
 def _fitting(run: Runner, interface: Interface, sizes: Mapping[str, int]) -> Runner:
     """Return what runs a graph of fixed sizes on the inputs of the portable one."""
     if not sizes:
@@ -157,16 +176,17 @@ def _fitting(run: Runner, interface: Interface, sizes: Mapping[str, int]) -> Run
     return lambda inputs: cut(run(enlarged(inputs, interface, sizes)), inputs, interface, sizes)
 
 
-def check(made: Made, limit: float) -> tuple[dict[str, Runner], float]:
-    """Lint, load and compare graphs; return what runs them, and their largest error.
+def check(
+    files: Mapping[str, Path], specs: Mapping[str, GraphSpec], limit: float
+) -> tuple[dict[str, Runner], float]:
+    """Load graphs and compare them with Keras; return what runs them, and their largest error.
 
     Raises:
         ExportError: a graph is not valid ONNX, not faithful, or deaf to its input.
     """
     runners, worst = {}, 0.0
-    for role, spec in made.specs.items():
-        lint(made.graphs[role], spec)
-        run = runner(made.graphs[role])
+    for role, spec in specs.items():
+        run = runner(files[role])
         worst = max(worst, prove(run, spec, limit=limit))
         prove_sensitive(run, spec)
         runners[role] = run
@@ -191,6 +211,3 @@ def acceptable(form: Form, quality: Quality, reference: Quality) -> bool:
 
 def _compare(quality: Quality, reference: Quality) -> Quality:
     return quality.model_copy(update={"change": quality.value - reference.value})
-
-
-__all__ = ["Graphs", "acceptable", "check", "chosen_forms", "write_variants"]

@@ -7,48 +7,48 @@ took 12.8 GB, and none of more than 2 GiB has room in the messages that are pass
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
+from onnxscript import ir
 
+from export.graph.surgery import constant
 from export.proof.graphs import APART
 
 
-def put_back(model: onnx.ModelProto, matrices: Mapping[str, np.ndarray]) -> None:
+def put_back(graph: ir.Graph, matrices: Mapping[str, np.ndarray]) -> None:
     """Make constants of those inputs of a graph that stand for matrices, in place.
 
-    What only puts their numbers in another order or shape is done to them here.
+    What only puts their numbers in another order or shape is done to them here; otherwise they are
+    not copied.
 
     Args:
-        model: as it is converted.
+        graph: as it is converted.
         matrices: by the names of the inputs, which begin with `APART`.
     """
-    graph = model.graph
-    inputs = [each for each in graph.input if not each.name.startswith(APART)]
-    del graph.input[:]
-    graph.input.extend(inputs)
-    known = dict(matrices)
-    sizes = {each.name: each for each in graph.initializer}
-    nodes = []
-    for node in graph.node:  # in an order in which they can run
-        turn = _MOVES.get(node.op_type)
-        if turn and node.input[0] in known and all(name in sizes for name in node.input[1:]):
-            others = [numpy_helper.to_array(sizes[name]) for name in node.input[1:]]
-            known[node.output[0]] = turn(node, known[node.input[0]], *others)
-        else:
-            nodes.append(node)
-    del graph.node[:]
-    graph.node.extend(nodes)
-    read = {name for node in nodes for name in node.input}
-    for name, matrix in known.items():
-        if name in read:
-            graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(matrix), name))
+    inputs = [value for value in graph.inputs if (value.name or "").startswith(APART)]
+    known = {value: matrices[value.name] for value in inputs}
+    moved = []
+    for node in graph:  # in an order in which they can run
+        move, others = _MOVES.get(node.op_type), [value.const_value for value in node.inputs[1:]]
+        if move and node.inputs[0] in known and all(each is not None for each in others):
+            sizes = [each.numpy() for each in others]
+            known[node.outputs[0]] = move(node, known[node.inputs[0]], *sizes)
+            moved.append(node)
+    for value, matrix in known.items():
+        readers = [use for use in value.uses() if use.node not in moved]
+        if readers:
+            held = constant(matrix, f"{value.name}_held", graph)
+            for node, index in readers:
+                node.replace_input_with(index, held)
+    graph.remove(moved, safe=True)
+    for value in inputs:
+        graph.inputs.remove(value)
 
 
-def _transposed(node: onnx.NodeProto, matrix: np.ndarray) -> np.ndarray:
-    return np.transpose(matrix, next((list(each.ints) for each in node.attribute), None))
+def _transposed(node: ir.Node, matrix: np.ndarray) -> np.ndarray:
+    order = node.attributes.get("perm")
+    return np.transpose(matrix, None if order is None else order.as_ints())
 
 
-def _reshaped(node: onnx.NodeProto, matrix: np.ndarray, shape: np.ndarray) -> np.ndarray:
+def _reshaped(node: ir.Node, matrix: np.ndarray, shape: np.ndarray) -> np.ndarray:
     return matrix.reshape(shape)
 
 

@@ -244,7 +244,14 @@ def _forget(value: ir.Value) -> None:
 
 
 def _plain(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
-    """Return a tensor whose numbers are stored in one way of several."""
+    """Return a tensor whose numbers are stored in one way of several.
+
+    They are copied when they are stored, one tensor after the other, and not held.
+    """
     if tensor.dtype == ir.DataType.STRING:
         return tensor
-    return ir.Tensor(tensor.numpy(), dtype=tensor.dtype)
+    return ir.LazyTensor(
+        lambda: ir.Tensor(tensor.numpy(), dtype=tensor.dtype),
+        dtype=tensor.dtype,
+        shape=ir.Shape(tensor.shape),
+    )

@@ -1,8 +1,8 @@
 """Keras to ONNX. The only module that knows tf2onnx, which is lightly maintained."""
 
+from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import onnx
 import tf2onnx
@@ -56,19 +56,25 @@ def convert(spec: GraphSpec) -> onnx.ModelProto:
         except Exception as error:  # tf2onnx raises whatever its parts raise
             reason = first_line(error)
             raise ExportError(f"{spec.role}: tf2onnx cannot convert it: {reason}") from error
-        numbers = (keras.ops.convert_to_numpy(matrix) for matrix in spec.matrices)
-        put_back(model, {f"{APART}{count}": matrix for count, matrix in enumerate(numbers)})
         _declare(model, spec)
-        return simplify(model)
+        numbers = (_numbers(matrix) for matrix in spec.matrices)
+        return simplify(model, {f"{APART}{count}": each for count, each in enumerate(numbers)})
 
 
-def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
+def simplify(
+    model: onnx.ModelProto, matrices: Mapping[str, np.ndarray] | None = None
+) -> onnx.ModelProto:
     """Fold constants and drop what tf2onnx leaves behind; the arithmetic stays as it is.
 
     With shapes inferred from the named axes, every chain `Shape -> Cast -> Slice -> Concat ->
     Reshape` that carries the batch size becomes one Reshape to a constant.
+
+    Args:
+        model: as it is converted.
+        matrices: that inputs of it stand for, by their names.
     """
     graph = ir.serde.deserialize_model(model)
+    put_back(graph.graph, matrices or {})
     put_in_order(graph)  # what follows then depends on nothing else
     convert_version(graph, OPSET)
     graph.ir_version = IR_VERSION
@@ -87,6 +93,11 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     merge_equal(graph)
     plain_reshapes(graph)
     return canonical(graph)
+
+
+def _numbers(variable: Any) -> np.ndarray:
+    """Return the numbers of a Keras variable where they lie."""
+    return np.asarray(variable.value.read_value())
 
 
 def merge_equal(graph: ir.Model) -> None:
@@ -111,7 +122,8 @@ def _declare(model: onnx.ModelProto, spec: GraphSpec) -> None:
     graph.output.extend(outputs)
     for value in [*graph.input, *graph.output]:
         axes = value.type.tensor_type.shape.dim
-        for axis, declared in zip(axes, ports[value.name].axes, strict=False):  # lint compares
+        declared_axes = ports[value.name].axes if value.name in ports else ()  # but for matrices
+        for axis, declared in zip(axes, declared_axes, strict=False):  # lint compares
             if isinstance(declared, str) and not axis.dim_value:
                 axis.dim_param = declared
 

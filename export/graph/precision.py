@@ -1,5 +1,6 @@
 """A graph in fewer bits: half precision for GPUs, 8 bits for CPUs and small devices."""
 
+import copy
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ def reduce_precision(
     Raises:
         ExportError: the graph cannot be converted.
     """
-    reduced = onnx.ModelProto.FromString(model.SerializeToString())
+    reduced = copy.deepcopy(model)
     try:
         if variant == "fp16":
             _check_range(reduced, calibration())
@@ -103,7 +104,7 @@ def _check_range(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> None:
 
     ONNX Runtime's CPU provider computes much of an fp16 graph in float32, so there it would pass.
     """
-    probe = onnx.ModelProto.FromString(model.SerializeToString())
+    probe = copy.deepcopy(model)
     known = {output.name for output in probe.graph.output}
     values = {name for node in probe.graph.node for name in node.output if name} - known
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(values))

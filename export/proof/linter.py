@@ -4,6 +4,7 @@ tf2onnx does not raise on what it cannot convert: it copies the TensorFlow opera
 file, which is then written and does not load. So every operator is looked up in the opset.
 """
 
+import math
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
@@ -33,6 +34,7 @@ TRAPS = {
 }
 RANDOM = ("Bernoulli", "Multinomial", "Random", "StatelessRandom")  # how their names begin
 STANDARD = ("", "ai.onnx")
+_LARGE = 2**16  # bytes of a constant that no shape depends on
 # Beside CUDA these run on the CPU, or their result is as large as their input's values say.
 UNFIXED = {
     "Compress",
@@ -67,11 +69,41 @@ def lint(model: onnx.ModelProto, spec: GraphSpec) -> None:
     check_ports(model.graph.input, (*spec.inputs, *spec.adapters), f"{where} input")
     check_ports(model.graph.output, spec.outputs, f"{where} output")
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(without_weights(model), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"{where}: not valid ONNX: {first_line(error)}") from error
     for check in spec.checks:
         check(model, where)
+
+
+def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of a graph with inputs in place of its large constants.
+
+    What checks a graph or infers its shapes copies all of it several times, and takes 2 GiB at
+    most. A constant whose bytes do not fit its shape stays, to be found.
+    """
+    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    light.functions.extend(model.functions)
+    for field, value in model.graph.ListFields():
+        if field.name == "initializer":
+            continue
+        if isinstance(value, str):
+            setattr(light.graph, field.name, value)
+        else:
+            getattr(light.graph, field.name).extend(value)
+    taken = {value.name for value in model.graph.input}
+    for tensor in model.graph.initializer:
+        if tensor.ByteSize() >= _LARGE and tensor.name not in taken and _fits(tensor):
+            port = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            light.graph.input.append(port)
+        else:
+            light.graph.initializer.append(tensor)
+    return light
+
+
+def _fits(tensor: TensorProto) -> bool:
+    itemsize = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    return len(tensor.raw_data) == math.prod(tensor.dims) * itemsize
 
 
 def check_opset(model: onnx.ModelProto, where: str, own: Container[str] = ()) -> int:
@@ -134,7 +166,7 @@ def _parts_are_equal(node: NodeProto, constants: Mapping[str, TensorProto]) -> b
 
 def _without_size(model: onnx.ModelProto) -> list[str]:
     """Return the tensors whose size does not follow, once each axis with a name is given 1."""
-    fixed = onnx.ModelProto.FromString(model.SerializeToString())
+    fixed = without_weights(model)
     del fixed.graph.value_info[:]
     for value in (*fixed.graph.input, *fixed.graph.output):
         for axis in value.type.tensor_type.shape.dim:

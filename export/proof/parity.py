@@ -11,6 +11,7 @@ import onnxruntime
 from export.errors import ExportError
 from export.proof.graphs import Arrays, GraphSpec
 from serving.errors import first_line
+from serving.runtime.allocation import giving_back
 from serving.runtime.session import Session
 
 LIMIT = 1e-4
@@ -28,7 +29,10 @@ def runner(model: onnx.ModelProto | Path) -> Runner:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        with giving_back():
+            session = onnxruntime.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"]
+            )
     except Exception as error:  # its exceptions share no base but Exception
         raise ExportError(f"ONNX Runtime does not load the graph: {first_line(error)}") from error
     names = [output.name for output in session.get_outputs()]

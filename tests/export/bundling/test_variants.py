@@ -1,13 +1,17 @@
+import copy
+import gc
 import logging
+import weakref
 
 import numpy as np
 import pytest
 from keras import ops
 
 from export import ExportError
+from export.bundling import variants
 from export.bundling.variants import chosen_forms, write_variants
 from export.families.exporter import Exporter
-from export.families.forms import Form
+from export.families.forms import Form, Made
 from export.families.vae_graphs import graphs
 from export.graph.converter import convert
 from export.graph.precision import reduce_precision
@@ -89,6 +93,33 @@ def test_variants_are_measured_against_float32(tmp_path, dense):
     files = ["decoder.fp16.onnx", "decoder.int8.onnx", "decoder.onnx"]
     assert sorted(path.name for path in tmp_path.iterdir()) == files
     assert written["fp32"].parity < 1e-5 < written["fp16"].parity < written["int8"].parity
+
+
+def test_of_each_variant_nothing_is_held_when_the_next_is_made(tmp_path, dense, monkeypatch):
+    held, left = [], []
+    run = variants.runner
+
+    def watched(file):
+        assert file.is_file()  # what is proved is what was written
+        found = run(file)
+        held.append(weakref.ref(found))
+        return found
+
+    def made(first):
+        gc.collect()
+        left.append(sum(each() is not None for each in held))
+        graphs = {role: copy.deepcopy(graph) for role, graph in first.graphs.items()}
+        again = Made(first.specs, graphs)
+        held.append(weakref.ref(again))
+        return again
+
+    monkeypatch.setattr(variants, "runner", watched)
+    toys = Toys(toy(lambda z: {"image": dense(z)}), values=[100.0] * 4)
+    forms = [Form(f"again-{count}", made, ("cpu",), exact=True) for count in range(3)]
+    assert len(write_variants(toys, forms, tmp_path)) == 3
+    assert left == [0, 0, 0] and len(held) == 7  # with the float32 graph, which all are made of
+    names = [f"decoder.again-{count}.onnx" for count in range(3)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
 def test_a_variant_whose_quality_suffers_is_left_out(tmp_path, dense, caplog):

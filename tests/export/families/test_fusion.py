@@ -68,6 +68,15 @@ def test_texts_are_read_and_written_on_in_place(grouped):
     assert_one_is_alike(*memories(grouped, 1), VOCABULARY)
 
 
+def test_several_texts_share_the_room_that_one_has_at_first(grouped, monkeypatch):
+    monkeypatch.setattr("serving.runtime.shared_memory.ROOM", CONTEXT)
+    monkeypatch.setattr("serving.runtime.shared_memory.LEAST", 2)
+    (_, alone), (growing, memory) = memories(grouped, 1), memories(grouped, 3)
+    one, three = (sum(each.numpy().nbytes for each in m._cache) for m in (alone, memory))
+    assert 0.5 * one < three <= one
+    assert_alike(growing, memory, VOCABULARY)  # and there is room for all that follow
+
+
 @pytest.mark.parametrize(("bits", "limit"), [(8, 0.05), (4, 0.6)])
 def test_matrices_of_few_bits_are_near_and_rows_do_not_meet(bits, limit):
     _, spec, _, graph = made("grouped", scale=0.5)  # sharp attention would tell rounding apart

@@ -30,13 +30,17 @@ INTERFACE = Interface(
 @pytest.fixture
 def divided(tmp_path):
     model = large_graph(WIDTH, LAYERS)
+    before = model.SerializeToString()
     other = write_graph(model, tmp_path / "model.onnx", most=0)
     assert other == tmp_path / "model.onnx.data"
-    return model, other.read_bytes()
+    assert model.SerializeToString() == before
+    return onnx.load(tmp_path / "model.onnx", load_external_data=False), other.read_bytes()
 
 
 def test_a_graph_is_divided_only_where_it_must_be(tmp_path):
     model = large_graph(WIDTH, LAYERS)
+    model.metadata_props.add(key="behind", value="the graph")
+    model.producer_name, model.graph.doc_string = "before it", "behind the constants"
     before = model.SerializeToString()
     assert write_graph(model, tmp_path / "model.onnx") is None
     assert (tmp_path / "model.onnx").read_bytes() == before

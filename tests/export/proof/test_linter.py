@@ -1,6 +1,7 @@
 """Each trap of tf2onnx planted, and graphs made by hand with one thing wrong."""
 
 import keras
+import numpy as np
 import onnx
 import pytest
 from keras import ops
@@ -8,7 +9,7 @@ from onnx import TensorProto, helper
 
 from export import ExportError
 from export.graph.converter import convert
-from export.proof.linter import TRAPS, lint
+from export.proof.linter import TRAPS, lint, without_weights
 from tests.export.graph.toys import port, toy
 
 PLANTED = {
@@ -141,3 +142,25 @@ def test_every_onnx_operator_that_is_random_is_known_as_such():
     for name in random:
         with pytest.raises(ExportError, match="random"):
             lint(handmade([helper.make_node(name, ["z"], ["image"])]), SPEC)
+
+
+@pytest.mark.parametrize("cut", [0, 4])
+def test_large_constants_are_looked_at_where_they_lie(cut):
+    """What checks the graph is given it without them."""
+    matrix = np.eye(5, 2**15, dtype=np.float32)
+    large = onnx.numpy_helper.from_array(matrix, "w")
+    large.raw_data = large.raw_data[: len(large.raw_data) - cut]
+    nodes = [
+        helper.make_node("MatMul", ["z", "w"], ["wide"]),
+        helper.make_node("MatMul", ["wide", "back"], ["image"]),
+    ]
+    back = onnx.numpy_helper.from_array(matrix.T.copy(), "back")
+    model = handmade(nodes, initializers=[large, back])
+    before = model.SerializeToString()
+    if cut:
+        with pytest.raises(ExportError, match="not valid ONNX"):
+            lint(model, SPEC)
+    else:
+        lint(model, SPEC)
+        assert without_weights(model).ByteSize() < 1000
+    assert model.SerializeToString() == before
