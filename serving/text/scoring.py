@@ -1,7 +1,7 @@
 """How well a model predicts a text: nats and perplexity, over texts of any length."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,10 @@ import numpy as np
 from serving.errors import UsageError
 from serving.numbers import whole
 from serving.text.filters import log_softmax
-from serving.text.memory import Step
+from serving.text.memory import Past, Step
+
+PIECE = 1024  # tokens of a window that are read at once
+_LOGITS = 2**22  # of which all log-probabilities are computed at once
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,46 @@ def score(step: Step, ids: Sequence[int], *, context: int, stride: int | None = 
     begin = done = 0  # targets that are done
     while done < len(log_probs):
         end = min(begin + context, len(log_probs))
-        window = tokens[None, begin:end]  # (1, T)
-        positions = np.arange(end - begin)[None]
-        logits, _ = step(window, np.ones_like(window), positions, None)
-        new = log_softmax(np.asarray(logits)[0, done - begin :])  # (new, V)
-        log_probs[done:end] = np.take_along_axis(new, tokens[done + 1 : end + 1, None], axis=1)[
-            :, 0
-        ]
+        for at, logits in _read(step, tokens[begin:end]):
+            new = slice(max(done, begin + at), begin + at + len(logits))
+            if new.start < new.stop:
+                own = logits[new.start - begin - at :]
+                log_probs[new] = log_probabilities(own, tokens[1:][new])
         begin, done = begin + stride, end
     return Score(log_probs)
+
+
+def _read(step: Step, window: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the logits after the tokens of a window, so many at once, and where each piece begins.
+
+    Logits of a long window at once would take gigabytes, and attention that is not fused as much.
+    """
+    past: Past | None = None
+    for begin in range(0, len(window), PIECE):
+        piece = window[None, begin : begin + PIECE]  # (1, T)
+        end = begin + piece.shape[1]
+        seen, places = np.ones((1, end), np.int64), np.arange(begin, end)[None]
+        logits, past = step(piece, seen, places, past)
+        yield begin, np.asarray(logits)[0]  # (T, V)
+
+
+def log_probabilities(logits: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """Return the log-probability of one token in each row, in nats.
+
+    Args:
+        logits: `(T, V)`.
+        tokens: `(T,)`.
+
+    Returns:
+        float64 `(T,)`.
+
+    Example:
+        >>> log_probabilities(np.zeros((1, 4)), np.array([2])).round(4).tolist()
+        [-1.3863]
+    """
+    found, rows = np.empty(len(tokens)), max(1, _LOGITS // logits.shape[-1])
+    for begin in range(0, len(tokens), rows):
+        some = slice(begin, begin + rows)
+        every = log_softmax(logits[some])  # (rows, V)
+        found[some] = np.take_along_axis(every, tokens[some, None], axis=1)[:, 0]
+    return found

@@ -63,7 +63,7 @@ def measured(model: TextModel, text: str, pairs: list[Pair]) -> dict[str, float]
 
 
 class LlamaStep:
-    """A GGUF file in llama.cpp as a `serving.text.memory.Step` that has read nothing before.
+    """A GGUF file in llama.cpp as a `serving.text.memory.Step` that reads on in the last text only.
 
     Args:
         file: GGUF.
@@ -78,19 +78,21 @@ class LlamaStep:
         self._context = llama_context(file, context, threads, exact)
 
     def __call__(
-        self, input_ids: np.ndarray, attention_mask: Any, position_ids: Any, past: None
+        self, input_ids: np.ndarray, attention_mask: Any, position_ids: np.ndarray, past: Any
     ) -> tuple[np.ndarray, list]:
-        return np.stack([self._read(row) for row in input_ids.tolist()]), []
+        begin = 0 if past is None else int(position_ids[0, 0])
+        return np.stack([self._read(row, begin) for row in input_ids.tolist()]), []
 
-    def _read(self, ids: list[int]) -> np.ndarray:
-        """Return the logits after each token of a text, `(T, V)`."""
+    def _read(self, ids: list[int], begin: int) -> np.ndarray:
+        """Return the logits after each token of a text, `(T, V)`, which so many were read of."""
         import llama_cpp as library
 
         context, batch = self._context, library.llama_batch_init(len(ids), 0, 1)
-        library.llama_memory_clear(library.llama_get_memory(context), False)
+        if not begin:
+            library.llama_memory_clear(library.llama_get_memory(context), False)
         batch.n_tokens = len(ids)
         for place, token in enumerate(ids):
-            batch.token[place], batch.pos[place] = token, place
+            batch.token[place], batch.pos[place] = token, begin + place
             batch.n_seq_id[place], batch.seq_id[place][0], batch.logits[place] = 1, 0, True
         try:
             if library.llama_decode(context, batch):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serving.text import scoring
 from serving.text.beams import beam_search
 from serving.text.decoding import Decoding
 from serving.text.filters import log_softmax
@@ -320,6 +321,23 @@ def test_a_score_predicts_every_token_once(length, stride):
         text = ids[None, begin:index]
         logits, _ = step(text, np.ones_like(text), np.arange(index - begin)[None], None)
         assert log_softmax(logits[0, -1])[ids[index]] == pytest.approx(log_prob)
+
+
+@pytest.mark.parametrize("stride", [1, 5, 16])
+def test_a_score_is_the_same_however_much_is_read_at_once(monkeypatch, stride):
+    ids = np.random.RandomState(1).randint(0, 7, 50)
+    whole, step, most = score(ToyStep(7), ids, context=16, stride=stride), ToyStep(7), []
+
+    def watched(*arguments):
+        logits, past = step(*arguments)
+        most.append(logits.shape[1])
+        return logits, past
+
+    monkeypatch.setattr(scoring, "PIECE", 5)
+    monkeypatch.setattr(scoring, "_LOGITS", 3 * 7)
+    pieces = score(watched, ids, context=16, stride=stride)
+    np.testing.assert_allclose(pieces.log_probs, whole.log_probs, rtol=1e-12)
+    assert max(most) == 5
 
 
 def test_scores_of_texts():
