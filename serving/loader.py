@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,9 @@ def load(
 
     What is not here of a catalogue's model is downloaded. Before ONNX Runtime is called, every file
     that will be used has been found to be a regular file of the size and sha256 that the manifest
-    lists, each graph has passed `serving.graphs.scan.check_graph`, and each asset is what its
-    family takes it for. The manifest of a catalogue's model is the one the catalogue pins.
+    lists, and each graph has passed `serving.graphs.scan.check_graph`. Meanwhile each asset is
+    found to be what its family takes it for. The manifest of a catalogue's model is the one the
+    catalogue pins.
 
     Args:
         name_or_dir: a name of `genzoo list`, or a bundle directory.
@@ -139,10 +141,16 @@ def _on_first_device(
             directory = hub.complete(source, needed).directory
             graphs = checked_graphs(directory, manifest, chosen, runtime.window_of(manifest))
             assets = checked_assets(directory, manifest)
-            runtime.check_assets(manifest, assets)
-            sessions = {
-                role: start(manifest, chosen, role, data, device) for role, data in graphs.items()
-            }
+            # To read a tokenizer takes as long as to start a session, most of which is not Python.
+            with ThreadPoolExecutor(1) as beside:
+                checked = beside.submit(runtime.check_assets, manifest, assets)
+                try:
+                    sessions = {
+                        role: start(manifest, chosen, role, data, device)
+                        for role, data in graphs.items()
+                    }
+                finally:
+                    checked.result()
             return Loaded(manifest, directory, chosen, sessions, assets)
         except (DeviceError, hub.NotHereError) as error:
             absent = isinstance(error, hub.NotHereError)

@@ -11,7 +11,9 @@ from serving.text.memory import Memory
 from serving.text.slots import SeparateSlots, Slots
 
 CHUNK = 128  # tokens of a prompt read at once; each costs a row of logits as long as the vocabulary
-ROOM = 256  # tokens that there is room for at first, where the cache may be of any length
+TOGETHER = 512  # tokens of several texts that are read at once, each of which costs as much
+ROOM = 256  # tokens that there is room for at first, where the cache may be of any length,
+LEAST = 64  # which several texts share, but each has at least so many
 
 
 class SharedMemory(Memory):
@@ -46,7 +48,8 @@ class SharedMemory(Memory):
         self._present = [port.name for port in interface.outputs if port.name != "logits"]
         self._vocabulary = int(interface.outputs[0].axes[-1])
         self._width = interface.inputs[1].axes[1]  # of the mask, a number where it is fixed
-        room = context if isinstance(self._width, int) else min(context, ROOM)
+        room = min(context, max(LEAST, ROOM // count))
+        room = context if isinstance(self._width, int) else room
         shapes = [(count, int(port.axes[1]), room, int(port.axes[3])) for port in ports]
         # What lies beyond a row's length is never read; zeros, as it must not be NaN.
         self._tie([np.zeros(shape, np.float32) for shape in shapes], [0] * count)
@@ -103,7 +106,8 @@ class SharedMemory(Memory):
             return self.step([token for [token] in texts])  # which all is tied for
         if len(self.texts) == 1:
             return self._read_chunks(texts[0])
-        if self.reads_rows_alone and (len(texts) < len(self.texts) or _longest(texts) > CHUNK):
+        apart = len(texts) < len(self.texts) or _longest(texts) > CHUNK
+        if self.reads_rows_alone and (apart or len(texts) * _longest(texts) > TOGETHER):
             # One after the other, since a fused graph reads on in a batch of one only.
             pairs = zip(rows, texts, strict=True)
             return np.concatenate([self._read_chunks(text, row) for row, text in pairs])
