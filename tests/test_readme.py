@@ -153,6 +153,19 @@ def test_the_speed_shown_is_what_was_measured():
         assert f"| {row['ratio']:.2f} |" in line
 
 
+def test_the_sentences_shown_are_what_was_measured():
+    text = (ROOT / "docs/text.md").read_text(encoding="utf-8")
+    found = json.loads((ROOT / "docs/blimp.json").read_text())
+    rows = {row.pop("variant"): row for row in found["rows"]}
+    assert [*rows] == ["fused", "fused-int8", "fused-int4"] and found["command"] in text
+    for name, pairs in found["pairs"].items():
+        words = "**all**" if name == "all" else name.replace("_", " ")
+        shares = " | ".join(f"{row[name]:.3f}" for row in rows.values())
+        assert f"| {words} | {pairs:,} | {shares} |" in text
+    for name, share in found["published"].items():
+        assert f"{name} {share:.2f}" in text
+
+
 def test_the_comparisons_shown_are_what_was_measured():
     files = sorted((ROOT / "docs").glob("bench-*.json"))
     assert (ROOT / "docs/speed.md").read_text(encoding="utf-8") == page(files)
