@@ -88,6 +88,12 @@ _OWN = (
         exporter="export.families.translation.exporter:TranslationExporter",
         runtime="serving.families.translation:Translator",
     ),
+    Family(
+        name="masked",
+        title="Masked language models",
+        gives="text",
+        recipe="zoo.masked.recipe:MaskedRecipe",
+    ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
 )
 _OWN_BY_NAME = {family.name: family for family in _OWN}

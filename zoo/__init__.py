@@ -19,6 +19,8 @@ _HOMES = {
     "GANConfig": "zoo.gan",
     "GPT": "zoo.transformer",
     "GPTConfig": "zoo.transformer",
+    "MaskedConfig": "zoo.masked",
+    "MaskedLanguageModel": "zoo.masked",
     "MusicConfig": "zoo.music",
     "MusicTransformer": "zoo.music",
     "TranslationConfig": "zoo.translation",

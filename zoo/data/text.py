@@ -53,6 +53,10 @@ class TextConfig(Config):
         path = corpus.own_text(self.name)
         return {"name": path.absolute()} if path else {}
 
+    def byte_pairs(self, texts: list[str]) -> Tokenizer:
+        """Return the tokenizer `bpe`, made of the training part."""
+        return tokenizers.bpe_tokenizer(texts, self.vocabulary_size)
+
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         if (self.tokenizer == "bpe") != (self.vocabulary_size is not None):
@@ -109,7 +113,7 @@ class Text:
         if tokenizer is not None:
             self.tokenizer = tokenizer
         elif config.tokenizer == "bpe":
-            self.tokenizer = tokenizers.bpe_tokenizer(parts["train"], config.vocabulary_size)
+            self.tokenizer = config.byte_pairs(parts["train"])
         else:
             self.tokenizer = tokenizers.character_tokenizer("".join(documents))
         size = self.tokenizer.get_vocab_size()

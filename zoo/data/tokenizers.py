@@ -9,8 +9,9 @@ Reference:
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import tokenizers
@@ -58,7 +59,7 @@ def character_tokenizer(text: str) -> tokenizers.Tokenizer:
 def bpe_tokenizer(
     texts: Iterable[str],
     vocabulary_size: int,
-    special: Sequence[str] = (),
+    special: Sequence[str | tokenizers.AddedToken] = (),
     prefix_space: bool = False,
 ) -> tokenizers.Tokenizer:
     """Train byte-level BPE, which has a token for every byte and so knows every text.
@@ -67,7 +68,8 @@ def bpe_tokenizer(
         texts: the corpus; the same corpus gives the same tokenizer.
         vocabulary_size: tokens in all, special ones and 256 bytes included; a small corpus may
             yield fewer.
-        special: further special tokens, whose ids follow those that all tokenizers have.
+        special: further special tokens, whose ids follow those that all tokenizers have; as they
+            are written, or with what else is known of how they are found.
         prefix_space: whether a space is put before each text, and taken off again, so that a word
             is the same token at the beginning as elsewhere.
 
@@ -111,6 +113,17 @@ def end_texts(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
     return tokenizer
 
 
+def frame_texts(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """Return the tokenizer after it was told to put each text between `<|bos|>` and `<|eos|>`."""
+    begin, end = SPECIAL[BOS], SPECIAL[EOS]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{begin} $A {end}",
+        pair=f"{begin} $A {end} $B:1 {end}:1",
+        special_tokens=[(begin, BOS), (end, EOS)],
+    )
+    return tokenizer
+
+
 def encode(tokenizer: tokenizers.Tokenizer, text: str) -> np.ndarray:
     """Return the tokens of a text, int32 `(N,)`; what looks like a special token is plain text.
 
@@ -145,13 +158,19 @@ def known_characters(tokenizer: tokenizers.Tokenizer, text: str) -> set[str]:
     return {character for character in set(text) if _symbols(character) in vocabulary}
 
 
-def save(tokenizer: tokenizers.Tokenizer, directory: str | Path, context: int) -> None:
+def save(
+    tokenizer: tokenizers.Tokenizer,
+    directory: str | Path,
+    context: int,
+    special: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Write `tokenizer.json` and `tokenizer_config.json`, as Hugging Face names them.
 
     Args:
         tokenizer: of this module.
         directory: made if need be.
         context: most tokens that the model takes.
+        special: further special tokens, by the names that readers have for them (`mask_token`).
 
     Example:
         >>> save(character_tokenizer("abc"), "model", context=256)
@@ -169,6 +188,7 @@ def save(tokenizer: tokenizers.Tokenizer, directory: str | Path, context: int) -
         "bos_token": SPECIAL[BOS],
         "eos_token": SPECIAL[EOS],
         "unk_token": SPECIAL[PAD],  # unset, readers would add GPT-2's to the vocabulary
+        **special,
     }
     with replacing(Path(directory, FILE)) as temporary:
         temporary.write_text(tokenizer.to_str(pretty=True), encoding="utf-8")

@@ -92,6 +92,21 @@ class Transformer(BuiltModel):
         training: bool = False,
         in_place: bool = False,
     ) -> KerasTensor | dict[str, Any]:
+        states, present = self.states(inputs, training, in_place)
+        logits = self.predicted(states)  # (B, T, V)
+        return logits if present is None else {"logits": logits, "present": present}
+
+    def states(
+        self,
+        inputs: KerasTensor | dict[str, Any],
+        training: bool = False,
+        in_place: bool = False,
+    ) -> tuple[KerasTensor, Past | None]:
+        """Return what is made of each token, `(B, T, W)`, and what is the next call's `past`.
+
+        Args:
+            inputs, training, in_place: those of a call.
+        """
         if not isinstance(inputs, dict):
             inputs = {"input_ids": inputs}
         ids, past = inputs["input_ids"], inputs.get("past")
@@ -119,8 +134,11 @@ class Transformer(BuiltModel):
             bias = biases[config.window(index)]
             x, pair = block(x, bias, turned, own, slots, training=training)
             present.append(pair)
-        logits = self.token_embedding(self.final_norm(x), reverse=True)  # (B, T, V)
-        return {"logits": logits, "present": present} if past else logits
+        return self.final_norm(x), present if past else None
+
+    def predicted(self, states: KerasTensor) -> KerasTensor:
+        """Return the logits of what is made of tokens: `(B, T, W)` -> float32 `(B, T, V)`."""
+        return self.token_embedding(states, reverse=True)
 
     def embedded(self, ids: KerasTensor, positions: KerasTensor) -> KerasTensor:
         """Return what stands for tokens at their positions: `(B, T)` each -> `(B, T, W)`."""
