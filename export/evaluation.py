@@ -11,6 +11,7 @@ from export.run import open_run
 from serving.bundle.files import sha256
 from serving.errors import UsageError, nearest
 from serving.numbers import whole
+from serving.text.masked.filler import TextFiller
 from serving.text.text import TextModel
 from zoo.config import Config
 from zoo.data.minimal_pairs import read
@@ -71,9 +72,10 @@ def evaluate_on(
         )
     limit = None if limit is None else whole(limit, "limit", 1)
     served = serving.load(name, variant="auto" if variant == "all" else variant)
-    if not isinstance(served, TextModel):
+    if not isinstance(served, TextModel | TextFiller):
         raise UsageError(
-            f"{name} writes no text, and {on} is pairs of sentences; take one that does"
+            f"{name} does not say how likely a sentence is, and {on} is pairs of them; take a "
+            "language model"
         )
     pairs = read(on, limit)
     if variant != "all":

@@ -93,6 +93,8 @@ _OWN = (
         title="Masked language models",
         gives="text",
         recipe="zoo.masked.recipe:MaskedRecipe",
+        exporter="export.families.masked.exporter:MaskedExporter",
+        runtime="serving.families.masked:MaskedLanguageModel",
     ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
 )
@@ -103,6 +105,7 @@ _CONTENTS = {
     "array": "serving.content.array:ArrayContent",
     "numbers": "serving.content.numbers:NumbersContent",
     "piece": "serving.content.music:MusicContent",
+    "fillings": "serving.content.fillings:FillingsContent",
 }
 
 

@@ -29,6 +29,7 @@ NAMES = [
     "text",
     "music",
     "translation",
+    "masked",
     "chat",
     "server",
     "provenance",

@@ -132,7 +132,7 @@ def test_every_variant_is_asked_which_sentence_is_right(toy, genzoo):
         (["toy", "--on", "pairs.jsonl", "--quick"], "--set and --quick are for the recipe's own"),
         (["toy", "--on", "pairs.jsonl", "--variant", "int9"], "int9"),
         (["toy", "--limit", "3"], "--limit goes with --on; leave it out"),
-        (["vae-mnist", "--on", "pairs.jsonl"], "vae-mnist writes no text"),
+        (["vae-mnist", "--on", "pairs.jsonl"], "vae-mnist does not say how likely a sentence is"),
         (["run", "--on", "pairs.jsonl"], "run is a run, and --on takes bundles"),
     ],
 )

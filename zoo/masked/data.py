@@ -22,6 +22,12 @@ from zoo.data.text import Text, TextConfig
 MASK_ID = len(tokenizers.SPECIAL)  # the first token after those that all tokenizers have
 ORDINARY = MASK_ID + 1  # the first that is no special one
 HIDDEN, REPLACED = 0.8, 0.1  # shares of the tokens that are to be predicted
+# What other programs call the special tokens.
+READERS = {
+    "mask_token": MASK,
+    "cls_token": tokenizers.SPECIAL[tokenizers.BOS],
+    "sep_token": tokenizers.SPECIAL[tokenizers.EOS],
+}
 FRAME = 2  # tokens around each text
 SHORTEST = 4  # tokens of a row
 ONE_IN = 7  # tokens that are hidden at the same time, where a text is measured

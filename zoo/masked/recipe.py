@@ -22,7 +22,8 @@ class MaskedRecipe(Recipe):
         "train.batch_size": 4,
         "train.accumulate": 1,
         "train.steps_per_epoch": 4,
-        # Of so little text no larger vocabulary can be made.
+        # A text that needs no download, and so little of it that no larger vocabulary can be made.
+        "data.name": "python_topics",
         "data.limit": 20_000,
         "data.vocabulary_size": 400,
         "model.vocabulary_size": 400,

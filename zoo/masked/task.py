@@ -9,7 +9,7 @@ import tensorflow as tf
 from serving.errors import UsageError
 from serving.text.masked.filler import MASK, TextFiller
 from zoo.data import tokenizers
-from zoo.masked.data import MaskedText
+from zoo.masked.data import READERS, MaskedText
 from zoo.masked.evaluate import ROWS, MaskedEvaluateConfig, evaluate
 from zoo.masked.model import MaskedLanguageModel
 from zoo.masked.writer import filler
@@ -22,7 +22,6 @@ from zoo.training.weighted import weighted_validation
 
 SAMPLES, SAMPLE_WORDS = 4, 5
 SPAN = 12  # tokens on each side of what samples hide, at most
-READERS = {"mask_token": MASK, "cls_token": "<|bos|>", "sep_token": "<|eos|>"}
 
 
 class MaskedTask(OneOptimizerTask):

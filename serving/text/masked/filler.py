@@ -38,7 +38,7 @@ class Filling:
 
     Attributes:
         text: with its gaps filled.
-        words: that fill them, as they are written there, without spaces around.
+        words: that fill them, each a token without the space before it.
         log_prob: of these words given the rest, in nats.
     """
 
@@ -66,6 +66,8 @@ class TextFiller:
 
     def __init__(self, network: Network, tokenizer: Tokenizer, context: int, mask: int):
         self.network, self.tokenizer, self.context, self._mask = network, tokenizer, context, mask
+        # Special tokens, a gap itself among them, are never what stands in a gap.
+        self._wordless = [at for at in range(tokenizer.size) if not tokenizer.bytes_of(at)]
 
     # --- calls ---
 
@@ -94,9 +96,10 @@ class TextFiller:
             chosen, tokens = np.unravel_index(best, sums.shape)
             rows, nats = rows[chosen], sums[chosen, tokens]
             rows[:, at] = tokens
+        kept = np.isfinite(nats)  # where more were wanted than there are
         return [
             self._filling(text, row, gaps, float(each))
-            for row, each in zip(rows, nats, strict=True)
+            for row, each in zip(rows[kept], nats[kept], strict=True)
         ]
 
     def score(self, text: str) -> Score:
@@ -220,18 +223,20 @@ class TextFiller:
         return rows * length * self.tokenizer.size <= LOGITS
 
     def _predicted(self, rows: np.ndarray, at: int) -> np.ndarray:
-        """Return the log-probabilities of each token at one place of rows, `(R, V)`."""
+        """Return the log-probabilities of what may stand at one place of rows, `(R, V)`."""
         step = max(1, LOGITS // (rows.shape[1] * self.tokenizer.size))
         parts = [rows[start : start + step] for start in range(0, len(rows), step)]
         logits = [self.network.predict(part, np.ones_like(part))[:, at] for part in parts]
-        return log_softmax(self.tokenizer.drawable(np.concatenate(logits)))
+        log_probs = log_softmax(np.concatenate(logits))
+        log_probs[:, self._wordless] = -np.inf
+        return log_probs
 
     def _filling(self, text: str, row: np.ndarray, gaps: Sequence[int], nats: float) -> Filling:
         first, last = len(self.tokenizer.begin), -1
         filled = self.tokenizer.decode(row[first:last].tolist())
         # A word brings the space before it along, which at the beginning there is none of.
         filled = filled.lstrip() if text.startswith(MASK) else filled
-        words = tuple(self.tokenizer.decode([int(row[at])]).strip() for at in gaps)
+        words = tuple(self.tokenizer.decode([int(row[at])]).strip(" ") for at in gaps)
         return Filling(filled, words, nats)
 
 

@@ -1,9 +1,7 @@
 """From pairs of texts to a bundle, and the bundle in ONNX Runtime, optimum and transformers.js."""
 
 import json
-import os
 import shutil
-import subprocess
 from io import StringIO
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from export.run import open_run
 from serving.bundle.manifest import read_manifest
 from serving.families.translation_graph import DECODER, ENCODER
 from serving.verify import verify
+from tests.export.families.other_programs import optimum, run, transformers_js
 from tests.zoo.translation.test_translation_training import recipe
 from zoo.data import number_words
 from zoo.data.parallel import Pairs
@@ -31,7 +30,6 @@ HERE = Path(__file__).parent
 VARIANTS = {"fp32": "", "fp16": ".fp16", "int8": ".int8", "fused": ".fused"}
 CONTEXT = 48
 TEXTS = [english for english, _ in number_words.pairs(50, seed=9)]
-OPTIMUM = "OPTIMUM_PYTHON"  # names a Python that has optimum-onnx
 
 
 @pytest.fixture(scope="module")
@@ -209,34 +207,17 @@ def asked(served, tmp_path_factory):
 
 
 def test_transformers_js_writes_the_same_words(bundle, asked, request, tmp_path):
-    if not shutil.which("npm") or not shutil.which("node"):
-        pytest.skip("there is no node with npm on this machine")
-    folder = request.config.cache.mkdir("transformers-js")
-    package = "@huggingface/transformers@^4.2"
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
-    done = run("npm", "install", *options, "--prefix", folder, package, check=False)
-    if done.returncode and any(word in done.stderr for word in ("ENOTFOUND", "ECONN", "network")):
-        pytest.skip(f"the package registry cannot be reached for {package}")
-    assert done.returncode == 0, done.stderr
-    shutil.copy(HERE / "translate.mjs", folder)
+    script = transformers_js(request, HERE / "translate.mjs")
     file, expected = asked
     published = export.publish([bundle], tmp_path / "release") / "hub" / "tiny-translation"
     names = {path.name for path in (published / "onnx").iterdir()}
     assert {f"{ENCODER}_quantized.onnx", f"{DECODER}_quantized.onnx"} <= names
     for place, graphs in ((bundle, ""), (published, "onnx")):
-        done = run("node", folder / "translate.mjs", place, file, graphs, "fp32", CONTEXT - 1)
+        done = run("node", script, place, file, graphs, "fp32", CONTEXT - 1)
         assert json.loads(done.stdout.splitlines()[-1]) == expected
 
 
 def test_optimum_writes_the_same_words(bundle, asked):
-    if OPTIMUM not in os.environ:
-        pytest.skip(f"{OPTIMUM} names no Python with optimum-onnx, which takes older transformers")
-    file, expected = asked
-    done = run(os.environ[OPTIMUM], HERE / "translate_by_optimum.py", bundle, file)
+    python, (file, expected) = optimum(), asked
+    done = run(python, HERE / "translate_by_optimum.py", bundle, file)
     assert json.loads(done.stdout.splitlines()[-1]) == expected
-
-
-def run(*words, check=True):
-    done = subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=240)
-    assert not check or done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
-    return done

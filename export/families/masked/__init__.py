@@ -1,0 +1,1 @@
+"""How a masked language model leaves Keras."""
