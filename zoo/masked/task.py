@@ -80,7 +80,7 @@ class MaskedTask(OneOptimizerTask):
 
 
 def gaps(data: MaskedText, count: int = SAMPLES) -> list[str]:
-    """Return pieces of the validation part, each with a gap in the place of a word."""
+    """Return lines of the validation part, each with a gap in the place of a word."""
     tokens = data.tokens("validation")
     places, _ = data.words("validation")
     few = places[np.linspace(0, len(places) - 1, count + 2).astype(int)[1:-1]]
@@ -89,7 +89,8 @@ def gaps(data: MaskedText, count: int = SAMPLES) -> list[str]:
     found = []
     for at in few.tolist():
         before, behind = tokens[max(0, at - span) : at], tokens[at + 1 : at + 1 + span]
-        found.append(f"{read(before.tolist()).strip()} {MASK}{read(behind.tolist()).rstrip()}")
+        line = read(before.tolist()).rpartition("\n")[2], read(behind.tolist()).partition("\n")[0]
+        found.append(f"{line[0].strip()} {MASK}{line[1].rstrip()}".strip())
     return found
 
 
