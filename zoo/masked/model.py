@@ -1,17 +1,13 @@
-"""The masked language model (Devlin et al. 2019, BERT, arXiv:1810.04805), in `keras.ops` alone."""
-
-from typing import Any
+"""The masked language model (Devlin et al. 2019, BERT, arXiv:1810.04805), as it is trained."""
 
 import keras
 from keras import KerasTensor, ops
 
-from zoo.masked.config import MaskedConfig
+from zoo.masked.network import MaskedTransformer
 from zoo.training.accumulation import Accumulating
-from zoo.transformer.config import GPTConfig
-from zoo.transformer.network import Transformer
 
 
-class MaskedLanguageModel(Transformer, Accumulating):
+class MaskedLanguageModel(MaskedTransformer, Accumulating):
     """Predicts hidden tokens of a text from all others, before them and behind.
 
     Args:
@@ -29,43 +25,13 @@ class MaskedLanguageModel(Transformer, Accumulating):
 
     Example:
         >>> import numpy as np
+        >>> from zoo.masked.config import MaskedConfig
         >>> sizes = {"layers": 2, "width": 16, "heads": 2}
         >>> model = MaskedLanguageModel(MaskedConfig(vocabulary_size=65, **sizes))
         >>> ids = np.arange(12).reshape(2, 6)
         >>> model(ids).shape, model.read(ids, np.ones_like(ids))["last_hidden_state"].shape
         (TensorShape([2, 6, 65]), TensorShape([2, 6, 16]))
     """
-
-    Config: type[GPTConfig] = MaskedConfig
-
-    def call(
-        self,
-        inputs: KerasTensor | dict[str, Any],
-        training: bool = False,
-        in_place: bool = False,
-    ) -> KerasTensor:
-        states, _ = self.states(inputs, training)
-        places = inputs.get("places") if isinstance(inputs, dict) else None
-        if places is not None:
-            # Most tokens of a training step are not predicted, and their logits cost the most.
-            states = ops.take_along_axis(states, ops.expand_dims(places, -1), axis=1)  # (B, M, W)
-        return self.predicted(states)
-
-    def read(self, ids: KerasTensor, mask: KerasTensor) -> dict[str, KerasTensor]:
-        """Return what the model makes of each token, and what it says is there.
-
-        Args:
-            ids: `(B, T)`.
-            mask: int `(B, T)`, 0 for padding.
-
-        Returns:
-            `logits` `(B, T, V)` and `last_hidden_state` `(B, T, W)`, both float32.
-        """
-        states, _ = self.states({"input_ids": ids, "attention_mask": mask})
-        return {
-            "logits": self.predicted(states),
-            "last_hidden_state": ops.cast(states, "float32"),
-        }
 
     def weight(self, data: tuple[KerasTensor, ...]) -> KerasTensor:
         """Return how many tokens of a batch are to be predicted."""
