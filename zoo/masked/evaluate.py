@@ -59,11 +59,17 @@ def evaluate(
         counted="tokens",
         seed=0,
     )
+    yield from _guesses(predict, text, settings)
+
+
+def _guesses(
+    predict: Predict, text: MaskedText, settings: MaskedEvaluateConfig
+) -> Iterator[Metric]:
+    """Yield what is said of masked words, by the model and by counting; nothing without words."""
     places, share = some_words(text, settings)
-    tokens = text.tokens("test")
     if not len(places):
         return
-    own = tokens[places]
+    own = text.tokens("test")[places]
     found = {"": word_log_probs(predict, text, places)}
     found |= floors(text, places)
     told = {"": "", "_unigram": ", by how often words come", "_trigram": ", by two tokens on each "
