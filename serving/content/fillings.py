@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from serving.content.content import Content, Distance, Processing, one_of
+import numpy as np
+
+from serving.content.content import Cell, Content, Distance, Processing, one_of
 from serving.errors import UsageError
 from serving.files import written
 from serving.text.masked.filler import Filling
@@ -46,6 +48,13 @@ class FillingsContent(Content):
             {"text": each.text, "words": list(each.words), "probability": each.probability}
             for each in value
         ]
+
+    def cell(self, processing: Processing, *, given: bool) -> Cell | None:
+        return None if given else Cell("object", ())
+
+    def to_tensor(self, value: Sequence[Filling]) -> np.ndarray:
+        """Return the texts with their gaps filled as bytes in UTF-8: objects `(N,)`."""
+        return np.array([each.text.encode() for each in value], object)
 
     def words(self, value: Sequence[Filling], processing: Processing) -> str:
         return "\n".join(

@@ -21,6 +21,7 @@ from export.families.masked.exporter import GRAPH
 from export.run import open_run
 from serving.bundle.manifest import read_manifest
 from serving.bundle.records import BundleError
+from serving.server.inference.alone import Alone
 from serving.text.masked.filler import MASK, TextFiller
 from serving.text.tokenizer import Tokenizer
 from serving.verify import verify
@@ -176,6 +177,10 @@ def test_the_server_answers_the_same(bundle, served):
         assert refused.status_code == 400 and "put one where a word is missing" in refused.text
         vectors = client.post("/v1/calls/tiny-masked/embed", json={"text": ["The", "a b"]})
         assert len(vectors.json()["array"]["values"]) == 2
+    (tensors, _) = Alone(bundle, "fill", device="cpu")(
+        {"text": np.array([TEXTS[0].encode()], object)}, {"top_k": 2}
+    )
+    assert [each.decode() for each in tensors["fillings"]] == expected
 
 
 @pytest.mark.parametrize(
