@@ -11,7 +11,7 @@ What a parameter is, and how its values are checked, is `serving.parameters`'s.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, wraps
 from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
@@ -85,6 +85,13 @@ class Call:
             if parameter.required and name not in checked:
                 raise UsageError(f"{self.name} needs {name}: {parameter.help}")
         return checked
+
+    def with_choices(self, name: str, choices: Iterable[str]) -> "Call":
+        """Return it with the words that a parameter may be of one model, where it takes it."""
+        if name not in self.parameters:
+            return self
+        chosen = replace(self.parameters[name], choices=tuple(choices))
+        return replace(self, parameters={**self.parameters, name: chosen})
 
     def record(self) -> dict[str, Any]:
         """Return it in words that other programs read."""

@@ -3,15 +3,26 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from serving.errors import UsageError, nearest
 
 
 class Config(BaseModel):
     """Base of every configuration of the zoo: immutable, no unknown keys, no silent conversions.
+
+    Attributes:
+        later: keys that came after models of such a configuration were made. They are left out of
+            what is written where they say nothing new, so that recipes of models that do not need
+            them read, and weigh, what they did before.
 
     Example:
         >>> class Optics(Config):
@@ -21,6 +32,13 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    later: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        unset = {key for key in self.later if getattr(self, key) == fields[key].default}
+        return {key: value for key, value in handler(self).items() if key not in unset}
 
     def places(self) -> dict[str, Path]:
         """Return, by dotted key, the absolute paths of what the values name by a path."""

@@ -32,7 +32,9 @@ from serving.runtime.loaded import checked_assets
 from serving.text.text import TextModel
 from zoo.checkpoints.blocks import load_blocks
 from zoo.data import given, tokenizers
+from zoo.data.styles.codes import code, codes_of
 from zoo.data.text import Text
+from zoo.judge.styles import agreement, one_of_each
 from zoo.metric import Metric
 from zoo.recipe import Recipe
 from zoo.transformer.config import GPTConfig
@@ -63,6 +65,8 @@ class GPTExporter(Exporter):
         super().__init__(run)
         self.config = run.model.config
         self.tokenizer = _tokenizer(run)
+        if self.styles:
+            self.task = f"{type(self).task} in {len(self.styles)} styles"
         self.given = None
         if run.recipe.data.tokenizer == given.KIND:
             self.given = given.Given.of_directory(run.directory.path)
@@ -74,13 +78,25 @@ class GPTExporter(Exporter):
     @property
     def processing(self) -> dict[str, Any]:
         size, context = self.config.vocabulary_size, self.config.context
-        words = self.given.processing(size) if self.given else {}
+        words: dict[str, Any] = {"styles": self.styles} if self.styles else {}
+        words |= self.given.processing(size) if self.given else {}
         described = TextProcessing(vocabulary_size=size, context=context, **words)
         return described.model_dump(exclude_none=True)
 
+    @cached_property
+    def styles(self) -> dict[str, int]:
+        """The token that stands for each style, by its name."""
+        return codes_of(tokenizers.parse(self.tokenizer))
+
     @property
     def notes(self) -> Sequence[str]:
+        of_styles = [
+            f"Styles are {', '.join(self.styles)}: the token of one, as `{code(name)}`, comes "
+            "before all others, and stays there where older ones are dropped."
+            for name in list(self.styles)[:1]
+        ]
         return (
+            *of_styles,
             "`total_sequence_length` is `past_sequence_length` and `sequence_length` together, at "
             f"most {self.config.context}; `past_sequence_length` may be 0.",
         )
@@ -163,7 +179,7 @@ class GPTExporter(Exporter):
         return replace(form, name=form.name + ADAPTABLE, make=make)
 
     def samples(self, generator: Any) -> list[str]:
-        """Write a few texts, of seeds 0 and up."""
+        """Write a few texts, of seeds 0 and up, and of the first styles where there are some."""
         if not isinstance(generator, TextModel):
             ends = self.given.ends if self.given else None
             generator = writer(generator, self.tokenizer, ends)
@@ -172,6 +188,7 @@ class GPTExporter(Exporter):
             max_new_tokens=SAMPLE_TOKENS,
             temperature=TEMPERATURE,
             seed=list(range(SAMPLES)),
+            **one_of_each(list(self.styles), SAMPLES),
         )
 
     def calibration(self, spec: GraphSpec) -> list[Arrays]:
@@ -187,12 +204,9 @@ class GPTExporter(Exporter):
 
     def quality(self, runners: Mapping[str, Runner]) -> Quality:
         """Measure the surprise at the beginning of the held-out text, the same for all variants."""
-        tokens = self._text.tokens("test")
-        few = tokens[:QUALITY_TOKENS]
-        step, context = graph_step(self.graphs[0], runners), self.config.context
-        settings = TextEvaluateConfig(stride=self.run.recipe.evaluate.stride)
-        ratio = self._text.characters["test"] / len(tokens)
-        nats = next(evaluate(step, few, ratio, context, settings))
+        stride = self.run.recipe.evaluate.stride
+        settings = TextEvaluateConfig(stride=stride, limit=QUALITY_TOKENS)
+        nats = next(evaluate(graph_step(self.graphs[0], runners), self._text, settings))
         return Quality(
             metric=nats.name,
             value=nats.value,
@@ -210,9 +224,8 @@ class GPTExporter(Exporter):
         if recipe.data.tokenizer == given.KIND:
             known = given.Given({served.manifest.assets[what]: assets[what] for what in assets})
         text = _text(recipe, assets["tokenizer"], known)
-        tokens = text.tokens("test")
-        ratio = text.characters["test"] / len(tokens)
-        return list(evaluate(served.step, tokens, ratio, recipe.model.context, settings))
+        metrics = list(evaluate(served.step, text, settings))
+        return [*metrics, *agreement(served, text, settings)] if text.styles else metrics
 
     def tolerance(self, precision: str, reference: Quality) -> float:
         """Return how many nats per character a variant may lose."""

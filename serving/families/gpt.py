@@ -19,57 +19,36 @@ from serving.families.gpt_graph import (
     new_memory,
     with_adapters,
 )
+from serving.families.gpt_parameters import (
+    BEAMS,
+    MESSAGES,
+    PROMPT,
+    AdapterName,
+    Guesses,
+    NewTokens,
+    Overflow,
+    Penalty,
+    Prompt,
+    Seeds,
+    Stop,
+    Stride,
+    Style,
+    Styles,
+    TextCount,
+)
 from serving.families.model import Model, Timed
 from serving.families.text_processing import TextProcessing, read_chat, read_tokenizer
 from serving.parameters import SEED, Parameter
 from serving.runtime.adapted import AdaptedSession
 from serving.runtime.loaded import Loaded
 from serving.text.chat import Chat, Messages
-from serving.text.decoding import OVERFLOW, Order
+from serving.text.decoding import Order
 from serving.text.sampling_config import SamplingConfig, rows_of_each
 from serving.text.scoring import Score
 from serving.text.spelling.writing import Completion
 from serving.text.text import Encoded, TextModel
 
 AT_ONCE = 16  # texts written at the same time where more are asked for
-
-
-PROMPT = Parameter(
-    "what to write on from; a new line if none",
-    content="text",
-    options=("--prompt",),
-    each=True,
-    example="The ",
-)
-MESSAGES = Parameter(
-    "what was said so far", kind="messages", example=[{"role": "user", "content": "Hello"}]
-)
-Prompt = Annotated[str | Sequence[str], PROMPT]
-NewTokens = Annotated[int, Parameter("tokens at most", minimum=1, multiplies="tokens")]
-TextCount = Annotated[
-    int,
-    Parameter(
-        "texts, of this seed and those after it",
-        minimum=1,
-        options=("-n", "--count"),
-        multiplies="rows",
-    ),
-]
-Seeds = Annotated[int | None, replace(SEED, each=True)]
-Stop = Annotated[str | Sequence[str], Parameter("ends the text, and is left out", each=True)]
-Overflow = Annotated[str, Parameter("of texts longer than the window", choices=OVERFLOW)]
-Guesses = Annotated[int, Parameter("tokens guessed ahead from what was said before", minimum=0)]
-Penalty = Parameter("power of the length that scores are divided by", minimum=0, maximum=10)
-ADAPTER = Parameter(
-    "changes the model for this call; a folder that `genzoo export RUN --adapter` made",
-    folders="adapters",
-    refusal="this model has no variant that takes adapters; export it with --variants fused-lora",
-)
-AdapterName = Annotated[str | None, ADAPTER]
-BEAMS = Parameter("continuations followed at once", minimum=1, multiplies="rows")
-Stride = Parameter(
-    "tokens by which the window moves on", minimum=1, maximum=lambda model: model.context
-)
 
 
 class GPT(Model, TextModel):
@@ -104,7 +83,9 @@ class GPT(Model, TextModel):
         self.vocabulary_size: int = self.processing.vocabulary_size
         context, session = self.processing.context, loaded.sessions["model"]
         step = GraphStep(loaded.manifest.interface["model"], session.run)
-        tokenizer = read_tokenizer(loaded.manifest, loaded.assets, self.processing)
+        tokenizer = read_tokenizer(
+            loaded.manifest, loaded.assets, self.processing, self.processing.styles
+        )
         memory_of = partial(new_memory, loaded, tokenizer, context)
         adapters = {
             name: memory_of(AdaptedSession(session, arrays.get("model", {})))
@@ -122,7 +103,11 @@ class GPT(Model, TextModel):
 
     @classmethod
     def declared(cls, manifest: Manifest) -> dict[str, Call]:
-        calls = super().declared(manifest)
+        styles = cls.processing_of(manifest).styles or ()
+        calls = {
+            name: each.with_choices("style", styles)
+            for name, each in super().declared(manifest).items()
+        }
         if any(variant.adapters for variant in manifest.variants.values()):
             return calls
         return calls | with_adapters(calls, None)
@@ -130,7 +115,7 @@ class GPT(Model, TextModel):
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
         processing = cls.processing_of(manifest)
-        tokenizer = read_tokenizer(manifest, assets, processing)
+        tokenizer = read_tokenizer(manifest, assets, processing, processing.styles)
         read_chat(manifest, assets, processing, tokenizer)
         least = "" if tokenizer.whole else f", of {processing.vocabulary_size}"
         return f"tokenizer: {tokenizer.size} tokens, as many as the model has{least}"
@@ -146,6 +131,7 @@ class GPT(Model, TextModel):
         overflow: Overflow = "slide",
         prompt_lookup_num_tokens: Guesses = 0,
         adapter: AdapterName = None,
+        style: Styles = None,
         **settings: Any,
     ) -> str | list[str]:
         """Write on from a prompt, or from each of several.
@@ -160,6 +146,7 @@ class GPT(Model, TextModel):
             prompt_lookup_num_tokens: faster where a text repeats itself, and the same text; of one
                 prompt only, see `serving.text.lookup`.
             adapter: the name of one that was given to `serving.load`; none for the model as it is.
+            style: the name of one that the model has, one for all prompts or one for each.
             settings: those of `SamplingConfig`, each for all prompts or a list with one for each.
 
         Returns:
@@ -167,18 +154,17 @@ class GPT(Model, TextModel):
         """
         options = settings | {"stop": stop, "overflow": overflow, "adapter": adapter}
         options["prompt_lookup_num_tokens"] = prompt_lookup_num_tokens
+        prompt = self.styled(self._begun(prompt), style)
         if n == 1:
             texts: str | list[str] = TextModel.generate(
-                self, self._begun(prompt), max_new_tokens, seed=seed, **options
+                self, prompt, max_new_tokens, seed=seed, **options
             )
             return texts
         rows, first = rows_of_each(prompt, n, seed)
         written: list[str] = []
         for begin in range(0, len(rows), AT_ONCE):
             some, seeds = map(list, zip(*rows[begin : begin + AT_ONCE], strict=True))
-            written += TextModel.generate(
-                self, self._begun(some), max_new_tokens, seed=seeds, **options
-            )
+            written += TextModel.generate(self, some, max_new_tokens, seed=seeds, **options)
         self.last_seed = first[0] if len(first) == 1 else first
         return written
 
@@ -198,11 +184,10 @@ class GPT(Model, TextModel):
         if name == "chat":
             prompt = self.conversation(checked.pop("messages"), checked.pop("system", None))
             return self.orders([prompt], most, **checked)
-        rows, _ = rows_of_each(
-            checked.pop("prompt", ""), checked.pop("n", 1), checked.pop("seed", None)
-        )
+        prompt = self.styled(self._begun(checked.pop("prompt", "")), checked.pop("style", None))
+        rows, _ = rows_of_each(prompt, checked.pop("n", 1), checked.pop("seed", None))
         prompts, seeds = map(list, zip(*rows, strict=True))
-        return self.orders(self._begun(prompts), most, seed=seeds, **checked)
+        return self.orders(prompts, most, seed=seeds, **checked)
 
     @call(
         gives="text",
@@ -293,18 +278,20 @@ class GPT(Model, TextModel):
         beams: Annotated[int, BEAMS] = 4,
         max_new_tokens: NewTokens = 200,
         length_penalty: Annotated[float, Penalty] = 1.0,
+        style: Style = None,
     ) -> list[Completion]:
         """Look for the likeliest continuations, best first; see `serving.text.beams`."""
-        return TextModel.search(self, prompt, beams, max_new_tokens, length_penalty)
+        return TextModel.search(self, prompt, beams, max_new_tokens, length_penalty, style)
 
     @call(gives="numbers")
     def score(
         self,
         text: Annotated[str, Parameter("of any length", content="text")],
         stride: Annotated[int | None, Stride] = None,
+        style: Style = None,
     ) -> Score:
         """Predict a text of any length, see `serving.text.scoring.score`."""
-        return TextModel.score(self, text, stride)
+        return TextModel.score(self, text, stride, style)
 
     def _checked(self, prompt: Any, max_new_tokens: int, options: dict[str, Any]) -> dict[str, Any]:
         """Check what `generate` takes too, of which n is for it alone."""

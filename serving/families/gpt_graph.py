@@ -15,9 +15,8 @@ from serving.runtime.adapted import AdaptedSession
 from serving.runtime.loaded import Loaded
 from serving.runtime.session import Session
 from serving.runtime.shared_memory import SharedMemory
-from serving.text.growing import GrowingMemory
+from serving.text.growing import GrowingMemory, drawable
 from serving.text.memory import Memory, Past
-from serving.text.text import drawable
 from serving.text.tokenizer import Tokenizer
 
 ADAPTABLE = "-lora"  # ends the names of variants that take adapters

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError, Interface, Record
+from serving.bundle.refusal import plain
 from serving.calls import Call, calls_of
 from serving.reloading import Reloadable
 from serving.runtime.loaded import Loaded
@@ -63,7 +64,7 @@ class Model(Reloadable, ABC):
             return cls.Processing.model_validate(manifest.processing)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])[:100]
+            where = plain(".".join(str(part) for part in first["loc"]), 100)
             raise BundleError(
                 f"{manifest.name} is no model of family {manifest.family}: processing.{where}: "
                 f"{first['msg'][:100]}"

@@ -1,5 +1,6 @@
 """How text enters and leaves the graph of a Transformer."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Literal, Protocol
 
@@ -16,6 +17,8 @@ REMEDY = "fetch or export the bundle again"
 Id = Annotated[int, Field(ge=0, lt=MOST_TOKENS)]
 Size = Annotated[int, Field(gt=0, le=MOST_TOKENS)]
 Special = Annotated[str, Field(min_length=1, max_length=512)]
+# Words, which are shown as they are.
+Style = Annotated[str, Field(max_length=64, pattern=r"^[\w'.&()-]+( [\w'.&()-]+)*$")]
 
 
 class TextProcessing(Record):
@@ -34,6 +37,8 @@ class TextProcessing(Record):
         end_tokens: each of which ends a text; `<|eos|>` unless said.
         chat: special tokens by the names that the chat template has for them (`bos_token`,
             `eos_token`); None of a model without a template.
+        styles: the tokens that are put before a text, each for the style that it is to be written
+            in, by their names; None of a model without styles.
     """
 
     vocabulary_size: Size
@@ -45,6 +50,7 @@ class TextProcessing(Record):
     begin_tokens: Annotated[list[Id], Field(max_length=8)] | None = None
     end_tokens: Annotated[list[Id], Field(min_length=1, max_length=64)] | None = None
     chat: Annotated[dict[Word, Special], Field(max_length=16)] | None = None
+    styles: Annotated[dict[Style, Id], Field(min_length=1, max_length=256)] | None = None
 
 
 class Numbered(Protocol):
@@ -60,8 +66,18 @@ class Numbered(Protocol):
     def end_tokens(self) -> list[int] | None: ...
 
 
-def read_tokenizer(manifest: Manifest, assets: dict[str, bytes], processing: Numbered) -> Tokenizer:
+def read_tokenizer(
+    manifest: Manifest,
+    assets: dict[str, bytes],
+    processing: Numbered,
+    styles: Mapping[str, int] | None = None,
+) -> Tokenizer:
     """Read a bundle's tokenizer.
+
+    Args:
+        manifest, assets: of the bundle.
+        processing: what it says of its tokens.
+        styles: and of the codes of styles.
 
     Raises:
         BundleError: it is missing, unreadable, or not of the model's size.
@@ -71,7 +87,8 @@ def read_tokenizer(manifest: Manifest, assets: dict[str, bytes], processing: Num
     where = f"{manifest.assets['tokenizer']} of {manifest.name}"
     try:
         special = (_several(ids) for ids in (processing.end_tokens, processing.begin_tokens))
-        tokenizer = _tokenizer(assets["tokenizer"], *special, processing.vocabulary_size)
+        codes = tuple((styles or {}).items())
+        tokenizer = _tokenizer(assets["tokenizer"], *special, processing.vocabulary_size, codes)
     except GenzooError as error:
         raise BundleError(f"{where}: {error}; {REMEDY}") from None
     expected = processing.tokens or processing.vocabulary_size
@@ -86,9 +103,13 @@ def _several(ids: list[int] | None) -> tuple[int, ...] | None:
 
 @lru_cache(maxsize=1)  # it is asked for when a bundle is checked, and again when it is loaded
 def _tokenizer(
-    data: bytes, ends: tuple[int, ...] | None, begin: tuple[int, ...] | None, limit: int
+    data: bytes,
+    ends: tuple[int, ...] | None,
+    begin: tuple[int, ...] | None,
+    limit: int,
+    codes: tuple[tuple[str, int], ...],
 ) -> Tokenizer:
-    return Tokenizer(data, ends=ends, begin=begin, limit=limit)
+    return Tokenizer(data, ends=ends, begin=begin, limit=limit, styles=dict(codes))
 
 
 def read_chat(

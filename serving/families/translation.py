@@ -1,8 +1,8 @@
 """A translator at run time: text in one language in, text in another out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -91,8 +91,8 @@ class Translator(Model, TextTranslator):
     @classmethod
     def declared(cls, manifest: Manifest) -> dict[str, Call]:
         calls = super().declared(manifest)
-        languages = tuple(cls.processing_of(manifest).languages)
-        return {name: _into(each, languages) for name, each in calls.items()}
+        languages = cls.processing_of(manifest).languages
+        return {name: each.with_choices("to", languages) for name, each in calls.items()}
 
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
@@ -137,13 +137,3 @@ class Translator(Model, TextTranslator):
 
     def smallest(self) -> object:
         return self.translate("a", beams=1, max_new_tokens=1)
-
-
-def _into(declared: Call, languages: Sequence[str]) -> Call:
-    """Return a call whose `to` is one of these languages."""
-    takes: Mapping[str, Any] = declared.parameters
-    chosen = {
-        name: replace(each, choices=tuple(languages)) if name == "to" else each
-        for name, each in takes.items()
-    }
-    return replace(declared, parameters=chosen)

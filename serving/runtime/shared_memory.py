@@ -166,7 +166,7 @@ class SharedSlots(Slots):
     """
 
     def __init__(self, memory: SharedMemory):
-        super().__init__(len(memory.texts), memory.context)
+        super().__init__(len(memory.texts), memory.context, memory.codes)
         self._memory = memory
         self._steps: dict[int, Bound] = {}  # of the first rows, by their number
         self._tied = memory._arrays  # that they are of
@@ -199,7 +199,7 @@ class SharedSlots(Slots):
         logits = np.array(memory._drawable(memory._logits[:count]))
         for row, window in windows.items():  # go on as if they had begun with their newer half
             memory._truncate([row], 0)
-            logits[row] = memory._read_chunks(window[-max(1, self.context // 2) :], row)[0]
+            logits[row] = memory._read_chunks(memory._newer(window), row)[0]
         return logits
 
     def _step(self, count: int) -> Bound:

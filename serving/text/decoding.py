@@ -17,7 +17,7 @@ from serving.numbers import shown
 from serving.text.constraints import Constraint
 from serving.text.filters import log_softmax
 from serving.text.lookup import LOGIT_ERROR, PATIENCE, LookupStatistics, NGrams
-from serving.text.memory import Memory
+from serving.text.memory import Memory, newest
 from serving.text.sampling import Sampler
 from serving.text.sampling_config import SamplingConfig
 
@@ -84,7 +84,7 @@ class Decoding:
         check_prompts(prompts, max_new_tokens, memory.context, overflow, lookup)
         self.memory, self._sampler = memory, sampler
         self._max_new_tokens, self._wants_log_probs = max_new_tokens, log_probs
-        self._prompts = [list(prompt[-memory.context :]) for prompt in prompts]
+        self._prompts = [newest(prompt, memory.context, memory.codes) for prompt in prompts]
         self.rows = list(range(len(prompts)))
         self.log_probs: list[list[float]] = [[] for _ in prompts]
         self._finished: set[int] = set()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from serving.text.memory import Memory, Past, Step, take_rows
+from serving.text.tokenizer import Tokenizer
 
 
 class GrowingMemory(Memory):
@@ -84,3 +85,18 @@ class GrowingMemory(Memory):
             }
         else:
             self._past = {group: past for group, past in self._past.items() if group[0] not in rows}
+
+
+def drawable(step: Step, tokenizer: Tokenizer) -> Step:
+    """Return a network whose logits are those of tokens that the tokenizer has."""
+
+    def drawing(
+        input_ids: np.ndarray,
+        attention_mask: np.ndarray,
+        position_ids: np.ndarray,
+        past: Past | None,
+    ) -> tuple[np.ndarray, Past]:
+        logits, present = step(input_ids, attention_mask, position_ids, past)
+        return tokenizer.drawable(np.asarray(logits)), present
+
+    return drawing

@@ -13,7 +13,7 @@ many texts or tokens are read at once; `tests/serving/families/test_promise.py` 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import takewhile
 from typing import Any, Protocol
 
@@ -57,9 +57,11 @@ class Memory(ABC):
     Attributes:
         texts: the tokens that are held of each.
         adapter: of the model that has read them; what one has read means nothing to another.
+        codes: of styles; one that a text begins with stays before what is kept of it.
     """
 
     adapter: str | None = None
+    codes: Collection[int] = ()
     reads_rows_alone = True  # whether some texts can be read anew while the others stay
 
     def __init__(self, count: int, context: int):
@@ -117,7 +119,7 @@ class Memory(ABC):
 
     def _newer(self, window: list[int]) -> list[int]:
         """Return what is kept of a text that is full, its newest token included: here half."""
-        return window[-max(1, self.context // 2) :]
+        return newest(window, max(1, self.context // 2), self.codes)
 
     @abstractmethod
     def read_each(self, tokens: Sequence[int]) -> np.ndarray:
@@ -157,6 +159,23 @@ class Memory(ABC):
         for row in rows:
             del self.texts[row][length:]
         self._together = min(self._together, length)
+
+
+def newest(text: Sequence[int], count: int, codes: Collection[int] = ()) -> list[int]:
+    """Return the newest tokens of a text, of which a code that it begins with stays the first.
+
+    Args:
+        text: its tokens.
+        count: of those that are returned at most.
+        codes: of styles.
+
+    Example:
+        >>> newest([9, 1, 2, 3], 2), newest([9, 1, 2, 3], 2, codes={9})
+        ([2, 3], [9, 3])
+    """
+    if len(text) > count > 1 and text[0] in codes:
+        return [text[0], *text[1 - count :]]
+    return list(text[-count:])
 
 
 def take_rows(past: Past, rows: Sequence[int] | np.ndarray) -> Past:

@@ -131,7 +131,7 @@ def sampling_configs(settings: dict[str, Any], count: int) -> list[SamplingConfi
         if name not in SETTINGS:
             hint = nearest(name, SETTINGS) or f"; there are {', '.join(SETTINGS)}"
             raise UsageError(f"unknown option '{name}'{hint}")
-    columns = {name: _for_each(value, count, name) for name, value in settings.items()}
+    columns = {name: for_each(value, count, name) for name, value in settings.items()}
     return [
         SamplingConfig(**{name: values[row] for name, values in columns.items()})
         for row in range(count)
@@ -142,14 +142,14 @@ def checked_seeds(seed: int | Sequence[int] | None, count: int) -> list[int]:
     """Return a seed for each of `count` texts: the one given, one for each, or fresh ones."""
     if seed is None:
         return [secrets.randbelow(SEED_LIMIT) for _ in range(count)]
-    return [checked_seed(each) for each in _for_each(seed, count, "seed")]
+    return [checked_seed(each) for each in for_each(seed, count, "seed")]
 
 
 def rows_of_each(
-    prompt: str | Sequence[str], n: int, seed: int | Sequence[int] | None
-) -> tuple[list[tuple[str, int]], list[int]]:
+    prompt: Any, n: int, seed: int | Sequence[int] | None
+) -> tuple[list[tuple[Any, int]], list[int]]:
     """Return prompt and seed of each of `n` texts of each prompt, and the first seeds."""
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+    prompts = list(prompt) if is_list(prompt) else [prompt]
     first = checked_seeds(seed, len(prompts))
     rows = [
         (text, (start + at) % SEED_LIMIT)
@@ -159,7 +159,12 @@ def rows_of_each(
     return rows, first
 
 
-def _for_each(value: Any, count: int, name: str) -> Sequence[Any]:
+def for_each(value: Any, count: int, name: str) -> Sequence[Any]:
+    """Return a value for each of `count` prompts: the one given, or one of each.
+
+    Raises:
+        UsageError: there are others than as many.
+    """
     if not is_list(value):
         return [value] * count
     if len(value) != count:

@@ -72,7 +72,9 @@ class Score:
         }
 
 
-def score(step: Step, ids: Sequence[int], *, context: int, stride: int | None = None) -> Score:
+def score(
+    step: Step, ids: Sequence[int], *, context: int, stride: int | None = None, kept: int = 0
+) -> Score:
     """Predict every token of a text but the first, which nothing comes before.
 
     Args:
@@ -82,23 +84,28 @@ def score(step: Step, ids: Sequence[int], *, context: int, stride: int | None = 
         stride: tokens by which the window moves on: each token is predicted from at least
             `context - stride` before it, those at the beginning excepted. Half the window by
             default; the smaller, the better the score and the longer it takes.
+        kept: the first so many tokens, such as the code of a style, stay at the beginning of every
+            window.
 
     Raises:
         UsageError: fewer than two tokens, or a stride that leaves tokens out.
     """
     stride = max(1, context // 2) if stride is None else stride
     stride = whole(stride, "stride", 1, context, also=", the window")
+    stride = max(1, min(stride, context - kept))
     if len(ids) < 2:
         raise UsageError(f"the text has {len(ids)} tokens; expected at least 2, to predict one")
     tokens, log_probs = np.asarray(ids, np.int64), np.empty(len(ids) - 1)
     begin = done = 0  # targets that are done
     while done < len(log_probs):
-        end = min(begin + context, len(log_probs))
-        for at, logits in _read(step, tokens[begin:end]):
-            new = slice(max(done, begin + at), begin + at + len(logits))
+        before = min(kept, begin)
+        end = min(begin + context - before, len(log_probs))
+        window = np.concatenate([tokens[:before], tokens[begin:end]])
+        for at, logits in _read(step, window):
+            first = begin - before + at  # of its targets
+            new = slice(max(done, first), first + len(logits))
             if new.start < new.stop:
-                own = logits[new.start - begin - at :]
-                log_probs[new] = log_probabilities(own, tokens[1:][new])
+                log_probs[new] = log_probabilities(logits[new.start - first :], tokens[1:][new])
         begin, done = begin + stride, end
     return Score(log_probs)
 

@@ -6,11 +6,11 @@ logits as alone.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
-from serving.text.memory import Memory
+from serving.text.memory import Memory, newest
 
 
 class Slots(ABC):
@@ -19,14 +19,15 @@ class Slots(ABC):
     Args:
         count: slots.
         context: most tokens of a text that the model sees at once.
+        codes: of styles, as of a memory.
     """
 
-    def __init__(self, count: int, context: int):
-        self.count, self.context = count, context
+    def __init__(self, count: int, context: int, codes: Collection[int] = ()):
+        self.count, self.context, self._codes = count, context, codes
         self._begun = 0  # the slot of the text whose prompt is being read
 
     def begin(self, slot: int, prompt: Sequence[int]) -> Iterator[np.ndarray | None]:
-        """Read a prompt, of at most a window, piece by piece, others being written meanwhile.
+        """Read a prompt piece by piece, others being written meanwhile; of a long one the newest.
 
         One at a time; where it moves, it is read on in its new slot.
 
@@ -34,7 +35,7 @@ class Slots(ABC):
             None after each piece, and after the last the logits `(V,)`.
         """
         self._begun = slot
-        return self._read(prompt)
+        return self._read(newest(prompt, self.context, self._codes))
 
     @abstractmethod
     def _read(self, prompt: Sequence[int]) -> Iterator[np.ndarray | None]:
@@ -65,7 +66,7 @@ class SeparateSlots(Slots):
 
     def __init__(self, new_memory: Callable[[int], Memory], count: int):
         self._memories = [new_memory(1)]
-        super().__init__(count, self._memories[0].context)
+        super().__init__(count, self._memories[0].context, self._memories[0].codes)
         self._new = new_memory
 
     def _read(self, prompt: Sequence[int]) -> Iterator[np.ndarray | None]:

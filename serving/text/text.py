@@ -5,19 +5,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from serving.errors import UsageError
 from serving.noise import checked_count
 from serving.numbers import shown, whole
 from serving.text.beams import beam_search
 from serving.text.constraints import Grammars
 from serving.text.decoding import Decoding, Order, check_prompts
-from serving.text.growing import GrowingMemory
+from serving.text.growing import GrowingMemory, drawable
 from serving.text.lookup import LookupStatistics
-from serving.text.memory import Memory, Past, Step
+from serving.text.memory import Memory, Step
 from serving.text.sampling import Sampler
-from serving.text.sampling_config import checked_seeds, is_list, sampling_configs
+from serving.text.sampling_config import checked_seeds, for_each, is_list, sampling_configs
 from serving.text.scoring import Score, score
 from serving.text.spelling.writing import Completion, WrittenText
 from serving.text.tokenizer import Tokenizer
@@ -90,9 +88,9 @@ class TextModel:
                 `serving.text.decoding`; `prompt_lookup_num_tokens`, how many tokens at most are
                 guessed ahead from what the text has said before, of one prompt only, see
                 `serving.text.lookup`: faster where a text repeats itself, and the same text; none
-                where `guesses` is false; `adapter`, the name of one that is loaded; and the
-                settings of `SamplingConfig`, each a value for all prompts or a list with one for
-                each.
+                where `guesses` is false; `adapter`, the name of one that is loaded; `style`, the
+                name of one that the model has; and the settings of `SamplingConfig`. The last two
+                are each a value for all prompts or a list with one for each.
 
         Returns:
             The new text, without the prompt; a list of them for a list of prompts.
@@ -127,9 +125,10 @@ class TextModel:
         beams: int = 4,
         max_new_tokens: int = 200,
         length_penalty: float = 1.0,
+        style: str | None = None,
     ) -> list[Completion]:
         """Look for the likeliest continuations, best first; see `serving.text.beams`."""
-        given = self.encoded(prompt)
+        given = self.encoded(self.styled(prompt, style))
         found = beam_search(
             self.step,
             given.ids,
@@ -141,10 +140,11 @@ class TextModel:
         )
         return [self._found(given.after, *each) for each in found]
 
-    def score(self, text: str, stride: int | None = None) -> Score:
-        """Predict a text of any length, see `serving.text.scoring.score`."""
-        ids = [*self.tokenizer.begin, *self.tokenizer.encode(text, "the text")]
-        predicted = score(self.step, ids, context=self.context, stride=stride)
+    def score(self, text: str, stride: int | None = None, style: str | None = None) -> Score:
+        """Predict a text of any length, see `serving.text.scoring.score`; after a style, all."""
+        code = [] if style is None else [self.tokenizer.code_of(style)]
+        ids = [*code, *self.tokenizer.begin, *self.tokenizer.encode(text, "the text")]
+        predicted = score(self.step, ids, context=self.context, stride=stride, kept=len(code))
         first = self.tokenizer.decode(ids[:1])
         return replace(
             predicted,
@@ -165,11 +165,32 @@ class TextModel:
             raise UsageError("the prompt is empty; give it at least one character to go on from")
         return Encoded(ids, self._has_text(ids))
 
+    def styled(self, prompt: Any, style: Any) -> Any:
+        """Return a prompt, or each of several, after the code of its style.
+
+        Args:
+            prompt: text or `Encoded`, or a list of them.
+            style: a name, or one for each prompt; None for no style.
+
+        Raises:
+            UsageError: the model has no such style, or as `encoded`.
+        """
+        if style is None:
+            return prompt
+        prompts = list(prompt) if is_list(prompt) else [prompt]
+        chosen = for_each(style, len(prompts), "style")
+        found = [self._styled(*pair) for pair in zip(prompts, chosen, strict=True)]
+        return found if is_list(prompt) else found[0]
+
+    def _styled(self, prompt: str | Encoded, style: str | None) -> str | Encoded:
+        if style is None:
+            return prompt
+        given = self.encoded(prompt)
+        return Encoded([self.tokenizer.code_of(style), *given.ids], given.after)
+
     def new_memory(self, count: int) -> Memory:
         """Return the memory that so many texts are written with."""
-        if self._makes_memory is not None:
-            return self._makes_memory(count)
-        return GrowingMemory(self.step, count, self.context)
+        return self.memory_of()(count)
 
     def memory_of(self, adapter: str | None = None) -> Callable[[int], Memory]:
         """Return what makes memories for as many texts as are written, with an adapter or without.
@@ -177,11 +198,16 @@ class TextModel:
         Raises:
             UsageError: no such adapter is loaded.
         """
-        if adapter is None:
-            return self.new_memory
-        if adapter not in self._adapters:
+        if adapter is not None and adapter not in self._adapters:
             raise UsageError(f"adapter is {shown(adapter)}; {_loaded(self._adapters)}")
-        return self._adapters[adapter]
+        makes = self._makes_memory if adapter is None else self._adapters[adapter]
+
+        def make(count: int) -> Memory:
+            memory = makes(count) if makes else GrowingMemory(self.step, count, self.context)
+            memory.codes = frozenset(self.tokenizer.styles.values())
+            return memory
+
+        return make
 
     def orders(
         self,
@@ -241,8 +267,10 @@ class TextModel:
         overflow: str = "slide",
         prompt_lookup_num_tokens: int | None = None,
         adapter: str | None = None,
+        style: str | Sequence[str | None] | None = None,
         **options: Any,
     ) -> tuple[Decoding, list[WrittenText]]:
+        prompts = self.styled(prompts, style)
         wanted = 0 if prompt_lookup_num_tokens is None else prompt_lookup_num_tokens
         lookup = whole(wanted, "prompt_lookup_num_tokens", 0)
         orders = self.orders(prompts, max_new_tokens, overflow=overflow,
@@ -304,18 +332,3 @@ def _loaded(adapters: Iterable[str]) -> str:
     if names:
         return f"expected one of {names}"
     return 'none is loaded; serving.load(NAME, adapters={"poems": FOLDER}) loads one'
-
-
-def drawable(step: Step, tokenizer: Tokenizer) -> Step:
-    """Return a network whose logits are those of tokens that the tokenizer has."""
-
-    def drawing(
-        input_ids: np.ndarray,
-        attention_mask: np.ndarray,
-        position_ids: np.ndarray,
-        past: Past | None,
-    ) -> tuple[np.ndarray, Past]:
-        logits, present = step(input_ids, attention_mask, position_ids, past)
-        return tokenizer.drawable(np.asarray(logits)), present
-
-    return drawing

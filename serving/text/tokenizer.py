@@ -26,11 +26,13 @@ class Tokenizer:
         begin: tokens that are put before a text; those that the file puts there unless given.
         limit: tokens that the model has, some of which the tokenizer may know nothing of; as many
             as the tokenizer has unless given.
+        styles: the code of each style by its name: a special token that is put before a text, and
+            never drawn.
 
     Attributes:
         size: number of ids that can be drawn: one more than the last that stands for something.
-        whole: whether the model has as many, and each stands for something.
-        ends, begin: as said.
+        whole: whether the model has as many, and each stands for something that can be drawn.
+        ends, begin, styles: as said.
         eos: the first of `ends`.
         pad, bos: ids of the zoo's special tokens; None of tokenizers of others.
         bytes_of: takes the id of a token and returns the bytes that it stands for; none for a
@@ -47,6 +49,7 @@ class Tokenizer:
         ends: Sequence[int] | None = None,
         begin: Sequence[int] | None = None,
         limit: int | None = None,
+        styles: Mapping[str, int] | None = None,
     ):
         file = trusted.checked(data)
         self._tokenizer = trusted.built(file)
@@ -58,7 +61,15 @@ class Tokenizer:
         known = np.zeros(len(self._spelling.bytes), bool)
         known[[*vocabulary.values()]] = True
         self.size = 1 + int(np.flatnonzero(known[:limit])[-1])
-        self._holes = np.flatnonzero(~known[: self.size])
+        self.styles = dict(styles or {})
+        for style, number in self.styles.items():
+            if number >= self.size or not known[number] or self.bytes_of(number):
+                raise GenzooError(
+                    f"the tokenizer has no special token {number}, for style '{style}'"
+                )
+        drawn = known[: self.size].copy()
+        drawn[[*self.styles.values()]] = False
+        self._holes = np.flatnonzero(~drawn)
         self.whole = self.size == (limit or len(known)) and not len(self._holes)
         self.pad, self.bos = (vocabulary.get(SPECIAL[name]) for name in ("pad", "bos"))
         self.ends = frozenset(_zoo_ends(vocabulary) if ends is None else ends)
@@ -78,6 +89,19 @@ class Tokenizer:
         """
         self._check_text(text, what)
         return self._known(self._tokenizer.encode(text, add_special_tokens=False).ids, what)
+
+    def code_of(self, style: str) -> int:
+        """Return the token that stands for a style.
+
+        Raises:
+            UsageError: the model has no such style.
+        """
+        if not self.styles:
+            raise UsageError("this model has no styles; leave style out")
+        if style not in self.styles:
+            known = ", ".join(self.styles)
+            raise UsageError(f"style is {shown(style)}; expected one of {known}")
+        return self.styles[style]
 
     def quoted(self, text: str, what: str = "the conversation") -> str:
         """Return a text as a part of one that `encode_special` takes, of which nothing is special.
@@ -139,7 +163,7 @@ class Tokenizer:
         return TextStream(self._spelling, after)
 
     def drawable(self, logits: np.ndarray) -> np.ndarray:
-        """Return the logits `(..., size)` of ids that a token has; of others they are -inf.
+        """Return the logits `(..., size)` of ids that can be drawn; of others they are -inf.
 
         Args:
             logits: `(..., V)`, V being the number of tokens that the model has.

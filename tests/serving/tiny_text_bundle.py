@@ -7,9 +7,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.serving.text.toy_language import CORPUS, WIDTH, language_model
+from tests.serving.text.toy_language import CORPUS, STYLED, WIDTH, language_model
 from tests.serving.tiny_bundle import reseal, write_manifest
 from zoo.data import tokenizers
+from zoo.data.styles.codes import codes_of
 
 OPSET, CONTEXT = 18, 16
 LANGUAGE = language_model(CONTEXT)
@@ -31,7 +32,7 @@ INPUTS, OUTPUTS = list(AXES)[:5], list(AXES)[5:]
 
 def graph(language=LANGUAGE):
     """Return the toy network: attention over embeddings that know their position."""
-    step, node = language.step, helper.make_node
+    step, node = language.network, helper.make_node
     weights = {
         "embedding": step.embedding.astype(np.float32),
         "positions": step.positions.astype(np.float32),
@@ -118,12 +119,19 @@ def _vectors(language):
     ids = np.arange(6).reshape(2, 3)
     mask, places = np.ones_like(ids), np.tile(np.arange(3), (2, 1))
     empty = np.zeros((2, 1, 0, WIDTH), np.float32)
-    logits, [(key, value)] = language.step(ids, mask, places, None)
+    logits, [(key, value)] = language.network(ids, mask, places, None)
     inputs = zip(INPUTS, (ids, mask, places, empty, empty), strict=True)
     outputs = zip(OUTPUTS, (logits, key, value), strict=True)
     return {f"model.inputs.{name}": array for name, array in inputs} | {
         f"model.outputs.{name}": array.astype(np.float32) for name, array in outputs
     }
+
+
+def write_styled_bundle(directory: Path, **options):
+    """Write a bundle of a model with the styles of `toy_language`; return its directory."""
+    write_bundle(directory, tokenizer=STYLED, **options)
+    processing = json.loads((directory / "bundle.json").read_text())["processing"]
+    return reseal(directory, processing=processing | {"styles": codes_of(STYLED)})
 
 
 TEMPLATE = (

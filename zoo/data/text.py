@@ -6,8 +6,9 @@ have had. The part that chooses the best weights (validation) and the part that 
 are gone through from beginning to end.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,8 @@ from tokenizers import Tokenizer
 from serving.errors import UsageError
 from zoo.config import Config
 from zoo.data import corpus, tokenizers
+from zoo.data.styles import codes, division
+from zoo.data.styles.passages import Passage, blocks, windows
 
 PARTS = ("train", "validation", "test")
 
@@ -37,7 +40,12 @@ class TextConfig(Config):
         validation_at: whether those are the first of the text, or the last before the test part.
             Neighbours resemble each other: the text before the test part, with its people and
             places, is what a model needs to have seen to predict it.
-        limit: use only this many characters; a character tokenizer still knows all of the text's.
+        limit: use only this many characters, of each style where there are some; a character
+            tokenizer still knows all of the text's.
+        styles: what parts the text into styles, each with a token that a model is told it by:
+            `speakers`, whom plays name in a line `NAME:` before what they say; or `folders` of a
+            folder of texts. Of each style a part is held out; text of no style is only trained on.
+        style_count: `speakers` only; so many of those who say most.
     """
 
     name: str
@@ -47,15 +55,19 @@ class TextConfig(Config):
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.02
     validation_at: Literal["beginning", "end"] = "end"
     limit: Annotated[int, Field(ge=2)] | None = None
+    styles: Literal["speakers", "folders"] | None = None
+    style_count: Annotated[int, Field(ge=2)] | None = None
+
+    later: ClassVar[tuple[str, ...]] = ("styles", "style_count")
 
     def places(self) -> dict[str, Path]:
         """Return where a file or folder of text lies."""
         path = corpus.own_text(self.name)
         return {"name": path.absolute()} if path else {}
 
-    def byte_pairs(self, texts: list[str]) -> Tokenizer:
-        """Return the tokenizer `bpe`, made of the training part."""
-        return tokenizers.bpe_tokenizer(texts, self.vocabulary_size)
+    def byte_pairs(self, texts: list[str], special: Sequence[str] = ()) -> Tokenizer:
+        """Return the tokenizer `bpe`, made of the training part, with more special tokens."""
+        return tokenizers.bpe_tokenizer(texts, self.vocabulary_size, special)
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -64,6 +76,16 @@ class TextConfig(Config):
                 "vocabulary_size goes with tokenizer 'bpe', which needs it; "
                 f"of tokenizer '{self.tokenizer}' "
                 f"{'the text' if self.tokenizer == 'character' else 'the model'} decides it"
+            )
+        if (self.styles == "speakers") != (self.style_count is not None):
+            raise ValueError(
+                "style_count goes with styles 'speakers', which needs it: so many of those who "
+                "say most"
+            )
+        if self.styles is not None and self.tokenizer == "given":
+            raise ValueError(
+                "styles have tokens of their own, which the tokenizer of an imported model lacks; "
+                "expected tokenizer 'character' or 'bpe'"
             )
         if self.test + self.validation >= 1:
             raise ValueError(
@@ -108,14 +130,13 @@ class Text:
     ):
         self.config, self.context, self._end = config, context, end
         documents, self.source = corpus.read(config.name)
-        parts = dict(zip(PARTS, _cut(documents, config), strict=True))
-        self.characters = {part: sum(map(len, texts)) for part, texts in parts.items()}
-        if tokenizer is not None:
-            self.tokenizer = tokenizer
-        elif config.tokenizer == "bpe":
-            self.tokenizer = config.byte_pairs(parts["train"])
-        else:
-            self.tokenizer = tokenizers.character_tokenizer("".join(documents))
+        divided = division.divide(config.styles, config.name, documents, config.style_count)
+        parts = _parts(divided, config)
+        self.characters = {
+            part: sum(len(text) for texts in own.values() for text in texts)
+            for part, own in parts.items()
+        }
+        self.tokenizer = tokenizer or self._new_tokenizer(documents, divided, parts["train"])
         size = self.tokenizer.get_vocab_size()
         # A model that was imported may have room for more tokens than there are.
         if config.tokenizer != "given" and vocabulary_size not in (None, size):
@@ -123,29 +144,76 @@ class Text:
                 f"'{config.name}' has {size} tokens and the model takes {vocabulary_size}; "
                 f"set model.vocabulary_size={size}"
             )
-        self._tokens = {part: self._encode(texts) for part, texts in parts.items()}
+        self._passages = {part: self._encoded(own) for part, own in parts.items()}
         for part, least in (("train", context + 1), ("validation", 2), ("test", 2)):
-            if len(self._tokens[part]) < least:
-                raise UsageError(
-                    f"the {part} part of '{config.name}' has {len(self._tokens[part])} tokens; "
-                    f"expected at least {least} for a context of {context}; "
-                    "bring more text or lower model.context"
-                )
+            for passage in self._passages[part]:
+                self._check_length(part, passage, least)
 
-    def _encode(self, documents: list[str]) -> np.ndarray:
-        """Return the tokens of documents, int32 `(N,)`, the end of each but the last marked."""
-        encoded, end = [], [] if self._end is None else [self._end]
-        for document in documents:
-            encoded += [tokenizers.encode(self.tokenizer, document), end]
-        return np.concatenate(encoded[:-1] or [[]]).astype(np.int32)
+    def _new_tokenizer(
+        self, documents: list[str], divided: division.Divided, trained: division.Divided
+    ) -> Tokenizer:
+        """Make the tokenizer, with a token for each style."""
+        special = [codes.code(style) for style in divided if style is not None]
+        if self.config.tokenizer == "bpe":
+            texts = [text for own in trained.values() for text in own]
+            return self.config.byte_pairs(texts, special)
+        return tokenizers.character_tokenizer("".join(documents), special)
+
+    def _encoded(self, divided: division.Divided) -> list[Passage]:
+        """Return the tokens of each style, the end of each document but the last marked."""
+        known, end = codes.codes_of(self.tokenizer), [] if self._end is None else [self._end]
+        passages = []
+        for style, documents in divided.items():
+            if style is not None and style not in known:
+                raise UsageError(
+                    f"the tokenizer has no token for the style '{style}'; its styles are "
+                    f"{', '.join(known) or 'none'}; begin with a model of these styles"
+                )
+            encoded: list = []
+            for document in documents:
+                encoded += [tokenizers.encode(self.tokenizer, document), end]
+            tokens = np.concatenate(encoded[:-1] or [[]]).astype(np.int32)
+            passages.append(Passage(style, None if style is None else known[style], tokens))
+        return passages
+
+    def _check_length(self, part: str, passage: Passage, least: int) -> None:
+        if len(passage.tokens) < least:
+            whose = "" if passage.style is None else f" of style '{passage.style}'"
+            raise UsageError(
+                f"the {part} part{whose} of '{self.config.name}' has {len(passage.tokens)} tokens; "
+                f"expected at least {least} for a context of {self.context}; "
+                "bring more text or lower model.context"
+            )
+
+    @property
+    def styles(self) -> list[str]:
+        """The names of the styles, in the order of their tokens; none where there are none."""
+        return [each.style for each in self._passages["test"] if each.style is not None]
+
+    def passages(self, part: str) -> list[Passage]:
+        """Return the tokens of `train`, `validation` or `test`, by style where there are styles."""
+        return self._passages[part]
 
     def tokens(self, part: str) -> np.ndarray:
-        """Return all tokens of `train`, `validation` or `test`, int32 `(N,)`."""
-        return self._tokens[part]
+        """Return all tokens of `train`, `validation` or `test`, int32 `(N,)`, with their codes."""
+        return np.concatenate([passage.whole for passage in self._passages[part]])
+
+    def characters_per_token(self, part: str) -> float:
+        """Return how many characters a token of a part stands for; 1 of a character tokenizer."""
+        return self.characters[part] / sum(len(each.tokens) for each in self._passages[part])
+
+    def written(self, part: str) -> dict[str, str]:
+        """Return the text of each style in a part."""
+        return {
+            passage.style: self.tokenizer.decode(passage.tokens.tolist())
+            for passage in self._passages[part]
+            if passage.style is not None
+        }
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Number of batches that hold as many tokens as the training part."""
-        return -(-len(self._tokens["train"]) // (batch_size * self.context))
+        tokens = sum(len(passage.tokens) for passage in self._passages["train"])
+        return -(-tokens // (batch_size * self.context))
 
     def training_batches(self, batch_size: int, seed: int, start: int = 0) -> tf.data.Dataset:
         """Return batches without end, of blocks that begin anywhere in the training part.
@@ -158,22 +226,14 @@ class Text:
         Returns:
             A data set of pairs int32 `(B, T)`: tokens, and the token that follows each.
         """
-        with tf.device("CPU:0"):
-            tokens = tf.constant(self._tokens["train"])
-        places = len(self._tokens["train"]) - self.context  # where a block and its target fit
-
-        def pick(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            begins = tf.random.stateless_uniform(
-                [batch_size], tf.stack([tf.cast(seed, tf.int64), step]), 0, places, tf.int32
-            )
-            block = tf.gather(tokens, begins[:, None] + tf.range(self.context + 1))  # (B, T + 1)
-            return block[:, :-1], block[:, 1:]
-
+        pick = blocks(self._passages["train"], self.context, batch_size, seed)
         steps = tf.data.Dataset.range(start, tf.int64.max)
         return steps.map(pick, num_parallel_calls=2, deterministic=True).prefetch(4)
 
     def validation_batches(self, batch_size: int, stride: int | None = None) -> tf.data.Dataset:
         """Return the whole validation part, every token but the first predicted once.
+
+        Where the text has styles, each is predicted from its code on, the first token too.
 
         Args:
             batch_size: windows per batch; the last may be smaller.
@@ -182,62 +242,42 @@ class Text:
         Returns:
             A data set of int32 tokens, int32 targets and float32 weights, `(B, T)` each.
         """
-        arrays = windows(self._tokens["validation"], self.context, stride or self.context)
+        found = [
+            windows(passage.tokens, self.context, stride or self.context, passage.code)
+            for passage in self._passages["validation"]
+        ]
+        arrays = tuple(np.concatenate(each) for each in zip(*found, strict=True))
         return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
 
 
-def windows(
-    tokens: np.ndarray, context: int, stride: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut tokens into windows for stride evaluation.
-
-    Args:
-        tokens: `(N,)`, N >= 2.
-        context: tokens T of a window.
-        stride: how far the next window moves on, from 1 to T. A token is predicted from at least
-            T - stride others, those at the beginning excepted.
-
-    Returns:
-        Inputs and targets, int32 `(windows, T)`, and weights, float32: 1 where a target is counted,
-        which each is exactly once, and 0 for context and for padding.
-
-    Raises:
-        UsageError: a stride that would leave tokens out.
-
-    Example:
-        >>> inputs, targets, weights = windows(np.arange(6), context=4, stride=2)
-        >>> inputs.tolist()
-        [[0, 1, 2, 3], [2, 3, 4, 5]]
-        >>> (targets * weights).tolist()
-        [[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 5.0, 0.0]]
-    """
-    if not 1 <= stride <= context:
-        raise UsageError(f"stride is {stride}; expected 1 to {context}, the context")
-    count = 1 + max(0, -(-(len(tokens) - 1 - context) // stride))
-    padded = np.full((count - 1) * stride + context + 1, tokenizers.PAD, np.int32)
-    padded[: len(tokens)] = tokens
-    counted = np.zeros(len(padded), np.float32)
-    counted[1 : len(tokens)] = 1
-    begins = stride * np.arange(count)[:, None]
-    places = begins + np.arange(context)  # (windows, T)
-    weights = counted[places + 1]
-    weights[1:, : context - stride] = 0  # the window before has counted these
-    return padded[places], padded[places + 1], weights
+def _parts(divided: division.Divided, config: TextConfig) -> dict[str, division.Divided]:
+    """Return what of each style belongs to each part; text beside the styles is trained on."""
+    parts: dict[str, division.Divided] = {part: {} for part in PARTS}
+    for style, documents in divided.items():
+        if config.styles is not None and style is None:
+            parts["train"][style] = _cut(documents, config.limit, {"train": 0.0})["train"]
+            continue
+        for part, texts in _cut(documents, config.limit, _starts(config)).items():
+            parts[part][style] = texts
+    return parts
 
 
-def _cut(documents: list[str], config: TextConfig) -> list[list[str]]:
-    """Return the documents of each part; one that lies across a border is cut in two."""
-    total = int(min(sum(map(len, documents)), config.limit or np.inf))
-    trained = 1 - config.test - config.validation
+def _starts(config: TextConfig) -> dict[str, float]:
+    """Return at what share of a text each part begins, in their order."""
     if config.validation_at == "beginning":
-        order, starts = ("validation", "train", "test"), [0.0, config.validation, 1 - config.test]
-    else:
-        order, starts = ("train", "validation", "test"), [0.0, trained, 1 - config.test]
-    borders = [int(total * start) for start in [*starts, 1.0]]
-    parts, position = {part: [] for part in PARTS}, 0
+        return {"validation": 0.0, "train": config.validation, "test": 1 - config.test}
+    trained = 1 - config.test - config.validation
+    return {"train": 0.0, "validation": trained, "test": 1 - config.test}
+
+
+def _cut(documents: list[str], limit: int | None, starts: dict[str, float]) -> dict[str, list[str]]:
+    """Return the documents of each part; one that lies across a border is cut in two."""
+    total = int(min(sum(map(len, documents)), limit or np.inf))
+    borders = [int(total * start) for start in [*starts.values(), 1.0]]
+    parts, position = {part: [] for part in starts}, 0
     for document in documents:
-        for part, start, end in zip(order, borders, borders[1:], strict=False):
+        for part, start, end in zip(starts, borders, borders[1:], strict=False):
             inside = document[max(0, start - position) : max(0, end - position)]
             parts[part] += [inside] if inside else []
         position += len(document)
-    return [parts[part] for part in PARTS]
+    return parts

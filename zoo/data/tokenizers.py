@@ -35,17 +35,21 @@ _CUTTER = pre_tokenizers.Split(
 )
 
 
-def character_tokenizer(text: str) -> tokenizers.Tokenizer:
+def character_tokenizer(text: str, special: Sequence[str] = ()) -> tokenizers.Tokenizer:
     """Make a tokenizer that has one token for each character of `text`.
 
     A character beyond ASCII also brings tokens of its first bytes, which are never used.
+
+    Args:
+        text: the corpus.
+        special: further special tokens, whose ids follow those that all tokenizers have.
 
     Example:
         >>> tokenizer = character_tokenizer("hello")
         >>> tokenizer.get_vocab_size(), tokenizer.encode("hole").ids
         (7, [4, 6, 5, 3])
     """
-    vocabulary, merges = dict.fromkeys(SPECIAL), []
+    vocabulary, merges = dict.fromkeys([*SPECIAL, *special]), []
     for character in sorted(set(text)):
         symbols = _symbols(character)
         vocabulary.update(dict.fromkeys(symbols))
@@ -53,7 +57,7 @@ def character_tokenizer(text: str) -> tokenizers.Tokenizer:
             merges.append((symbols[:end], symbols[end]))
             vocabulary[symbols[: end + 1]] = None
     ids = {token: index for index, token in enumerate(vocabulary)}
-    return _finished(models.BPE(vocab=ids, merges=list(dict.fromkeys(merges))))
+    return _finished(models.BPE(vocab=ids, merges=list(dict.fromkeys(merges))), special)
 
 
 def bpe_tokenizer(
@@ -223,12 +227,12 @@ def parse(data: bytes, where: str | Path = FILE) -> tokenizers.Tokenizer:
     return tokenizer
 
 
-def _finished(model: models.BPE) -> tokenizers.Tokenizer:
+def _finished(model: models.BPE, special: Sequence[str] = ()) -> tokenizers.Tokenizer:
     """Return a byte-level tokenizer with this model and the special tokens."""
     tokenizer = tokenizers.Tokenizer(model)
     tokenizer.pre_tokenizer, tokenizer.decoder = _SPLITTER, decoders.ByteLevel()
     if tokenizer.get_vocab_size():
-        tokenizer.add_special_tokens(list(SPECIAL))
+        tokenizer.add_special_tokens([*SPECIAL, *special])
     tokenizer.encode_special_tokens = True
     return tokenizer
 

@@ -8,6 +8,7 @@ References:
 """
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -51,14 +52,17 @@ class MaskedTextConfig(TextConfig):
     """
 
     tokenizer: Literal["bpe"] = "bpe"
+    styles: None = None  # which are told before a text that is written on
     masked: Annotated[float, Field(gt=0, lt=1)] = 0.15
     short: Annotated[float, Field(ge=0, le=1)] = 0.5
 
-    def byte_pairs(self, texts: list[str]) -> library.Tokenizer:
+    def byte_pairs(
+        self, texts: list[str], special: Sequence[str | library.AddedToken] = ()
+    ) -> library.Tokenizer:
         """Return a tokenizer that knows `[MASK]`, which takes the space before it along."""
         # As the tokens of words do: "to [MASK]" has as many tokens as "to be".
         mask = library.AddedToken(MASK, lstrip=True, special=True, normalized=False)
-        made = tokenizers.bpe_tokenizer(texts, self.vocabulary_size, [mask])
+        made = tokenizers.bpe_tokenizer(texts, self.vocabulary_size, [mask, *special])
         return tokenizers.frame_texts(made)
 
 

@@ -1,8 +1,8 @@
 """What a Transformer is made of, as data."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from zoo.config import Config
 from zoo.transformer.positions.scaling import RotaryScaling
@@ -90,8 +90,6 @@ class GPTConfig(Config):
     windows: tuple[Layer, ...] = ()
     reach: Annotated[int, Field(ge=0)] = 0
 
-    # What came later is left out of a recipe where it says nothing new: recipes of models that do
-    # not need it read, and weigh, what they did before.
     later: ClassVar[tuple[str, ...]] = (
         "head_width",
         "attention_bias",
@@ -104,12 +102,6 @@ class GPTConfig(Config):
         "windows",
         "reach",
     )
-
-    @model_serializer(mode="wrap")
-    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = type(self).model_fields
-        unset = {key for key in self.later if getattr(self, key) == fields[key].default}
-        return {key: value for key, value in handler(self).items() if key not in unset}
 
     @model_validator(mode="after")
     def _heads_hold_together(self) -> Self:

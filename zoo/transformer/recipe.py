@@ -27,6 +27,7 @@ class GPTRecipe(Recipe):
         "train.steps_per_epoch": 4,
         "data.limit": 20_000,
         "evaluate.limit": 500,
+        "evaluate.style_samples": 4,
     }
 
     def completed(self) -> Self:

@@ -8,8 +8,10 @@ import tensorflow as tf
 from tokenizers import Tokenizer
 
 from serving.errors import UsageError
+from serving.text.text import TextModel
 from zoo.data import given, tokenizers
 from zoo.data.text import Text
+from zoo.judge.styles import agreement, one_of_each
 from zoo.metric import Metric
 from zoo.recipe import Recipe, TrainConfig
 from zoo.task import Drawn, Task
@@ -78,20 +80,24 @@ class GPTTask(Task):
         return weighted_validation(shipped, batches)
 
     def samples(self, shipped: GPT) -> Drawn:
-        """Write a few texts."""
-        tokenizer = self.given.tokenizer if self.given else self.text.tokenizer.to_str().encode()
-        model = writer(shipped, tokenizer, ends=self.given.ends if self.given else None)
+        """Write a few texts, of a model with styles one in each of the first."""
+        model = self._writer(shipped)
         seeds = [self.recipe.train.seed + index for index in range(SAMPLES)]
         prompts = [model.tokenizer.beginning] * SAMPLES
-        texts = model.generate(prompts, max_new_tokens=SAMPLE_TOKENS, seed=seeds)
+        styles = one_of_each(self.text.styles, SAMPLES)
+        texts = model.generate(prompts, max_new_tokens=SAMPLE_TOKENS, seed=seeds, **styles)
         return Drawn("text", texts, {})
 
     def evaluate(self, model: GPT, settings: TextEvaluateConfig, figures: Path) -> list[Metric]:
         """Measure the surprise at the held-out text."""
-        tokens = self.text.tokens("test")
-        ratio = self.text.characters["test"] / len(tokens)
-        context = self.recipe.model.context
-        return list(evaluate(KerasStep(model), tokens, ratio, context, settings))
+        metrics = list(evaluate(KerasStep(model), self.text, settings))
+        if self.text.styles:
+            metrics += agreement(self._writer(model), self.text, settings)
+        return metrics
+
+    def _writer(self, model: GPT) -> TextModel:
+        tokenizer = self.given.tokenizer if self.given else self.text.tokenizer.to_str().encode()
+        return writer(model, tokenizer, ends=self.given.ends if self.given else None)
 
 
 def _given(start: str | None) -> given.Given:

@@ -10,6 +10,8 @@ from keras import ops
 from serving.text.memory import Past
 from serving.text.text import TextModel
 from serving.text.tokenizer import Tokenizer
+from zoo.data import tokenizers
+from zoo.data.styles.codes import codes_of
 from zoo.transformer.gpt import GPT
 
 
@@ -31,7 +33,9 @@ def writer(model: GPT, tokenizer: bytes, ends: Sequence[int] | None = None) -> T
         >>> len(written) <= 8
         True
     """
-    known = Tokenizer(tokenizer, ends=ends or None, limit=model.config.vocabulary_size)
+    styles = codes_of(tokenizers.parse(tokenizer))
+    limit = model.config.vocabulary_size
+    known = Tokenizer(tokenizer, ends=ends or None, limit=limit, styles=styles)
     return TextModel(KerasStep(model), known, model.config.context)
 
 

@@ -114,8 +114,8 @@ def _orders(
     served: Served, fields: CompletionFields, limits: Limits
 ) -> tuple[list[Encoded], list[Order], int]:
     """Return the prompts, what decides each text, and the first seed."""
-    arguments = checked(served, "generate", fields, fields.max_tokens)
-    prompts = _prompts(fields, served.model, limits)
+    arguments = checked(served, "generate", fields, fields.max_tokens, style=fields.style)
+    prompts = served.model.styled(_prompts(fields, served.model, limits), fields.style)
     return prompts, ordered(served, prompts, fields.n, arguments, limits), arguments["seed"]
 
 

@@ -73,6 +73,7 @@ class CompletionFields(TextFields):
     max_tokens: int = 16
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     echo: bool = False
+    style: Words | None = None  # of this server, as the settings above
 
 
 class ChatFields(TextFields):

@@ -156,8 +156,7 @@ class Writer:
                 return 0
             draft = taken[0].item
             draft.begin()
-            prompt = draft.order.prompt[-self._slots.context :]
-            self._reading = draft, self._slots.begin(len(self._writing), prompt)
+            self._reading = draft, self._slots.begin(len(self._writing), draft.order.prompt)
         draft, pieces = self._reading
         try:
             with interruptible(draft.wanted):

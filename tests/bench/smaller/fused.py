@@ -10,8 +10,8 @@ from export.families.gpt_graphs import fused, graphs
 from export.graph import converter
 from serving.families.gpt import GraphStep
 from serving.runtime.session import Session
+from serving.text.scoring import score
 from zoo.transformer import GPT
-from zoo.transformer.evaluate import TextEvaluateConfig, evaluate
 
 STEPS = 200  # of one token each that a turn takes
 
@@ -39,8 +39,7 @@ class Fused:
     def nats_per_token(self, tokens: np.ndarray) -> float:
         """Return how much a text surprises it on average, every token seeing half a window."""
         step = GraphStep(self._interface, Session(self.data, "model.onnx", "cpu").run)
-        found = evaluate(step, tokens, 1.0, self._config.context, TextEvaluateConfig())
-        return next(found).value
+        return score(step, tokens, context=self._config.context).nats_per_token
 
     def writing(self, threads: int) -> Callable[[], None]:
         """Return what runs it STEPS times on one token, with a full window of them before it."""

@@ -7,10 +7,13 @@ import numpy as np
 from serving.text.memory import Past
 from serving.text.text import TextModel
 from serving.text.tokenizer import Tokenizer
+from zoo.data.styles.codes import code, codes_of
 from zoo.data.tokenizers import character_tokenizer
 
 WIDTH = 8
 CORPUS = "abcdefgh .é中"
+STYLES = ("loud", "soft tone")
+STYLED = character_tokenizer(CORPUS, [code(style) for style in STYLES])
 
 
 class ToyStep:
@@ -47,14 +50,17 @@ class ToyStep:
 
 def tokenizer(of: Any = None) -> Tokenizer:
     """Return one of characters, or of what is given in the Hugging Face library's form."""
-    return Tokenizer((of or character_tokenizer(CORPUS)).to_str().encode())
+    of = of or character_tokenizer(CORPUS)
+    return Tokenizer(of.to_str().encode(), styles=codes_of(of))
 
 
 def language_model(context: int = 16, seed: int = 0, of: Any = None) -> TextModel:
     known = tokenizer(of)
     step = ToyStep(known.size, seed)
     step.head[[known.pad, known.bos]] = 0
-    return TextModel(step, known, context)
+    model = TextModel(step, known, context)
+    model.network = step  # as it is, where the model's own `step` draws no codes
+    return model
 
 
 def only_characters(known: Tokenizer) -> dict[int, float]:
