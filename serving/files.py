@@ -5,7 +5,8 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -63,6 +64,34 @@ def is_stream(path: str | Path) -> bool:
     return is_standard_output(path) or (
         place.exists() and not place.is_file() and not place.is_dir()
     )
+
+
+def write_each(folder: str | Path, files: Mapping[str, Callable[[Path], object]]) -> None:
+    """Write some files into a folder, all or none; those of other names stay.
+
+    Args:
+        folder: made if need be.
+        files: by name, what writes one to a path.
+
+    Example:
+        >>> write_each("answers", {"1.txt": lambda path: path.touch()})
+        >>> [path.name for path in Path("answers").iterdir()]
+        ['1.txt']
+    """
+    place = Path(folder)
+    made = not place.exists()
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=place, prefix=".") as staging:
+            for name, write in files.items():
+                write(Path(staging) / name)
+            for name in files:
+                (Path(staging) / name).replace(place / name)
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                place.rmdir()
+        raise
 
 
 @contextmanager

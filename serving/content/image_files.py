@@ -2,16 +2,21 @@
 
 import io
 import os
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from serving.errors import UsageError
-from serving.files import STANDARD_OUTPUT, is_standard_output, is_stream, written
+from serving.files import (
+    STANDARD_OUTPUT,
+    is_standard_output,
+    is_stream,
+    write_each,
+    written,
+)
 
 GRID_LIMIT = 10_000  # images in one picture
 
@@ -109,18 +114,6 @@ _ENCODE: dict[str, Callable[[np.ndarray, BinaryIO], None]] = {
 def _save_each(images: np.ndarray, out: str | Path) -> None:
     from serving.content import pictures
 
-    folder = Path(out)
-    images, made = images.reshape(-1, *images.shape[-3:]), not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as staging:
-            names = [f"{index:05d}.png" for index in range(len(images))]
-            for name, image in zip(names, images, strict=True):
-                pictures.save(image, Path(staging) / name)
-            for name in names:
-                (Path(staging) / name).replace(folder / name)
-    except BaseException:
-        if made:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
+    rows = images.reshape(-1, *images.shape[-3:])
+    save = {f"{at:05d}.png": partial(pictures.save, image) for at, image in enumerate(rows)}
+    write_each(out, save)

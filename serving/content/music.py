@@ -1,7 +1,7 @@
 """Music: pieces in four voices, one alone or a list of them."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from serving.content import pictures
 from serving.content.content import SOUND, Content, Distance, Processing, one_of
 from serving.errors import UsageError
-from serving.files import replacing
+from serving.files import write_each
 from serving.music import midi, roll, sound
 from serving.music.grid import SILENCE, STEPS_PER_BAR, VOICES
 from serving.music.piece import Piece
@@ -146,12 +146,4 @@ def _save_roll(pieces: Sequence[Piece], path: str) -> None:
 
 def _save_each(pieces: Sequence[Piece], out: str) -> None:
     """Write a folder with a MIDI file of each piece, all or none."""
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as staging:
-        names = [f"{index:05d}.mid" for index in range(len(pieces))]
-        for name, piece in zip(names, pieces, strict=True):
-            with replacing(Path(staging) / name) as temporary:
-                temporary.write_bytes(midi.to_bytes(piece))
-        for name in names:
-            (Path(staging) / name).replace(folder / name)
+    write_each(out, {f"{at:05d}.mid": partial(midi.save, each) for at, each in enumerate(pieces)})
