@@ -1,5 +1,6 @@
 """The base of every model of the zoo."""
 
+import math
 from abc import ABCMeta
 from typing import Any
 
@@ -23,6 +24,11 @@ class BuiltModel(keras.Model, metaclass=_Conventional):
     def optimizers(self) -> list[keras.optimizers.Optimizer]:
         """The optimizers of a compiled model."""
         return [self.optimizer]
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trained values; tied matrices count once."""
+        return sum(math.prod(variable.shape) for variable in self.trainable_variables)
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         with conventions():

@@ -43,6 +43,20 @@ def global_sum(values: KerasTensor) -> KerasTensor:
     return values if context is None else context.all_reduce("sum", values)
 
 
+def global_weighted_mean(values: KerasTensor, weights: KerasTensor) -> KerasTensor:
+    """Mean over all values of all replicas, whose shares of the weight differ; 0 without weight.
+
+    Args:
+        values: of this replica, of any shape.
+        weights: of each.
+
+    Returns:
+        A scalar, the same on every replica.
+    """
+    sums = global_sum(ops.stack([ops.sum(values * weights), ops.sum(weights)]))
+    return ops.divide_no_nan(sums[0], sums[1])
+
+
 def scale_loss(loss: KerasTensor) -> KerasTensor:
     """Divide a global loss by the number of replicas, since gradients are summed over them."""
     context = _replica_context()

@@ -3,7 +3,6 @@
 What is learned with it, and how, is said by the models that derive from it.
 """
 
-import math
 from typing import Any
 
 import keras
@@ -153,11 +152,6 @@ class Transformer(BuiltModel):
             for _ in self.blocks
         ]
 
-    @property
-    def num_parameters(self) -> int:
-        """Number of trained values; tied matrices count once."""
-        return sum(math.prod(variable.shape) for variable in self.trainable_variables)
-
     # --- the loss ---
 
     def compute_loss(
@@ -181,9 +175,7 @@ class Transformer(BuiltModel):
         weight = (
             ops.ones_like(nats) if sample_weight is None else ops.cast(sample_weight, "float32")
         )
-        # The mean over all tokens of all replicas, whose shares of the weight differ.
-        sums = replicas.global_sum(ops.stack([ops.sum(nats * weight), ops.sum(weight)]))
-        return replicas.scale_loss(ops.divide_no_nan(sums[0], sums[1]))
+        return replicas.scale_loss(replicas.global_weighted_mean(nats, weight))
 
     def nats(self, x: Any, y: KerasTensor, y_pred: KerasTensor, training: bool) -> KerasTensor:
         """Return what each token adds to the loss, `(B, T)`; see `compute_loss`."""

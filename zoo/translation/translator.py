@@ -1,6 +1,5 @@
 """A translator as Keras trains it."""
 
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,11 +85,6 @@ class Translator(Accumulating):
         nothing = ops.zeros((batch, self.config.heads, 0, size), self.compute_dtype)
         return [(nothing,) * 4 for _ in range(self.config.decoder_layers)]
 
-    @property
-    def num_parameters(self) -> int:
-        """Number of trained values; tied matrices count once."""
-        return sum(math.prod(variable.shape) for variable in self.trainable_variables)
-
     # --- training ---
 
     def compute_loss(
@@ -112,9 +106,7 @@ class Translator(Accumulating):
         """
         smoothing = self.config.label_smoothing if training else 0.0
         nats, weight = smoothed_nats(y, y_pred, smoothing), ops.cast(sample_weight, "float32")
-        # The mean over all tokens of all replicas, whose shares of the weight differ.
-        sums = replicas.global_sum(ops.stack([ops.sum(nats * weight), ops.sum(weight)]))
-        return replicas.scale_loss(ops.divide_no_nan(sums[0], sums[1]))
+        return replicas.scale_loss(replicas.global_weighted_mean(nats, weight))
 
     def weight(self, data: tuple[Any, ...]) -> KerasTensor:
         """Return the number of tokens of a batch that count."""
