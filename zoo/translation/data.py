@@ -1,6 +1,7 @@
 """What a translator learns from: pairs of texts, in tokens, packed into rows."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from serving.errors import UsageError
 from serving.text.translation.translator import TextTranslator
 from zoo.data import parallel, tokenizers
 from zoo.data.parallel import Pairs, ParallelConfig
-from zoo.translation.rows.packing import packed
+from zoo.translation.rows.packing import INPUTS, packed
 from zoo.translation.rows.ragged import Ragged
 from zoo.translation.rows.spans import corrupted
 from zoo.translation.rows.subwords import Subwords
@@ -135,7 +136,12 @@ class TranslationData:
 
     def passes(self, batch_size: int) -> int:
         """Return the number of batches of a pass: what is left over in one waits for another."""
-        return max(1, len(self.rows("train", 0)["targets"]) // batch_size)
+        return max(1, self._rows_of_a_pass // batch_size)
+
+    @cached_property
+    def _rows_of_a_pass(self) -> int:
+        """How many rows the first pass fills, by which all passes are as long."""
+        return len(self.rows("train", 0)["targets"])
 
     def batches(self, batch_size: int, start: int) -> Iterator[Batch]:
         """Yield batches without end, from step `start` on: inputs, targets, and their weights.
@@ -178,7 +184,7 @@ class TranslationData:
 
 def batch_of(rows: Mapping[str, np.ndarray]) -> Batch:
     """Return packed rows as Keras takes them: inputs, targets, and 1 for each that counts."""
-    inputs = {name: values for name, values in rows.items() if name != "targets"}
+    inputs = {name: rows[name] for name in INPUTS}
     weights = (rows["decoder_attention_mask"] > 0).astype(np.float32)
     return inputs, rows["targets"], weights
 

@@ -15,6 +15,7 @@ from zoo.training.optimizers import optimizer
 from zoo.training.weighted import weighted_validation
 from zoo.translation.data import TranslationData, batch_of, by_language, fitting
 from zoo.translation.evaluate import TranslationEvaluateConfig, evaluate
+from zoo.translation.rows.packing import INPUTS
 from zoo.translation.translator import Translator
 from zoo.translation.writer import writer
 
@@ -60,12 +61,11 @@ class TranslationTask(Task):
     def training_batches(self, start: int) -> tf.data.Dataset:
         """Return batches of packed rows without end, from step `start` on."""
         size, row = self.recipe.train.batch_size, self.recipe.data.row
-        inputs, _, _ = batch_of(self.data.rows("validation", 0, 1))
 
         def spec(kind: tf.DType) -> tf.TensorSpec:
             return tf.TensorSpec((size, row), kind)
 
-        kinds = {name: spec(tf.int32) for name in inputs}, spec(tf.int32), spec(tf.float32)
+        kinds = {name: spec(tf.int32) for name in INPUTS}, spec(tf.int32), spec(tf.float32)
         batches = tf.data.Dataset.from_generator(
             lambda: self.data.batches(size, start), output_signature=kinds
         )

@@ -11,6 +11,11 @@ import numpy as np
 from zoo.translation.rows.ragged import Ragged
 
 OPEN = 8  # rows that are filled at a time
+INPUTS = tuple(  # what `EncoderDecoder` takes of rows
+    f"{side}{name}"
+    for side in ("", "decoder_")
+    for name in ("input_ids", "attention_mask", "position_ids")
+)
 
 
 def packed(
