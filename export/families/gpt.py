@@ -25,7 +25,7 @@ from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import LIMIT, Runner
 from export.run import Run
 from serving.bundle.manifest import Quality, Variant
-from serving.families.gpt_graph import ADAPTABLE, STATIC, GraphStep
+from serving.families.gpt_graph import ADAPTABLE, STATIC, GraphRun, GraphStep
 from serving.families.text_processing import TextProcessing
 from serving.runtime.fixed import enlarged
 from serving.runtime.loaded import checked_assets
@@ -293,12 +293,17 @@ print(tokenizer.decode(generator.get_sequence(0)))
 
 def graph_step(spec: GraphSpec, runners: Mapping[str, Runner]) -> GraphStep:
     """Return an exported graph as what decodes and scores text."""
+    return GraphStep(spec.interface, outputs_of(runners[spec.role]))
+
+
+def outputs_of(runner: Runner) -> GraphRun:
+    """Return what runs a graph as a session does: names of outputs and inputs, to those outputs."""
 
     def run(names: list[str], inputs: Arrays) -> list[np.ndarray]:
-        outputs = runners[spec.role](inputs)
+        outputs = runner(inputs)
         return [outputs[name] for name in names]
 
-    return GraphStep(spec.interface, run)
+    return run
 
 
 def check_cached(step: GraphStep, config: GPTConfig) -> None:

@@ -8,16 +8,16 @@ import numpy as np
 
 from export.families import gpt_graphs
 from export.families.exporter import Exporter
-from export.families.gpt import check_cached, graph_step
+from export.families.gpt import check_cached, graph_step, outputs_of
 from export.families.gpt_graphs import SEEDS, SEQUENCE, TokenGraph, feeds
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import Runner
 from serving.bundle.manifest import Quality
 from serving.bundle.records import Port
-from serving.families.music import TEMPERATURE, TOP_P, MusicProcessing
+from serving.families.music import TEMPERATURE, TOP_P, GraphPredict, MusicProcessing
 from serving.music.composer import Composer, emptied
-from serving.music.drawing import BAR, Blanks, Forward, Predict
-from serving.music.grid import STEPS_PER_BAR
+from serving.music.drawing import Blanks, Forward
+from serving.music.grid import BAR, STEPS_PER_BAR
 from serving.music.piece import TEMPO, Piece
 from serving.text.sampling_config import SamplingConfig
 from zoo.metric import Metric
@@ -140,8 +140,7 @@ class MusicExporter(Exporter):
         drawn = generator if isinstance(generator, Composer) else composer(generator)
         given = emptied(SAMPLE_BARS * STEPS_PER_BAR)
         settings = SamplingConfig(temperature=TEMPERATURE, top_p=TOP_P)
-        pieces = drawn.compose(given, TEMPO, SAMPLES, 0, settings)
-        return [pieces] if isinstance(pieces, Piece) else pieces
+        return drawn.compose(given, TEMPO, SAMPLES, 0, settings)
 
     @property
     def limitations(self) -> list[str]:
@@ -163,27 +162,14 @@ class MusicExporter(Exporter):
         spec, context = self.graphs[0], self.config.context
         if self.config.order == "time":
             return Composer(Forward(graph_step(spec, runners), context), self.config.pitches)
-        return Composer(Blanks(_predict(runners[spec.role]), context), self.config.pitches)
+        predict = GraphPredict(outputs_of(runners[spec.role]))
+        return Composer(Blanks(predict, context), self.config.pitches)
 
     @cached_property
     def _parts(self) -> Parts:
         parts, source = read(self.run.recipe.data, self.config.pitches)
         source.check(self.run.record, self.run.directory.path)
         return parts
-
-
-def _predict(runner: Runner) -> Predict:
-    def predict(
-        input_ids: np.ndarray, attention_mask: np.ndarray, position_ids: np.ndarray
-    ) -> np.ndarray:
-        feeds = {
-            "input_ids": input_ids,
-            "attention_mask": attention_mask,
-            "position_ids": position_ids,
-        }
-        return runner(feeds)["logits"]
-
-    return predict
 
 
 def _snippet(order: str, config: Any, pitches: Any) -> str:

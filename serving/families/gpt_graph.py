@@ -22,7 +22,7 @@ from serving.text.tokenizer import Tokenizer
 ADAPTABLE = "-lora"  # ends the names of variants that take adapters
 PORTABLE, STATIC = "portable", "static"  # forms that differ in how they keep what they have read
 
-Run = Callable[[list[str], dict[str, np.ndarray]], list[np.ndarray]]
+GraphRun = Callable[[list[str], dict[str, np.ndarray]], list[np.ndarray]]
 
 
 class GraphStep:
@@ -33,7 +33,7 @@ class GraphStep:
         run: takes the names of outputs and the inputs by name, and returns those outputs.
     """
 
-    def __init__(self, interface: Interface, run: Run):
+    def __init__(self, interface: Interface, run: GraphRun):
         self._run = run
         self._past = [port for port in interface.inputs if port.name.startswith("past_key_values.")]
         self._outputs = [port.name for port in interface.outputs]

@@ -7,12 +7,12 @@ from pydantic import Field
 
 from serving.bundle.records import Record
 from serving.calls import call
-from serving.families.gpt_graph import GraphStep, check_graph
+from serving.families.gpt_graph import GraphRun, GraphStep, check_graph
 from serving.families.model import Model, Timed, check_interface
 from serving.music import keys
 from serving.music.composer import Composer, emptied, lengthened, opened, under
-from serving.music.drawing import BAR, Blanks, Drawer, Forward, Predict
-from serving.music.grid import STEPS_PER_BAR, Pitches
+from serving.music.drawing import Blanks, Drawer, Forward
+from serving.music.grid import BAR, STEPS_PER_BAR, Pitches
 from serving.music.piece import FASTEST, SLOWEST, TEMPO, Piece
 from serving.parameters import Parameter, Seed
 from serving.runtime.loaded import Loaded
@@ -124,7 +124,7 @@ class Music(Model, Composer):
             takes = dict.fromkeys(("input_ids", "attention_mask", "position_ids"), sequence)
             logits = {"logits": [*sequence, processing.vocabulary_size]}
             check_interface(loaded.manifest, {"model": (takes, logits)})
-            drawer = Blanks(_predict(session), processing.context)
+            drawer = Blanks(GraphPredict(session.run), processing.context)
         Composer.__init__(self, drawer, processing.pitches)
 
     @call(gives="piece")
@@ -224,7 +224,8 @@ class Music(Model, Composer):
     ) -> Piece | list[Piece]:
         settings = SamplingConfig(temperature=temperature, top_p=top_p)
         drawer = self.drawer if passes is None else self.drawer.with_passes(passes)
-        return self.compose(given, tempo, n, seed, settings, key=key, rules=rules, drawer=drawer)
+        pieces = self.compose(given, tempo, n, seed, settings, key=key, rules=rules, drawer=drawer)
+        return pieces[0] if n == 1 else pieces
 
     def timed(self, batch: int) -> dict[str, Timed]:
         """Return `generate`: two bars of each of `batch` pieces."""
@@ -234,18 +235,22 @@ class Music(Model, Composer):
         return self.generate(1, seed=0)
 
 
-def _predict(session: Any) -> Predict:
-    """Return a graph that sees all notes at once as what draws by it."""
+class GraphPredict:
+    """An exported graph that sees all notes at once as a `serving.music.drawing.Predict`.
 
-    def predict(
-        input_ids: np.ndarray, attention_mask: np.ndarray, position_ids: np.ndarray
+    Args:
+        run: takes the names of outputs and the inputs by name, and returns those outputs.
+    """
+
+    def __init__(self, run: GraphRun):
+        self._run = run
+
+    def __call__(
+        self, input_ids: np.ndarray, attention_mask: np.ndarray, position_ids: np.ndarray
     ) -> np.ndarray:
         feeds = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "position_ids": position_ids,
         }
-        (logits,) = session.run(["logits"], feeds)
-        return np.asarray(logits)
-
-    return predict
+        return self._run(["logits"], feeds)[0]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from serving.errors import UsageError
-from serving.music.drawing import Drawer, run
+from serving.music.drawing import Drawer
 from serving.music.grid import SILENCE, STEPS_PER_BAR, VOICE_NAMES, VOICES, Pitches
 from serving.music.guide import Guide
 from serving.music.piece import LONGEST, Piece
@@ -43,7 +43,7 @@ class Composer:
         key: str | None = None,
         rules: bool = False,
         drawer: Drawer | None = None,
-    ) -> Piece | list[Piece]:
+    ) -> list[Piece]:
         """Draw what is open of a piece, `n` times.
 
         Args:
@@ -55,9 +55,6 @@ class Composer:
             key: whose chord the piece begins with.
             rules: whether notes that break a rule are left out as long as others are left.
             drawer: another than the composer's own.
-
-        Returns:
-            A piece; a list of them for several.
         """
         first = secrets.randbelow(SEED_LIMIT) if seed is None else checked_seed(seed)
         seeds = [(first + at) % SEED_LIMIT for at in range(n)]
@@ -65,10 +62,10 @@ class Composer:
         for begin in range(0, n, AT_ONCE):
             some = seeds[begin : begin + AT_ONCE]
             guides = [Guide(given, self.pitches, key, rules) for _ in some]
-            run((drawer or self.drawer).draw(guides, some, settings))
+            (drawer or self.drawer).draw(guides, some, settings)
             pieces += [Piece(guide.notes, tempo) for guide in guides]
         self.last_seed = first
-        return pieces[0] if n == 1 else pieces
+        return pieces
 
     def known(self, pieces: Piece | Sequence[Piece], what: str) -> Piece:
         """Return the one piece that is given, all of whose notes the network knows.

@@ -4,12 +4,12 @@ Both take what is given as it is, and whatever a `Guide` allows.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from serving.music.grid import STEPS_PER_BAR, VOICES
+from serving.music.grid import BAR, STEPS_PER_BAR, VOICES
 from serving.music.guide import Guide
 from serving.noise import uniform
 from serving.text.decoding import Decoding
@@ -18,7 +18,6 @@ from serving.text.memory import Step
 from serving.text.sampling import Sampler
 from serving.text.sampling_config import SamplingConfig
 
-BAR = VOICES * STEPS_PER_BAR  # tokens
 OTHER = 0x9E3779B9  # makes another seed of one
 PASSES = 64  # through the blanks of a piece
 MOST_BLANK, LEAST_BLANK, FALLING = 1.0, 0.02, 0.85  # see `Blanks`
@@ -36,10 +35,8 @@ class Drawer(ABC):
         self.network, self.context = network, context
 
     @abstractmethod
-    def draw(
-        self, guides: Sequence[Guide], seeds: Sequence[int], settings: SamplingConfig
-    ) -> Iterator[float]:
-        """Draw all that is open, and yield how much is done, 0 to 1.
+    def draw(self, guides: Sequence[Guide], seeds: Sequence[int], settings: SamplingConfig) -> None:
+        """Draw all that is open.
 
         Args:
             guides: of the pieces; their `notes` are the result.
@@ -72,9 +69,7 @@ class Forward(Drawer):
 
     network: Step
 
-    def draw(
-        self, guides: Sequence[Guide], seeds: Sequence[int], settings: SamplingConfig
-    ) -> Iterator[float]:
+    def draw(self, guides: Sequence[Guide], seeds: Sequence[int], settings: SamplingConfig) -> None:
         prompts = [self._prompt(guide) for guide in guides]
         left = max(guide.length - guide.begun for guide in guides)
         if not left:
@@ -88,11 +83,10 @@ class Forward(Drawer):
         )
         memory = BarMemory(self.network, len(guides), self.context)
         decoding = Decoding(memory, prompts, sampler, max_new_tokens=left)
-        for done, _ in enumerate(decoding, start=1):
+        for _ in decoding:
             for row in decoding.rows:
                 if guides[row].finished:
                     decoding.finish(row)
-            yield done / left
 
     def _prompt(self, guide: Guide) -> list[int]:
         """Return the tokens before the first that is drawn, from the beginning of a bar."""
@@ -148,29 +142,25 @@ class Blanks(Drawer):
     def with_passes(self, passes: int) -> Drawer:
         return Blanks(self.network, self.context, passes)
 
-    def draw(
-        self, guides: Sequence[Guide], seeds: Sequence[int], settings: SamplingConfig
-    ) -> Iterator[float]:
-        for index, (guide, seed) in enumerate(zip(guides, seeds, strict=True)):
-            for done in self._piece(guide, seed, settings):
-                yield (index + done) / len(guides)
+    def draw(self, guides: Sequence[Guide], seeds: Sequence[int], settings: SamplingConfig) -> None:
+        for guide, seed in zip(guides, seeds, strict=True):
+            self._piece(guide, seed, settings)
 
-    def _piece(self, guide: Guide, seed: int, settings: SamplingConfig) -> Iterator[float]:
-        """Draw one piece, and yield how much of it is done."""
+    def _piece(self, guide: Guide, seed: int, settings: SamplingConfig) -> None:
+        """Draw one piece."""
         sampler = Sampler([settings], [seed], [[0]], guide.pitches.vocabulary_size)
         shares = uniform(seed ^ OTHER)  # of what is forgotten, a stream of its own
         steps, size = len(guide.notes), self.context // VOICES
         ahead = max(STEPS_PER_BAR, size // 2 // STEPS_PER_BAR * STEPS_PER_BAR)
         begins = list(range(0, max(1, steps - size + ahead), ahead))
-        for number, begin in enumerate(begins):
-            last = number == len(begins) - 1
+        for begin in begins:
+            last = begin == begins[-1]
             end = min(steps, begin + size)
             own = np.zeros_like(guide.open)  # what this window decides
             own[begin : end if last else begin + ahead] = True
             own &= guide.open
             for done in range(self.passes if own.any() else 0):
                 self._pass(guide, own, slice(begin, end), done, sampler, shares)
-                yield (number + (done + 1) / self.passes) / len(begins)
 
     def _pass(
         self,
@@ -202,10 +192,3 @@ class Blanks(Drawer):
         """Return the share of notes that are forgotten in a pass, 1 in the first."""
         fallen = done / max(1, FALLING * (self.passes - 1))
         return max(LEAST_BLANK, MOST_BLANK - (MOST_BLANK - LEAST_BLANK) * fallen)
-
-
-def run(progress: Iterator[float], report: Callable[[float], None] | None = None) -> None:
-    """Draw to the end, and report how much is done."""
-    for done in progress:
-        if report is not None:
-            report(done)

@@ -12,6 +12,7 @@ import numpy as np
 VOICES = 4
 VOICE_NAMES = ("soprano", "alto", "tenor", "bass")
 STEPS_PER_BEAT, STEPS_PER_BAR = 4, 16  # sixteenths of a quarter, and of a bar of four quarters
+BAR = VOICES * STEPS_PER_BAR  # notes, each of which is a token
 SILENCE = -1
 
 

@@ -39,7 +39,7 @@ def test_a_preset_writes_what_its_bundle_writes(name):
 @pytest.mark.parametrize("name", MUSIC)
 def test_a_preset_composes_what_its_bundle_composes(name):
     settings = SamplingConfig(temperature=0.9)
-    ours = composer(zoo.from_preset(name)).compose(emptied(16), 84, 1, 3, settings)
+    [ours] = composer(zoo.from_preset(name)).compose(emptied(16), 84, 1, 3, settings)
     served = serving.load(name, device="cpu").generate(1, seed=3, temperature=0.9, top_p=1.0)
     np.testing.assert_array_equal(ours.notes, served.notes)
 

@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from serving.music.grid import STEPS_PER_BAR, VOICES, Pitches
+from serving.music.grid import BAR, VOICES, Pitches
 from zoo.data.text import windows
 from zoo.music.pieces import shifts
 
-BAR = STEPS_PER_BAR * VOICES  # tokens
 REPEATS = 4  # how often each window is given blanks, where a loss is measured by them
 VALIDATION_SEED = 0
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from serving.music.grid import STEPS_PER_BAR, VOICES, Pitches
+from serving.music.grid import BAR, Pitches
 from zoo.transformer.config import GPTConfig, Positive
 
 Pitch = Annotated[int, Field(ge=0, le=127)]
@@ -67,10 +67,9 @@ class MusicConfig(GPTConfig):
                 f"{self.highest} with silence and the blank are {self.pitches.vocabulary_size}; "
                 "leave it out"
             )
-        if self.context % (VOICES * STEPS_PER_BAR):
+        if self.context % BAR:
             raise ValueError(
-                f"context {self.context} is no number of whole bars; make it a multiple of "
-                f"{VOICES * STEPS_PER_BAR}"
+                f"context {self.context} is no number of whole bars; make it a multiple of {BAR}"
             )
         return self
 
@@ -87,4 +86,4 @@ class MusicConfig(GPTConfig):
     @property
     def bars(self) -> int:
         """How many bars the network sees at once."""
-        return self.context // (VOICES * STEPS_PER_BAR)
+        return self.context // BAR

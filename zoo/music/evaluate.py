@@ -19,8 +19,7 @@ from pydantic import Field
 
 from serving.music import chords, rules
 from serving.music.composer import Composer, emptied, under
-from serving.music.drawing import BAR
-from serving.music.grid import STEPS_PER_BAR, VOICES, Pitches
+from serving.music.grid import BAR, STEPS_PER_BAR, VOICES, Pitches
 from serving.music.piece import TEMPO, Piece
 from serving.text.filters import log_softmax
 from serving.text.sampling_config import SamplingConfig
@@ -220,15 +219,14 @@ def _counted(
             sampling,
             rules=keep,
         )
-        drawn = [pieces] if isinstance(pieces, Piece) else pieces
-        yield _rules(name, [piece.notes for piece in drawn], test)
+        yield _rules(name, [piece.notes for piece in pieces], test)
     melodies = [Piece(piece) for piece in test if (piece[:, 0] >= 0).any()][: settings.melodies]
     for name, keep in (("harmonised", False), ("harmonised_under_rules", True)):
-        found = [
-            composer.compose(under(melody), TEMPO, 1, SEED + at, sampling, rules=keep)
+        notes = [
+            piece.notes
             for at, melody in enumerate(melodies)
+            for piece in composer.compose(under(melody), TEMPO, 1, SEED + at, sampling, rules=keep)
         ]
-        notes = [piece.notes for piece in found if isinstance(piece, Piece)]
         yield _rules(name, notes, [melody.notes for melody in melodies])
         share = float(np.concatenate([chords.accepted(each) for each in notes]).mean())
         bach = float(np.concatenate([chords.accepted(each.notes) for each in melodies]).mean())

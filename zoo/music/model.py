@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from keras import KerasTensor, initializers, layers, ops
 
-from serving.music.grid import STEPS_PER_BAR, VOICES
+from serving.music.grid import BAR, VOICES
 from zoo.music.config import MusicConfig
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.network import INITIAL_STDDEV, Transformer
@@ -44,12 +44,12 @@ class MusicTransformer(Transformer):
             )
             for rows, name in (
                 (VOICES, "voice_embedding"),
-                (STEPS_PER_BAR * VOICES, "place_embedding"),
+                (BAR, "place_embedding"),
             )
         )
         # Looked up and not divided, which exporters do in floating point.
         places = np.arange(self.config.context, dtype=np.int32)
-        self._voices, self._places = places % VOICES, places % (STEPS_PER_BAR * VOICES)
+        self._voices, self._places = places % VOICES, places % BAR
         self.voice_embedding.build()
         self.place_embedding.build()
         super().build(input_shape)

@@ -8,12 +8,11 @@ import tensorflow as tf
 
 from serving.errors import UsageError
 from serving.music.composer import emptied
-from serving.music.grid import STEPS_PER_BAR
+from serving.music.grid import BAR, STEPS_PER_BAR
 from serving.music.piece import TEMPO
 from serving.text.sampling_config import SamplingConfig
 from zoo.metric import Metric
 from zoo.music import batches
-from zoo.music.batches import BAR
 from zoo.music.evaluate import MusicEvaluateConfig, evaluate
 from zoo.music.model import MusicTransformer
 from zoo.music.pieces import read

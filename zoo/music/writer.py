@@ -17,7 +17,7 @@ def composer(model: MusicTransformer) -> Composer:
         >>> from serving.music.composer import emptied
         >>> from serving.text.sampling_config import SamplingConfig
         >>> model = MusicTransformer({"family": "music", "layers": 1, "width": 16, "heads": 2})
-        >>> piece = composer(model).compose(emptied(16), 84, 1, 7, SamplingConfig())
+        >>> [piece] = composer(model).compose(emptied(16), 84, 1, 7, SamplingConfig())
         >>> piece.notes.shape
         (16, 4)
     """

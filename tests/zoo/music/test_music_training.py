@@ -9,12 +9,11 @@ import tensorflow as tf
 
 import zoo
 from serving.errors import UsageError
-from serving.music.grid import VOICES
+from serving.music.grid import BAR, VOICES
 from tests.serving.music import tunes
 from tests.zoo.music import tiny
 from tests.zoo.training.test_training import assert_equal_states, state, stop_after
 from zoo.data.jsb_chorales.jsb_chorales_dataset_builder import Builder
-from zoo.music import batches
 from zoo.music.evaluate import floor, predicted
 from zoo.music.model import MusicTransformer
 from zoo.music.pieces import MusicDataConfig, read, shifts
@@ -68,7 +67,7 @@ def test_batches_are_stretches_of_pieces_moved_together(folder):
     stretches = {}
     for piece in task.parts["train"]:
         tokens = [pitches.blank, *pitches.tokens(piece)]
-        for begin in range(0, piece.size, batches.BAR):
+        for begin in range(0, piece.size, BAR):
             own = np.array(tokens[begin : begin + 129])
             stretches[_shape(own)] = own
     moved = set()
