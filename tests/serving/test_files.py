@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from serving.files import replacing, written
+from serving.files import replacing, write_each, written
 
 pytestmark = pytest.mark.skipif(
     os.name != "posix", reason="modes, links and FIFOs are those of POSIX"
@@ -103,3 +103,22 @@ def test_a_device_receives_the_bytes_or_after_a_failure_none(tmp_path):
     assert device.is_char_device() and list(tmp_path.iterdir()) == [device]
     os.close(ours)
     os.close(theirs)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_files_of_a_folder_are_written_all_or_none(tmp_path, there):
+    folder = tmp_path / "a" / "tunes"
+    if there:
+        folder.mkdir(parents=True)
+        (folder / "1").write_bytes(b"old")
+
+    def fail(path):
+        write(path, b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_each(folder, {"1": write, "2": fail})
+    assert folder.exists() == there
+    assert not there or [path.read_bytes() for path in folder.iterdir()] == [b"old"]
+    write_each(folder, {"1": write, "2": write})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"1": b"new", "2": b"new"}
