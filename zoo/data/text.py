@@ -136,7 +136,9 @@ class Text:
             part: sum(len(text) for texts in own.values() for text in texts)
             for part, own in parts.items()
         }
-        self.tokenizer = tokenizer or self._new_tokenizer(documents, divided, parts["train"])
+        if tokenizer is None:
+            tokenizer = self._new_tokenizer(documents, divided, parts["train"])
+        self.tokenizer = tokenizer
         size = self.tokenizer.get_vocab_size()
         # A model that was imported may have room for more tokens than there are.
         if config.tokenizer != "given" and vocabulary_size not in (None, size):
@@ -173,6 +175,9 @@ class Text:
             for document in documents:
                 encoded += [tokenizers.encode(self.tokenizer, document), end]
             tokens = np.concatenate(encoded[:-1] or [[]]).astype(np.int32)
+            beside = self.config.styles is not None and style is None
+            if beside and len(tokens) <= self.context:  # no block of it could be learned
+                continue
             passages.append(Passage(style, None if style is None else known[style], tokens))
         return passages
 

@@ -72,6 +72,14 @@ def test_each_style_is_held_out_in_part_and_text_of_none_is_only_trained_on(play
     assert text.characters_per_token("test") == 1
 
 
+def test_too_little_text_of_no_style_is_left_out(play):
+    found = [
+        [each.style for each in Text(play, context=context).passages("train")]
+        for context in (100, 130)
+    ]
+    assert found == [["KING", "FOOL", None], ["KING", "FOOL"]]
+
+
 def passages(lengths, coded):
     """Passages of numbers that tell where they are from."""
     return [
