@@ -16,6 +16,7 @@ from serving.errors import UsageError
 from zoo.data import tokenizers
 
 UNCODED = 0.1  # share of the blocks of a style that are learned without its code
+STYLED = 0.5  # share of the blocks that are of a style, where there is also text of none
 
 
 class Passage(NamedTuple):
@@ -43,8 +44,9 @@ def blocks(
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """Return what draws blocks of passages, as a pure function of the step.
 
-    A block lies in one passage, and begins anywhere in it. Now and then one is learned without its
-    code, so that a model writes without one as well.
+    A block lies in one passage, and begins anywhere in it; of text with styles and text without,
+    each is half of a batch. Now and then a block is learned without its code, so that a model
+    writes without one as well.
 
     Args:
         passages: each longer than the context.
@@ -56,9 +58,11 @@ def blocks(
         A function of the step, int64, to a pair of int32 `(B, T)`: tokens, and the token that
         follows each.
     """
+    passages = sorted(passages, key=lambda passage: passage.code is None)  # those of none last
     lengths = np.array([len(passage.tokens) for passage in passages])
     places = np.cumsum(lengths - context)  # where a block and its target fit, of all up to each
     skipped = np.arange(len(passages)) * context  # tokens of those before where none begins
+    whole, styled = int(places[-1]), _places_of_styles(passages, context)
     known = [-1 if passage.code is None else passage.code for passage in passages]
     with tf.device("CPU:0"):
         tokens = tf.constant(np.concatenate([passage.tokens for passage in passages]))
@@ -66,19 +70,28 @@ def blocks(
 
     def pick(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         drawn = tf.stack([tf.cast(seed, tf.int64), step])
-        place = tf.random.stateless_uniform([batch_size], drawn, 0, int(places[-1]), tf.int32)
+        other = drawn + tf.constant([1, 0], tf.int64)
+        chances = tf.random.stateless_uniform([batch_size, 2], other)
+        place = tf.random.stateless_uniform([batch_size], drawn, 0, whole, tf.int32)
+        if 0 < styled < whole:
+            own = tf.random.stateless_uniform([batch_size], drawn, 0, styled, tf.int32)
+            rest = tf.random.stateless_uniform([batch_size], drawn, styled, whole, tf.int32)
+            place = tf.where(chances[:, 0] < STYLED, own, rest)
         passage = tf.searchsorted(ends, place, side="right")  # (B,)
         begins = place + tf.gather(moved, passage)
         block = tf.gather(tokens, begins[:, None] + tf.range(context + 1))  # (B, T + 1)
-        if max(known) >= 0:
+        if styled:
             code = tf.gather(codes, passage)[:, None]  # (B, 1)
-            other = drawn + tf.constant([1, 0], tf.int64)
-            share = tf.random.stateless_uniform([batch_size, 1], other)
-            coded = (code >= 0) & (share >= UNCODED)
+            coded = (code >= 0) & (chances[:, 1:] >= UNCODED)
             block = tf.where(coded, tf.concat([code, block[:, :-1]], axis=1), block)
         return block[:, :-1], block[:, 1:]
 
     return pick
+
+
+def _places_of_styles(passages: Sequence[Passage], context: int) -> int:
+    """Return in how many places a block of a passage with a code can begin."""
+    return sum(len(each.tokens) - context for each in passages if each.code is not None)
 
 
 def windows(

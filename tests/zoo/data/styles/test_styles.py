@@ -114,6 +114,15 @@ def test_blocks_begin_everywhere_and_a_tenth_of_them_has_no_code():
     assert np.mean(inputs[:, 0] >= 1000) == pytest.approx(UNCODED, abs=0.03)
 
 
+def test_half_of_the_blocks_are_of_styles_however_much_other_text_there_is():
+    known = passages([1000, 12, 9], [False, True, True])
+    inputs, targets = blocks(known, 5, 2000, seed=1)(np.int64(0))
+    begins = np.where(inputs[:, 0] < 1000, targets[:, 0], inputs[:, 0])
+    assert np.mean(begins >= 2000) == pytest.approx(0.5, abs=0.04)
+    assert set(begins[begins >= 2000]) == {*range(2000, 2007), *range(3000, 3004)}
+    assert len(set(begins[begins < 2000])) > 500
+
+
 @FEW
 @given(st.integers(2, 60), st.integers(2, 12), st.integers(1, 12))
 def test_every_token_is_predicted_once_after_its_code(length, context, stride):
