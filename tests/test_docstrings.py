@@ -15,7 +15,18 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.parametrize("name", MODULES)
+LONG = {  # that train, or export what was trained
+    "export.bundling.exporter",
+    "export.release.publish",
+    "serving.measure.recording",
+    "zoo.training.run",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in MODULES],
+)
 def test_the_examples_of(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     results = doctest.testmod(import_module(name), verbose=False)

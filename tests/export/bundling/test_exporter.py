@@ -19,6 +19,7 @@ import zoo
 from export import ExportError
 from export.bundling.weights import compress
 from export.evaluation import evaluate
+from export.graph import divided
 from export.run import open_run
 from serving.bundle.manifest import read_manifest
 from serving.errors import UsageError
@@ -105,6 +106,7 @@ def test_no_graph_speaks_of_tensorflow_names(bundle):
     assert [value.name for value in model.graph.output] == ["image", "parameters"]
 
 
+@pytest.mark.long
 def test_formats_one_at_a_time(workdir, tmp_path):
     saved = export.export(workdir, tmp_path / "saved", formats=["saved_model"])
     assert (saved / "saved_model" / "saved_model.pb").is_file()
@@ -201,7 +203,7 @@ def test_a_full_disk_in_the_middle(workdir, tmp_path, monkeypatch):
     out = tmp_path / "bundle"
     out.mkdir()
     (out / "bundle.json").write_text("the old one")
-    save, saved = onnx.save, []
+    save, saved = divided._save, []
 
     def full(model, path):
         if saved:
@@ -210,7 +212,7 @@ def test_a_full_disk_in_the_middle(workdir, tmp_path, monkeypatch):
         saved.append(path)
         save(model, path)
 
-    monkeypatch.setattr(onnx, "save", full)
+    monkeypatch.setattr(divided, "_save", full)
     with pytest.raises(ExportError, match=r"cannot be written \(No space left on device\)"):
         export.export(workdir, out, formats=["onnx"])
     assert saved and list(tmp_path.iterdir()) == [out]

@@ -62,6 +62,7 @@ def road(tmp_path_factory):
     return expected, made, bundle
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("variant", ["fp32", "fused"])
 def test_the_words_are_those_of_transformers(road, variant):
     expected, _, bundle = road

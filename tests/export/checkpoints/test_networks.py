@@ -87,6 +87,7 @@ def last_logits(model, written=()):
     return np.asarray(model(np.array([[*prompt_ids(), *written]])))[0, -1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NETWORKS)
 def test_transformers_writes_the_same_tokens(name, made, answers):
     model, _, written = made[name]

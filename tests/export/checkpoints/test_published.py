@@ -65,6 +65,7 @@ def expected():
     return found
 
 
+@pytest.mark.long
 def test_transformers(folders, expected):
     asked = [
         (folders[name], ids, len(written), texts)

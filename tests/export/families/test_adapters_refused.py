@@ -22,6 +22,8 @@ from serving.errors import UsageError
 from serving.graphs.protobuf import WeightsFile
 from serving.graphs.scan import check_graph
 
+pytestmark = pytest.mark.long
+
 
 def refusal(function, kind=BundleError):
     with pytest.raises(kind) as caught:

@@ -183,6 +183,7 @@ def test_a_decoder_whose_cache_forgets_proves_nothing(workdir):
         exporter.prove({ENCODER: encoder.run, DECODER: forgetful})
 
 
+@pytest.mark.long
 def test_weights_have_the_licence_that_their_data_ask_for(workdir, tmp_path):
     copied = shutil.copytree(workdir, tmp_path / "run")
     assert open_run(copied).license == "Apache-2.0"

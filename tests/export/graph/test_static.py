@@ -32,6 +32,7 @@ def made(kind):
     return model, portable, fixed, convert(portable), convert(fixed)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", tiny_gpt.MODELS)
 def test_every_kind_is_as_keras_and_as_the_portable_graph(kind):
     _, portable, fixed, one, other = made(kind)

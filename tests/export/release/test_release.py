@@ -86,6 +86,7 @@ def test_a_name_of_the_catalogue(tmp_path, monkeypatch):
         publish(["tiny"], tmp_path / "release")
 
 
+@pytest.mark.long
 def test_a_work_directory_is_exported_first(workdir, bundles, tmp_path):
     publish([bundles[0], workdir], tmp_path / "release", variants=["fp32", "int8"])
     index = json.loads((tmp_path / "release" / "index.json").read_text())

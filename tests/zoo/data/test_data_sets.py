@@ -90,6 +90,7 @@ def test_second_use_opens_what_the_first_made():
     assert {file: file.stat().st_mtime_ns for file in second.iterdir()} == before
 
 
+@pytest.mark.long
 def test_two_processes_make_one_data_set(home):
     code = "import random; random.seed(0); from zoo.data import prepare; prepare('digits')"
     both = [subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY) for _ in range(2)]

@@ -76,6 +76,7 @@ def test_the_evaluation_names_its_judge_and_its_floor(run):
     assert [metric["name"] for metric in saved] == list(metrics)
 
 
+@pytest.mark.long
 def test_a_lesson_is_taken_by_a_fresh_classifier(run):
     model, task = zoo.from_workdir(run.workdir), recipe().task()
     settings = recipe(evaluate={"lesson": 40}).evaluate

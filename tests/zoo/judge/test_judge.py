@@ -188,6 +188,7 @@ def test_the_judge_of_mnist_is_the_one_that_was_measured():
     assert judge.name == "judge-mnist"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not HAS_MNIST, reason="mnist is not on disk")
 def test_the_judge_of_mnist_knows_digits():
     recipe = WorkDir(JUDGES / "mnist").read_recipe()

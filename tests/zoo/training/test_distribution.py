@@ -62,6 +62,7 @@ def state_after_an_epoch(config: TrainConfig, where: str) -> list[tuple[str, np.
     return [(variable.path, variable.numpy()) for variable in variables]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["adam", "adamw", "muon", "sgd"])
 def test_every_optimizer_steps_on_two_devices_as_on_one(name):
     """Adam would take the same step for gradients twice as large; its moments would not."""

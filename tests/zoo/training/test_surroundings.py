@@ -122,6 +122,7 @@ def test_another_backend_is_one_line(how, code, tmp_path):
     assert "During handling" not in shown.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", RECIPES)
 def test_nothing_of_a_run_stays_in_memory(family, tmp_path, monkeypatch):
     """Models, and what was traced of them, which TensorFlow would keep for its gradients."""

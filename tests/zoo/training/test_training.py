@@ -134,6 +134,7 @@ def assert_equal_states(one, other):
         np.testing.assert_array_equal(ours[key], theirs[key], err_msg=key)
 
 
+@pytest.mark.long
 def test_mixed_precision_trains_in_float32(tmp_path):
     run(tmp_path / "run", train__precision="mixed_bfloat16", train__clip_norm=50.0)
     model = zoo.from_workdir(tmp_path / "run")
@@ -141,6 +142,7 @@ def test_mixed_precision_trains_in_float32(tmp_path):
     assert np.isfinite(state(tmp_path / "run")["best"])
 
 
+@pytest.mark.long
 def test_a_conditional_convolutional_run_with_augmentation_and_xla(tmp_path):
     changes = {
         "model__architecture": "convolutional", "model__channels": [4], "model__classes": 10,

@@ -181,6 +181,7 @@ def source(tmp_path_factory):
 SMALL = {"model.layers": 1, "model.heads": 2, "model.feed_forward": 32, "train.prune": "taylor"}
 
 
+@pytest.mark.long
 def test_a_pruned_run_goes_on_learning_and_resumes_bit_for_bit(source, tmp_path, monkeypatch):
     recipe = zoo.fine_tuning(source, SMALL | {"train.teacher": str(source)})
     own = zoo.Recipe.load(source / "recipe.toml").train.learning_rate

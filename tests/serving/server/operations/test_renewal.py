@@ -232,9 +232,10 @@ def test_nobody_is_refused_while_models_change(own, tmp_path):
                                            headers={"accept": "application/x-npy"})  # fmt: skip
                 found.append(generated(answer))
 
-        async def stream(client):
+        async def stream(client, begun):
             asked = {"model": "toy", "prompt": "abc ", "max_tokens": 400, "stream": True} | ENDLESS
             async with client.stream("POST", "/v1/completions", json=asked) as answer:
+                begun.set()
                 lines = [line async for line in answer.aiter_lines() if line]
             return answer.headers["x-model-hash"], lines
 
@@ -255,8 +256,9 @@ def test_nobody_is_refused_while_models_change(own, tmp_path):
                 asked = [asyncio.create_task(crowd(client)) for _ in range(8)]
                 streams = []
                 for factor in (2, 3, 4):
-                    streams.append(asyncio.create_task(stream(client)))
-                    await asyncio.sleep(0.05)
+                    begun = asyncio.Event()
+                    streams.append(asyncio.create_task(stream(client, begun)))
+                    await begun.wait()
                     await change(factor)
                 running_still.clear()
                 await asyncio.gather(*asked)
