@@ -1,8 +1,8 @@
 """`serving.load`: from a name or a folder to a model that runs, through every check in between."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from serving.runtime.loaded import Loaded, checked_assets, checked_graphs, open_
 from serving.runtime.session import DeviceError, Session, cuda_expected
 
 Start = Callable[[Manifest, str, str, Checked, str], Session]
+_SMALL = 2**20  # bytes of assets that are checked sooner than a thread is started
 
 
 @collection_paused()
@@ -130,6 +131,26 @@ def _devices(device: str) -> list[str]:
     return [device]
 
 
+@contextmanager
+def _beside(check: Callable[[], object], *, at_once: bool) -> Iterator[None]:
+    """Check something while the block runs, or at once, before it.
+
+    To read a large tokenizer takes as long as to start a session, most of which is not Python.
+    """
+    if at_once:
+        check()
+        yield
+        return
+    from concurrent.futures import ThreadPoolExecutor  # takes a while to import
+
+    with ThreadPoolExecutor(1) as thread:
+        checked = thread.submit(check)
+        try:
+            yield
+        finally:
+            checked.result()
+
+
 def _on_first_device(
     source: Source, manifest: Manifest, devices: list[str], variant: str, start: Start
 ) -> Loaded:
@@ -141,16 +162,12 @@ def _on_first_device(
             directory = hub.complete(source, needed).directory
             graphs = checked_graphs(directory, manifest, chosen, runtime.window_of(manifest))
             assets = checked_assets(directory, manifest)
-            # To read a tokenizer takes as long as to start a session, most of which is not Python.
-            with ThreadPoolExecutor(1) as beside:
-                checked = beside.submit(runtime.check_assets, manifest, assets)
-                try:
-                    sessions = {
-                        role: start(manifest, chosen, role, data, device)
-                        for role, data in graphs.items()
-                    }
-                finally:
-                    checked.result()
+            small = sum(map(len, assets.values())) < _SMALL
+            with _beside(partial(runtime.check_assets, manifest, assets), at_once=small):
+                sessions = {
+                    role: start(manifest, chosen, role, data, device)
+                    for role, data in graphs.items()
+                }
             return Loaded(manifest, directory, chosen, sessions, assets)
         except (DeviceError, hub.NotHereError) as error:
             absent = isinstance(error, hub.NotHereError)
