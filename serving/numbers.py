@@ -110,6 +110,8 @@ def shown(value: Any) -> str:
 
 def _number(value: Any) -> int | float | None:
     """Return a number as Python's own, or None if it is none; NaN is None as well."""
+    if type(value) is float:  # nearly always; to ask for abstract classes takes much longer
+        return None if math.isnan(value) else value
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()  # of an array without axes, or a number of NumPy
     if isinstance(value, bool):

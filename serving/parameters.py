@@ -7,6 +7,7 @@ its manifest.
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -110,14 +111,18 @@ class Parameter:
             raise UsageError(f"{self.name} is {shown(value)}; expected an object, or its text")
         return value
 
+    @cached_property
+    def _one(self) -> "Parameter":
+        """What is asked of one value, where there may be several."""
+        return replace(self, each=False, name=f"one of {self.name}")
+
     def _several(self, values: Any) -> Any:
         """Check one for each: numbers as an array, whatever else as a list."""
         listed = isinstance(values, list | tuple)
         # Words in an array would all take the room of the longest.
         words = listed and any(isinstance(each, str | bytes) for each in values)
         if words or self.kind not in ("int", "float"):
-            one = replace(self, each=False, name=f"one of {self.name}")
-            return [one.check(value) for value in values]
+            return [self._one.check(value) for value in values]
         try:
             array = np.asarray(values)
         except ValueError:  # lists of different lengths
@@ -125,14 +130,12 @@ class Parameter:
         truths = listed and any(isinstance(each, bool) for each in values)
         numbers = array.dtype.kind in "iuf" and not truths
         if not numbers or array.ndim > 1 or not len(array):
-            one = replace(self, each=False, name=f"one of {self.name}")
-            return [one.check(value) for value in values]
-        one = replace(self, name=f"one of {self.name}")
+            return [self._one.check(value) for value in values]
         for extreme in (array.min(), array.max()):  # NaN is both
-            one.check(extreme.item())
+            self._one.check(extreme.item())
         if self.kind == "int" and array.dtype.kind == "f":
             for odd in array[array != np.rint(array)][:1]:
-                one.check(odd.item())
+                self._one.check(odd.item())
             return array.astype(np.int64)
         return array
 

@@ -5,6 +5,10 @@ is as much again. The GNU C library keeps freed memory between what is in use: i
 back, but takes for large what is larger than the largest one freed so far. So that is settled while
 a graph is loaded (mallopt(3), M_MMAP_THRESHOLD), and then set to what it would have grown to.
 Other C libraries, and processes whose environment settles it, are left alone.
+
+Small pieces are not given back so: each would lie apart, with gaps between them where no huge page
+fits (`serving.runtime.huge_pages`). With matrices of less than 2 MB each, 135 million parameters in
+4 bits wrote a sixth fewer tokens a second, for 60 MB less in the midst of loading.
 """
 
 import ctypes
@@ -14,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 _THRESHOLD, _TRIM_THRESHOLD = -3, -1  # the options of mallopt(3)
-_LARGE = 2**16  # bytes of a piece that is given back when it is freed
+_LARGE = 2**22  # bytes of a piece that is given back when it is freed; smaller ones fill huge pages
 _GROWN = 2**25  # where the threshold stops to grow
 _SETTLED = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 

@@ -8,10 +8,12 @@ when it is asked to (MADV_COLLAPSE, see madvise(2)). Where it does not, nothing 
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mmap import PAGESIZE
 from pathlib import Path
 
 MAPS = Path("/proc/self/maps")
 SIZE = 2**21  # bytes of a huge page
+LEAST = 0.5  # of a huge page that is in use before
 _COLLAPSE = 25  # which neither Python nor all C libraries name yet
 
 
@@ -28,10 +30,23 @@ def huge_pages() -> Iterator[None]:
     new = [place for place in _places() if place not in before]
     if not new:
         return
-    madvise = ctypes.CDLL(None).madvise
-    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    library = ctypes.CDLL(None)
+    span = (ctypes.c_void_p, ctypes.c_size_t)
+    library.madvise.argtypes = (*span, ctypes.c_int)
+    library.mincore.argtypes = (*span, ctypes.c_char_p)
     for place in new:
-        madvise(place, SIZE, _COLLAPSE)  # what cannot be moved, or is gone by now, is left alone
+        # What was freed would take memory again.
+        if _share_in_use(library, place) >= LEAST:
+            # What cannot be moved, or is gone by now, is left alone.
+            library.madvise(place, SIZE, _COLLAPSE)
+
+
+def _share_in_use(library: ctypes.CDLL, place: int) -> float:
+    """Return how much of a place has memory; 0 where nobody can tell."""
+    pages = ctypes.create_string_buffer(SIZE // PAGESIZE)
+    if library.mincore(place, SIZE, pages):
+        return 0.0
+    return sum(page & 1 for page in pages.raw) / len(pages.raw)
 
 
 def _places() -> Iterator[int]:

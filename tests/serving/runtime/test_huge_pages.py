@@ -44,6 +44,15 @@ def test_what_is_allocated_inside_moves_and_keeps_its_numbers():
     assert in_huge_pages(inside) >= (PAGES - 1) * SIZE
 
 
+@pytest.mark.skipif(not SMAPS.is_file(), reason="only Linux says what lies in huge pages")
+def test_what_is_freed_for_the_most_part_does_not_take_memory_again():
+    with huge_pages.huge_pages():
+        memory = mmap.mmap(-1, PAGES * SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        array = np.frombuffer(memory, np.uint8)
+        array[:: SIZE // 4] = 1  # four of the 512 pages of each huge one
+    assert in_huge_pages(array) == 0
+
+
 def test_other_systems_are_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(huge_pages, "MAPS", tmp_path / "none")
     with huge_pages.huge_pages():

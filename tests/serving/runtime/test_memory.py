@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-WIDTH, LAYERS = 512, 64  # a file of 64 MiB
+WIDTH, LAYERS = 1024, 16  # a file of 64 MiB, in matrices as large as those of large models
 LOAD = """if True:
     import json, sys
     from functools import partial
