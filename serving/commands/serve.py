@@ -42,7 +42,7 @@ def serve(
     requests: Annotated[int, typer.Option(min=1, help="Requests here at once.")] = 256,
     per_model: Annotated[
         int, typer.Option(min=1, help="The same, of one model that writes no texts.")
-    ] = 64,
+    ] = 128,
     per_client: Annotated[
         int | None, typer.Option(min=1, help="The same, of one key or address; no bound if none.")
     ] = None,

@@ -19,8 +19,8 @@ class Limits:
         characters: of one text that is given.
         rows_held: of all requests that are here at once, waiting or being answered.
         requests: that are here at once.
-        requests_of_model: that wait for the threads of one model, or that these work for; a quarter
-            while others are being refused, see `serving.server.work.line`. No bound of texts.
+        requests_of_model: that wait for the threads of one model, or that these work for; an eighth
+            while many are being refused, see `serving.server.work.line`. No bound of texts.
         requests_of_one: of one client, by its key or address; None for no bound of its own.
         seconds: until a request must be answered, unless it asks for less.
         reading_seconds: until a request must be here.
@@ -41,7 +41,7 @@ class Limits:
     characters: int = 2**20
     rows_held: int = 4096
     requests: int = 256
-    requests_of_model: int = 64
+    requests_of_model: int = 128
     requests_of_one: int | None = None
     seconds: float = 300.0
     reading_seconds: float = 30.0

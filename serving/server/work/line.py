@@ -2,8 +2,8 @@
 
 Where more is asked than can be done, a long line helps nobody: as much is answered with a short
 one, and sooner. Yet a line that is always short would refuse clients that come together and then
-wait. So it may be long until somebody finds it full; from then on it is kept short, as long as
-somebody is refused now and then.
+wait. So it may be long until somebody finds it full; from then on it is kept short, for as long as
+a third of those who come are refused.
 """
 
 import time
@@ -12,8 +12,9 @@ from contextlib import contextmanager
 
 from serving.server.errors import too_many
 
-SHORT = 4  # times shorter in an overload; twice what waits, but for 1%, at 0.8 of what can be done
-CALM_SECONDS = 0.1  # without anybody refused, until an overload is over
+SHORT = 8  # times shorter in an overload; twice what waits, but for 1%, at 0.8 of what can be done
+PERIOD = 0.25  # seconds, after which is seen how many were refused
+MANY = 1 / 3  # of those who came, in an overload
 
 
 class Line:
@@ -37,7 +38,8 @@ try again later
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._clock = most, clock
-        self._here, self._refused = 0, -float("inf")  # how many, and when the last was
+        self._here, self._overloaded = 0, False
+        self._begun, self._let_in, self._refused = clock(), 0, 0  # this period
 
     def __len__(self) -> int:
         """How many are here."""
@@ -49,12 +51,13 @@ try again later
         Raises:
             RequestError: there are.
         """
-        if not self._here:
-            return
         now = self._clock()
-        overloaded = now - self._refused < CALM_SECONDS
-        if self._here >= (max(1, self._most // SHORT) if overloaded else self._most):
-            self._refused = now
+        if now - self._begun >= PERIOD:
+            self._overloaded = self._refused > MANY * (self._refused + self._let_in)
+            self._begun, self._let_in, self._refused = now, 0, 0
+        if self._here >= (max(1, self._most // SHORT) if self._overloaded else self._most):
+            self._overloaded = True
+            self._refused += 1
             raise too_many(f"{self._here} requests wait for this model")
 
     @contextmanager
@@ -65,6 +68,7 @@ try again later
             RequestError: there are too many.
         """
         self.check()
+        self._let_in += 1
         self._here += 1
         try:
             yield

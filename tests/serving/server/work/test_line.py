@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.server.errors import RequestError
-from serving.server.work.line import CALM_SECONDS, SHORT, Line
+from serving.server.work.line import MANY, PERIOD, SHORT, Line
 
 
 class Clock:
@@ -39,20 +39,22 @@ def test_a_burst_may_wait_and_whoever_comes_then_is_refused():
     assert len(line) == 0
 
 
-def test_in_an_overload_few_wait_until_nobody_is_refused_for_a_while():
+def test_in_an_overload_few_wait_until_fewer_are_refused():
     clock = Clock()
-    line = Line(8, clock)
-    inside = [enter(line) for _ in range(8)]
-    assert enter(line) is None
-    for _ in range(6):
+    line = Line(16, clock)
+    inside = [enter(line) for _ in range(16)]
+    assert all(inside) and [enter(line) for _ in range(17)] == [None] * 17
+    for _ in range(14):
         inside.pop()()
-    clock.now += CALM_SECONDS / 2
-    assert enter(line) is None  # of 8 // SHORT there are two
-    clock.now += CALM_SECONDS * 0.9
-    assert enter(line) is None  # as it was refused not long ago
-    clock.now += CALM_SECONDS * 1.1
-    inside += [enter(line) for _ in range(6)]
-    assert all(inside) and len(line) == 8
+    assert enter(line) is None  # of 16 // SHORT there are two
+    clock.now += PERIOD
+    assert [enter(line) for _ in range(2)] == [None] * 2  # as more than a third were refused
+    inside.pop()()
+    for _ in range(5):
+        enter(line)()
+    clock.now += PERIOD  # two of seven
+    inside += [enter(line) for _ in range(15)]
+    assert all(inside) and len(line) == 16
 
 
 @settings(max_examples=200, deadline=None)
@@ -66,20 +68,21 @@ def test_in_an_overload_few_wait_until_nobody_is_refused_for_a_while():
     ),
 )  # fmt: skip
 def test_whoever_comes_and_leaves(most, events):
-    """Never more than allowed; who is refused meets a full line, short only after a refusal."""
+    """Never more than allowed; who is refused meets a full line, short only in an overload."""
     clock = Clock()
-    line, inside, refused = Line(most, clock), [], -float("inf")
+    line, inside, counts = Line(most, clock), [], [0, 0]
+    overloaded, begun = False, 0.0
     for event in events:
         before = len(line)
         if event == "comes":
+            if clock.now - begun >= PERIOD:
+                overloaded, begun = counts[0] > MANY * sum(counts), clock.now
+                counts = [0, 0]
             leave = enter(line)
-            recent = clock.now - refused < CALM_SECONDS
-            room = max(1, most // SHORT) if recent else most
-            assert (leave is None) == (before >= room)
-            if leave is None:
-                refused = clock.now
-            else:
-                inside.append(leave)
+            assert (leave is None) == (before >= (max(1, most // SHORT) if overloaded else most))
+            counts[leave is not None] += 1
+            overloaded |= leave is None
+            inside += [leave] if leave else []
         elif event[0] == "leaves" and inside:
             inside.pop(event[1] % len(inside))()
         elif event[0] == "time":
