@@ -310,6 +310,7 @@ def test_a_run_whose_text_has_changed(workdir, tmp_path):
         evaluate(own)
 
 
+@pytest.mark.long
 def test_a_bundle_is_exported_again_from_its_weights(bundle, tmp_path):
     named = export.export(bundle, tmp_path / "named", formats=["onnx"], name="renamed")
     again = export.export(named, tmp_path / "again", formats=["onnx"], variants=["fp32", "fused"])

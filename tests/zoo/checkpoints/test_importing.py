@@ -40,6 +40,7 @@ def test_what_it_keeps(imported):
     )
 
 
+@pytest.mark.long
 def test_it_is_measured_and_trained_on(imported, tmp_path):
     _, made = imported
     first = evaluate(made.workdir)[0]

@@ -41,6 +41,7 @@ def test_the_recipe_is_that_of_the_model_at_a_lower_rate():
     assert zoo.fine_tuning("cgan-mnist", {"train.epochs": 9}, quick=True).train.epochs == 9
 
 
+@pytest.mark.long
 def test_text_keeps_the_tokens_that_the_weights_have_learned(source, tmp_path):
     (tmp_path / "other.txt").write_text("the mat sat on the dog. " * 100)
     changes = {"data.name": str(tmp_path / "other.txt"), "train.learning_rate": 1e-9}

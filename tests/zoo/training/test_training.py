@@ -97,7 +97,9 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(whole, tmp_path):
     )
 
 
-@pytest.mark.parametrize("steps", [2, 3, 4])
+@pytest.mark.parametrize(
+    "steps", [2, *(pytest.param(steps, marks=pytest.mark.long) for steps in (3, 4))]
+)
 def test_resuming_is_bit_equal_to_never_stopping(whole, tmp_path, monkeypatch, steps):
     with monkeypatch.context() as patch:
         stop_after(patch, steps)

@@ -196,6 +196,7 @@ def test_a_pruned_run_goes_on_learning_and_resumes_bit_for_bit(source, tmp_path,
     assert (again.train.prune, again.train.teacher) == (None, None)
 
 
+@pytest.mark.long
 def test_what_is_kept_is_the_same_on_two_devices(source, tmp_path):
     recipe = zoo.fine_tuning(source, SMALL | {"train.learning_rate": 1e-9, "train.ema": 0.0})
     one, two = (

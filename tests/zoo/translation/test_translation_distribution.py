@@ -27,7 +27,14 @@ def weights_after_one_step(where: str, rows: int, parts: int, rate: float) -> li
     return [*after, *loss, model.dropout_seed.state.numpy()]
 
 
-@pytest.mark.parametrize(("where", "parts"), [("cpu:2", 1), ("cpu:2", 2), ("cpu", 2)])
+@pytest.mark.parametrize(
+    ("where", "parts"),
+    [
+        pytest.param("cpu:2", 1, marks=pytest.mark.long),
+        ("cpu:2", 2),
+        pytest.param("cpu", 2, marks=pytest.mark.long),
+    ],
+)
 def test_one_sgd_step_equals_one_on_one_device(where, parts):
     one, other = (
         weights_after_one_step(*each, rate=0.3) for each in (("cpu", 5, 1), (where, 5, parts))
