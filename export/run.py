@@ -18,6 +18,7 @@ from serving.bundle.manifest import Part, Provenance
 from serving.bundle.records import MANIFEST_NAME
 from serving.catalogue import models
 from serving.errors import first_line
+from zoo.data import tokenizers
 from zoo.data.sources import RESEARCH
 from zoo.recipe import Recipe
 from zoo.training.restoring import lay_out
@@ -52,6 +53,21 @@ class Run:
     def weights(self) -> Path:
         """The file with the weights of `model`."""
         return self.directory.best_weights
+
+    @property
+    def tokenizer(self) -> bytes:
+        """The file of its tokenizer, of a model of text.
+
+        Raises:
+            ExportError: it is missing.
+            UsageError: it is damaged.
+        """
+        path = self.directory.path / tokenizers.FILE
+        if not path.is_file():
+            raise ExportError(f"{path} is missing; train with --resume first")
+        data = path.read_bytes()
+        tokenizers.parse(data, path)
+        return data
 
     @property
     def parts(self) -> dict[str, "Run"]:

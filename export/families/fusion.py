@@ -13,6 +13,7 @@ for more than was read, in which case the graph fills it in place.
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -21,12 +22,19 @@ from onnxscript.rewriter import rewrite
 from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
 
 from export.errors import ExportError
+from export.families.forms import Form, Made
 from export.families.gpt_graphs import cache_names
+from export.families.gpt_settings import FUSED
 from export.graph.canonical import canonical
 from zoo.transformer.config import GPTConfig
 from zoo.transformer.positions.rotary import Rotary
 
 DOMAIN = "com.microsoft"
+OLDEST = {"onnxruntime": "1.18"}  # that knows them
+SUMS_NOTE = (
+    "The `fused` ones are for ONNX Runtime alone, with one operator for each sum and the "
+    "normalisation that reads it. The others are standard ONNX."
+)
 MULTIPLE = 16  # of the width of heads and of what is turned of them
 _MATRIX = re.compile(r"\bblock(?:_(\d+))?/attention/(project|merge)/MatMul$")
 _SCALE = re.compile(r"\bblock(?:_(\d+))?/attention/(query|key)_norm/Mul(?:_\d+)?$")
@@ -58,6 +66,22 @@ def fuse(model: onnx.ModelProto, config: GPTConfig) -> onnx.ModelProto:
         _fuse_attention(fused.graph, layer, inputs, merge, [*lengths, *turned], config)
     ir.passes.common.RemoveUnusedNodesPass()(fused)
     return _with_fused_sums(fused, config.epsilon)
+
+
+def form_of_sums(epsilon: float) -> Form:
+    """Return the form in which each sum and the normalisation that reads it are one operator.
+
+    Args:
+        epsilon: of all normalisations.
+    """
+
+    def make(made: Made) -> Made:
+        domains = frozenset({DOMAIN})
+        specs = {role: replace(spec, domains=domains) for role, spec in made.specs.items()}
+        graphs = {role: fuse_sums(graph, epsilon) for role, graph in made.graphs.items()}
+        return Made(specs, graphs)
+
+    return Form(FUSED, make, ("cpu",), FUSED, exact=True, runtimes=OLDEST)
 
 
 def fuse_sums(model: onnx.ModelProto, epsilon: float) -> onnx.ModelProto:

@@ -15,6 +15,7 @@ from export.families import gpt_settings
 from export.families.adapters import adaptable
 from export.families.exporter import Exporter
 from export.families.forms import Form, Made, portable_forms, reduced
+from export.families.fusion import OLDEST as FUSED_OLDEST
 from export.families.fusion import fuse
 from export.families.gpt_graphs import LONGEST, feeds, fused, graphs, static
 from export.families.gpt_settings import FUSED
@@ -45,7 +46,6 @@ SAMPLES, SAMPLE_TOKENS, TEMPERATURE = 4, 200, 0.8
 CALIBRATION_WINDOWS = 32
 QUALITY_TOKENS = 4000
 PROOF_STEPS = 200
-FUSED_OLDEST = {"onnxruntime": "1.18"}
 
 
 class GPTExporter(Exporter):
@@ -64,7 +64,7 @@ class GPTExporter(Exporter):
     def __init__(self, run: Run):
         super().__init__(run)
         self.config = run.model.config
-        self.tokenizer = _tokenizer(run)
+        self.tokenizer = run.tokenizer
         if self.styles:
             self.task = f"{type(self).task} in {len(self.styles)} styles"
         self.given = None
@@ -327,14 +327,6 @@ def check_cached(step: GraphStep, config: GPTConfig) -> None:
             f"model: {length} tokens one by one differ from all at once by {worst:.2g}; "
             f"at most {allowed:.2g} is allowed"
         )
-
-
-def _tokenizer(run: Run) -> bytes:
-    path = run.directory.path / tokenizers.FILE
-    if not path.is_file():
-        raise ExportError(f"{path} is missing; train with --resume first")
-    tokenizers.parse(path.read_bytes(), path)
-    return path.read_bytes()
 
 
 def _text(recipe: Recipe, tokenizer: bytes, known: given.Given | None) -> Text:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,8 +11,9 @@ import numpy as np
 
 from export.errors import ExportError
 from export.families.exporter import Exporter
-from export.families.forms import Form, Made, portable_forms
-from export.families.fusion import DOMAIN, fuse_sums
+from export.families.forms import Form, portable_forms
+from export.families.fusion import SUMS_NOTE, form_of_sums
+from export.families.gpt_settings import FUSED
 from export.families.masked.settings import write as write_settings
 from export.families.ports import port
 from export.proof.graphs import Arrays, GraphSpec
@@ -36,7 +37,6 @@ SEEDS = (0, 1)
 SAMPLED = 16  # tokens of the texts that conversion is tried with
 QUALITY_TOKENS = 4000
 CALIBRATION_ROWS = 64
-FUSED, FUSED_OLDEST = "fused", {"onnxruntime": "1.18"}
 
 
 class MaskedExporter(Exporter):
@@ -54,10 +54,7 @@ class MaskedExporter(Exporter):
     def __init__(self, run: Run):
         super().__init__(run)
         self.config = run.model.config
-        path = run.directory.path / tokenizers.FILE
-        if not path.is_file():
-            raise ExportError(f"{path} is missing; train with --resume first")
-        self.tokenizer = path.read_bytes()
+        self.tokenizer = run.tokenizer
 
     @cached_property
     def graphs(self) -> list[GraphSpec]:
@@ -73,22 +70,11 @@ class MaskedExporter(Exporter):
 
     @property
     def form_notes(self) -> Mapping[str, str]:
-        return {
-            FUSED: "The `fused` ones are for ONNX Runtime alone, with one operator for each sum "
-            "and the normalisation that reads it. The others are standard ONNX."
-        }
+        return {FUSED: SUMS_NOTE}
 
     def forms(self) -> list[Form]:
         """Return the forms of standard ONNX, and one in ONNX Runtime's own operators."""
-        whole = Form("fused", self._fused, ("cpu",), FUSED, exact=True, runtimes=FUSED_OLDEST)
-        return [*portable_forms(self), whole]
-
-    def _fused(self, made: Made) -> Made:
-        """Return the graph with one operator for each sum and normalisation."""
-        domains = frozenset({DOMAIN})
-        specs = {role: replace(spec, domains=domains) for role, spec in made.specs.items()}
-        graphs = {role: fuse_sums(each, self.config.epsilon) for role, each in made.graphs.items()}
-        return Made(specs, graphs)
+        return [*portable_forms(self), form_of_sums(self.config.epsilon)]
 
     @property
     def notes(self) -> Sequence[str]:

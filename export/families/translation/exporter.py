@@ -1,7 +1,6 @@
 """How a translator is exported: its graphs, its tokenizer, its metric, what its card says."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,8 +9,9 @@ import numpy as np
 
 from export.errors import ExportError
 from export.families.exporter import Exporter
-from export.families.forms import Form, Made, portable_forms
-from export.families.fusion import DOMAIN, fuse_sums
+from export.families.forms import Form, portable_forms
+from export.families.fusion import SUMS_NOTE, form_of_sums
+from export.families.gpt_settings import FUSED
 from export.families.translation.graphs import graphs
 from export.families.translation.settings import write as write_settings
 from export.proof.graphs import Arrays, GraphSpec
@@ -35,7 +35,6 @@ SAMPLES = 4
 QUALITY_TEXTS = 200
 CALIBRATION_TEXTS = 64
 PROOF_STEPS = 24
-FUSED, FUSED_OLDEST = "fused", {"onnxruntime": "1.18"}
 
 
 class TranslationExporter(Exporter):
@@ -53,10 +52,7 @@ class TranslationExporter(Exporter):
     def __init__(self, run: Run):
         super().__init__(run)
         self.config = run.model.config
-        path = run.directory.path / tokenizers.FILE
-        if not path.is_file():
-            raise ExportError(f"{path} is missing; train with --resume first")
-        self.tokenizer = path.read_bytes()
+        self.tokenizer = run.tokenizer
         if run.recipe.data.objective != "pairs":
             raise ExportError(
                 f"{run.recipe.name} fills gaps and does not translate; go on from it with "
@@ -79,23 +75,11 @@ class TranslationExporter(Exporter):
 
     @property
     def form_notes(self) -> Mapping[str, str]:
-        return {
-            FUSED: "The `fused` ones are for ONNX Runtime alone, with one operator for each sum "
-            "and the normalisation that reads it. The others are standard ONNX."
-        }
+        return {FUSED: SUMS_NOTE}
 
     def forms(self) -> list[Form]:
         """Return the forms of standard ONNX, and one in ONNX Runtime's own operators."""
-        whole = Form("fused", self._fused, ("cpu",), FUSED, exact=True, runtimes=FUSED_OLDEST)
-        return [*portable_forms(self), whole]
-
-    def _fused(self, made: Made) -> Made:
-        """Return the graphs with one operator for each sum and normalisation."""
-        epsilon = self.config.stack(1).epsilon
-        domains = frozenset({DOMAIN})
-        specs = {role: replace(spec, domains=domains) for role, spec in made.specs.items()}
-        graphs = {role: fuse_sums(graph, epsilon) for role, graph in made.graphs.items()}
-        return Made(specs, graphs)
+        return [*portable_forms(self), form_of_sums(self.config.stack(1).epsilon)]
 
     @property
     def notes(self) -> Sequence[str]:
