@@ -43,8 +43,9 @@ class TextConfig(Config):
         limit: use only this many characters, of each style where there are some; a character
             tokenizer still knows all of the text's.
         styles: what parts the text into styles, each with a token that a model is told it by:
-            `speakers`, whom plays name in a line `NAME:` before what they say; or `folders` of a
-            folder of texts. Of each style a part is held out; text of no style is only trained on.
+            `speakers`, whom plays name in a line `NAME:` before what they say; `registers`, which
+            are the `verse` and the `prose` of plays; or `folders` of a folder of texts. Of each
+            style a part is held out; text of no style is only trained on.
         style_count: `speakers` only; so many of those who say most.
     """
 
@@ -55,7 +56,7 @@ class TextConfig(Config):
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.02
     validation_at: Literal["beginning", "end"] = "end"
     limit: Annotated[int, Field(ge=2)] | None = None
-    styles: Literal["speakers", "folders"] | None = None
+    styles: Literal["speakers", "registers", "folders"] | None = None
     style_count: Annotated[int, Field(ge=2)] | None = None
 
     later: ClassVar[tuple[str, ...]] = ("styles", "style_count")

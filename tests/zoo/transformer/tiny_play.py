@@ -31,7 +31,7 @@ def changes(place: Path, **others) -> dict:
     """Overrides of `gpt-shakespeare-styles` that make it tiny; keys have `__` for the dot."""
     file = place / "play.txt"
     file.write_text(play())
-    own = {"data.name": str(file), "data.style_count": len(STYLES)}
+    own = {"data.name": str(file), "data.styles": "speakers", "data.style_count": len(STYLES)}
     own["model.vocabulary_size"] = len(set(play())) + 3 + len(STYLES)
     return SIZES | own | {key.replace("__", "."): value for key, value in others.items()}
 

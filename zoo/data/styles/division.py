@@ -1,6 +1,6 @@
-"""How a text is divided into styles: by who speaks in it, or by the folders it lies in."""
+"""How a text is divided into styles: by who speaks, by verse and prose, or by its folders."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from serving.errors import UsageError
 from zoo.data import corpus
@@ -8,6 +8,7 @@ from zoo.data.files import listed
 from zoo.data.styles.codes import LONGEST, is_name
 
 Divided = dict[str | None, list[str]]  # documents by style; None for those that have none
+REGISTERS = (VERSE, PROSE) = ("verse", "prose")
 _GAP = "\n\n"  # between the speeches of a play
 _MOST = 256  # styles of a model
 
@@ -43,18 +44,51 @@ def _by_speakers(name: str, documents: Sequence[str], count: int | None) -> Divi
     """
     speeches: dict[str, list[str]] = {}
     for document in documents:
-        speaker = ""
-        for paragraph in document.split(_GAP):
-            head, _, said = paragraph.partition("\n")
-            if head.endswith(":") and is_name(head[:-1]):
-                speaker = head[:-1]
-            else:
-                said = paragraph
+        for speaker, said in _speeches(document):
             speeches.setdefault(speaker, []).append(said)
     spoken = {speaker: _GAP.join(each) + _GAP for speaker, each in speeches.items()}
     named = sorted((each for each in spoken if each), key=lambda each: -len(spoken[each]))[:count]
     others = "".join(text for speaker, text in spoken.items() if speaker not in named)
     return {each: [spoken[each]] for each in named} | ({None: [others]} if others else {})
+
+
+def _by_registers(name: str, documents: Sequence[str], count: int | None) -> Divided:
+    """Part plays into `verse`, whose lines all begin with a capital, and `prose`, of which few do.
+
+    What is neither, as a speech of one line, has no style. Names of speakers are left out.
+    """
+    speeches: dict[str | None, list[str]] = {}
+    for document in documents:
+        for _, said in _speeches(document):
+            speeches.setdefault(_register(said), []).append(said)
+    order = (*REGISTERS, None)
+    return {each: [_GAP.join(speeches[each]) + _GAP] for each in order if each in speeches}
+
+
+def _register(speech: str) -> str | None:
+    """Say whether a speech is verse or prose, if it can be told.
+
+    Example:
+        >>> _register("What say you?\\nNo"), _register("Good sir, by\\nmy troth"), _register("Ay.")
+        ('verse', 'prose', None)
+    """
+    later = speech.strip().split("\n")[1:]  # the first line begins with a capital anyway
+    small = sum(line[:1].islower() for line in later)
+    if later and not small:
+        return VERSE
+    return PROSE if 2 * small >= len(later) > 0 else None
+
+
+def _speeches(document: str) -> Iterator[tuple[str, str]]:
+    """Yield who speaks, "" before anybody does, and what is said, for each speech of a play."""
+    speaker = ""
+    for paragraph in document.split(_GAP):
+        head, _, said = paragraph.partition("\n")
+        if head.endswith(":") and is_name(head[:-1]):
+            speaker = head[:-1]
+        else:
+            said = paragraph
+        yield speaker, said
 
 
 def _by_folders(name: str, documents: Sequence[str], count: int | None) -> Divided:
@@ -79,5 +113,6 @@ def _by_folders(name: str, documents: Sequence[str], count: int | None) -> Divid
 
 KINDS: dict[str, Callable[[str, Sequence[str], int | None], Divided]] = {
     "speakers": _by_speakers,
+    "registers": _by_registers,
     "folders": _by_folders,
 }

@@ -16,7 +16,7 @@ from serving.errors import UsageError
 from zoo.data import tokenizers
 
 UNCODED = 0.1  # share of the blocks of a style that are learned without its code
-STYLED = 0.5  # share of the blocks that are of a style, where there is also text of none
+STYLED = 0.5  # share of the blocks, at least, that are of a style
 
 
 class Passage(NamedTuple):
@@ -44,8 +44,8 @@ def blocks(
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """Return what draws blocks of passages, as a pure function of the step.
 
-    A block lies in one passage, and begins anywhere in it; of text with styles and text without,
-    each is half of a batch. Now and then a block is learned without its code, so that a model
+    A block lies in one passage, and begins anywhere in it; where less than half of the text has
+    styles, it is half of a batch. Now and then a block is learned without its code, so that a model
     writes without one as well.
 
     Args:
@@ -73,7 +73,7 @@ def blocks(
         other = drawn + tf.constant([1, 0], tf.int64)
         chances = tf.random.stateless_uniform([batch_size, 2], other)
         place = tf.random.stateless_uniform([batch_size], drawn, 0, whole, tf.int32)
-        if 0 < styled < whole:
+        if 0 < styled < STYLED * whole:
             own = tf.random.stateless_uniform([batch_size], drawn, 0, styled, tf.int32)
             rest = tf.random.stateless_uniform([batch_size], drawn, styled, whole, tf.int32)
             place = tf.where(chances[:, 0] < STYLED, own, rest)

@@ -37,6 +37,18 @@ def test_lines_that_are_no_speech_have_no_style():
     assert divided[None] == ["Act one\n\nno speech at all\n\n"]
 
 
+def test_verse_and_prose_are_told_by_how_their_lines_begin():
+    verse, prose, line = "To whom?\nTo thee,\nAnd none.", "I have it\nfrom him,\nSir.", "Ay."
+    play = f"KING:\n{verse}\n\nFOOL:\n{prose}\n\nKING:\n{line}\n\n{verse}\nand\nWe\nDo\nIt\n"
+    divided = divide("registers", "play", [play, f"PAGE:\n{verse}"], None)
+    mixed = f"{verse}\nand\nWe\nDo\nIt\n"
+    assert divided == {
+        "verse": [f"{verse}\n\n{verse}\n\n"],
+        "prose": [f"{prose}\n\n"],
+        None: [f"{line}\n\n{mixed}\n\n"],
+    }
+
+
 def test_folders_are_styles_and_texts_beside_them_have_none(tmp_path):
     for file, text in (("a b/1.txt", "one"), ("a b/2/3.txt", "two"), ("c/4.txt", "three"),
                        ("5.txt", "four"), ("d/6.txt", "")):  # fmt: skip
