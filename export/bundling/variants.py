@@ -15,6 +15,7 @@ from export.families.exporter import Exporter
 from export.families.forms import Form, Made
 from export.graph import converter
 from export.graph.divided import write_graph
+from export.graph.transposed import held_once
 from export.proof.graphs import GraphSpec
 from export.proof.linter import lint
 from export.proof.parity import LIMIT, Runner, prove, prove_sensitive, runner
@@ -137,11 +138,12 @@ def _written(
         What the manifest says of them before they are proved, and what each should do, by role.
     """
     made = form.make(first)
+    graphs = {role: held_once(graph) for role, graph in made.graphs.items()}
     for role, spec in made.specs.items():
-        lint(made.graphs[role], spec)
+        lint(graphs[role], spec)
     suffix = "" if form.name == FIRST else f".{form.name}"
-    files = {role: f"{role}{suffix}.onnx" for role in made.graphs}
-    others = {role: write_graph(made.graphs[role], place / file) for role, file in files.items()}
+    files = {role: f"{role}{suffix}.onnx" for role in graphs}
+    others = {role: write_graph(graphs[role], place / file) for role, file in files.items()}
     weights = {role: other.name for role, other in others.items() if other is not None}
     axes: dict[str, int] = {}
     for spec in made.specs.values():
@@ -152,8 +154,8 @@ def _written(
         "form": form.kind,
         "axes": axes or None,
         "devices": list(form.devices),
-        "nodes": {role: len(graph.graph.node) for role, graph in made.graphs.items()},
-        "opset": max(map(_opset, made.graphs.values())),
+        "nodes": {role: len(graph.graph.node) for role, graph in graphs.items()},
+        "opset": max(map(_opset, graphs.values())),
         "runtimes": dict(form.runtimes),
         "adapters": _adaptable(made),
     }
