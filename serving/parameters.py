@@ -118,21 +118,22 @@ class Parameter:
 
     def _several(self, values: Any) -> Any:
         """Check one for each: numbers as an array, whatever else as a list."""
-        listed = isinstance(values, list | tuple)
+        kinds = set(map(type, values)) if isinstance(values, (list, tuple)) else set()
         # Words in an array would all take the room of the longest.
-        words = listed and any(isinstance(each, str | bytes) for each in values)
+        words = any(issubclass(kind, (str, bytes)) for kind in kinds)
         if words or self.kind not in ("int", "float"):
             return [self._one.check(value) for value in values]
         try:
             array = np.asarray(values)
         except ValueError:  # lists of different lengths
             raise UsageError(f"{self.name} are not all of one shape; expected one array") from None
-        truths = listed and any(isinstance(each, bool) for each in values)
-        numbers = array.dtype.kind in "iuf" and not truths
+        numbers = array.dtype.kind in "iuf" and not kinds & _TRUTHS
         if not numbers or array.ndim > 1 or not len(array):
             return [self._one.check(value) for value in values]
-        for extreme in (array.min(), array.max()):  # NaN is both
-            self._one.check(extreme.item())
+        few = kinds == {int} and len(values) < _FEW
+        extremes = (min(values), max(values)) if few else (array.min().item(), array.max().item())
+        for extreme in extremes:  # NaN is both
+            self._one.check(extreme)
         if self.kind == "int" and array.dtype.kind == "f":
             for odd in array[array != np.rint(array)][:1]:
                 self._one.check(odd.item())
@@ -163,6 +164,8 @@ class Parameter:
         return {key: value for key, value in written.items() if value is not None}
 
 
+_TRUTHS = {bool, np.bool_}
+_FEW = 64  # numbers, of which Python finds the least sooner than NumPy begins to
 _KINDS: dict[Any, str] = {int: "int", float: "float", str: "str", bool: "bool"}
 
 
@@ -188,9 +191,9 @@ def declared_parameter(name: str, hint: Any, default: Any) -> Parameter:
 
 def _is_one(value: Any) -> bool:
     """Say whether it is one value, and no list or array of them."""
-    if isinstance(value, int | float | str):
+    if isinstance(value, (int, float, str)):
         return True
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return False
     try:
         return np.ndim(value) == 0

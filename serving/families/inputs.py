@@ -36,20 +36,49 @@ def checked_labels(labels: Any, count: int, classes: int) -> np.ndarray | None:
         if labels is not None:
             raise UsageError("this model is unconditional and takes no labels; leave them out")
         return None
-    expected = f"whole numbers from 0 to {classes - 1}"
-    if labels is None:
-        raise UsageError(f"this model is conditional; give labels, {expected}")
-    array = as_array(labels, "labels")
+    array = _given(labels, classes)
     if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.rint(array)).all():
         array = array.astype(np.int64)
-    if array.dtype.kind not in "iu" or array.ndim > 1:
-        raise UsageError(f"labels are {array.dtype} of shape {array.shape}; expected {expected}")
-    if array.ndim == 1 and len(array) != count:
-        raise UsageError(f"there are {len(array)} labels for {count} images; expected as many")
+    found = one_for_each(array, count, classes)
     if array.min() < 0 or array.max() >= classes:
         wrong = array.min() if array.min() < 0 else array.max()
-        raise UsageError(f"label {wrong} is out of range; expected {expected}")
+        raise UsageError(f"label {wrong} is out of range; expected {_expected(classes)}")
+    return found
+
+
+def one_for_each(labels: Any, count: int, classes: int) -> np.ndarray | None:
+    """Return labels as `checked_labels` does, of which each is known to be in range.
+
+    Args:
+        labels: as a parameter with `each` gives them: one for all, or an array or list.
+        count, classes: see `checked_labels`.
+
+    Raises:
+        UsageError: there are none, too few or too many, or they are no numbers.
+
+    Example:
+        >>> one_for_each(3, 2, classes=10).tolist()
+        [3, 3]
+    """
+    if classes == 0:
+        return None
+    array = _given(labels, classes)
+    if array.ndim == 1 and len(array) != count:
+        raise UsageError(f"there are {len(array)} labels for {count} images; expected as many")
+    if array.dtype.kind not in "iu" or array.ndim > 1:
+        told = f"labels are {array.dtype} of shape {array.shape}"
+        raise UsageError(f"{told}; expected {_expected(classes)}")
     return np.full(count, array, np.int64) if array.ndim == 0 else array.astype(np.int64)
+
+
+def _given(labels: Any, classes: int) -> np.ndarray:
+    if labels is None:
+        raise UsageError(f"this model is conditional; give labels, {_expected(classes)}")
+    return as_array(labels, "labels")
+
+
+def _expected(classes: int) -> str:
+    return f"whole numbers from 0 to {classes - 1}"
 
 
 def checked_latents(z: Any, latent_dim: int) -> np.ndarray:
