@@ -17,9 +17,9 @@ from export.errors import ExportError
 from export.graph.apart import put_back
 from export.graph.canonical import canonical, put_in_order
 from export.graph.folding import fold
-from export.graph.layout import channels_first
-from export.graph.repeats import merge_resizes, resize_repeated
-from export.graph.stacked import merge_stacked
+from export.graph.images.layout import channels_first
+from export.graph.images.repeats import merge_resizes, resize_repeated
+from export.graph.images.stacked import merge_stacked
 from export.graph.tidy import plain_reshapes, tidy_layers
 from export.proof.graphs import APART, GraphSpec
 from export.quiet import quiet

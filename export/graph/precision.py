@@ -20,8 +20,8 @@ from onnxscript import ir
 from export.errors import ExportError
 from export.graph.blocks import keep_blocks
 from export.graph.canonical import canonical
-from export.graph.phases import split_phases
-from export.graph.saturation import clip_saturated
+from export.graph.images.phases import split_phases
+from export.graph.images.saturation import clip_saturated
 from export.proof.graphs import Arrays
 from export.proof.parity import runner
 from export.quiet import quiet

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export.graph.converter import simplify
-from export.graph.repeats import resize_repeated
+from export.graph.images.repeats import resize_repeated
 from export.proof.parity import runner
 from tests.export.graph.toys import in_place, kinds, network
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from onnxscript import ir
 
-from export.graph.layout import ELEMENTWISE
-from export.graph.phases import can_be_split, convolve, is_plain, parts, strides_of
+from export.graph.images.layout import ELEMENTWISE
+from export.graph.images.phases import can_be_split, convolve, is_plain, parts, strides_of
 from export.graph.surgery import added, constant, copy_of, is_read_once, replace
 
 

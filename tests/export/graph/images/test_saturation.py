@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from export.graph.images.saturation import LIMITS, clip_saturated
 from export.graph.precision import reduce_precision
-from export.graph.saturation import LIMITS, clip_saturated
 from export.proof.parity import runner
 from tests.export.graph.toys import in_place, kinds, network
 

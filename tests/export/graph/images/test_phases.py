@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.graph.phases import phases, split_phases
+from export.graph.images.phases import phases, split_phases
 from export.proof.parity import runner
 from tests.export.graph.toys import in_place, kinds, network
 

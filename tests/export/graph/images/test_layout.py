@@ -9,7 +9,7 @@ from onnxscript import ir
 from export.families import gan
 from export.families.vae_graphs import graphs
 from export.graph.converter import convert, infer_shapes
-from export.graph.layout import channels_first
+from export.graph.images.layout import channels_first
 from export.proof.parity import prove, runner
 from tests.export.graph.toys import kinds, network
 from tests.zoo.gan import tiny_gan

@@ -3,7 +3,7 @@
 import numpy as np
 from onnxscript import ir
 
-from export.graph.layout import LAST, permutation_of
+from export.graph.images.layout import LAST, permutation_of
 from export.graph.surgery import added, constant, is_read_once, replace
 
 _MERGED_LAST = (0, 2, 3, 4, 1)  # (B, C, H, copies, W) to (B, H, copies, W, C)

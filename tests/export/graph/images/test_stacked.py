@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from export.families import gan
 from export.graph.converter import convert
+from export.graph.images.stacked import merge_stacked
 from export.graph.precision import reduce_precision
-from export.graph.stacked import merge_stacked
 from export.proof.parity import prove, runner
 from tests.export.graph.toys import in_place, kinds, network
 from tests.zoo.gan import tiny_gan
