@@ -21,6 +21,7 @@ from serving.runtime.divided import Checked, Divided
 from serving.runtime.huge_pages import huge_pages
 from serving.runtime.ports import check_declared, check_not_empty, check_results
 from serving.runtime.sealed import Sealed
+from serving.runtime.stoppable import Stoppable
 from serving.runtime.threads import default_threads
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -133,7 +134,7 @@ class Session:
         for name, array in feeds.items():
             if 0 in array.shape:
                 check_not_empty(name, array.shape, self._axes.get(name, ()))
-        with _Stoppable(self._run_options()) as options:
+        with Stoppable(self._run_options(), onnxruntime.RunOptions) as options:
             results: list[np.ndarray] = self._session.run(outputs, feeds, options)
         if self._unproved is not None:
             named = dict(zip(outputs, results, strict=True))
@@ -212,48 +213,12 @@ class Bound:
             own = self._options = self._options or self._new_options()
         else:
             own = self._new_options()
-        with _Stoppable(own) as options:
+        with Stoppable(own, onnxruntime.RunOptions) as options:
             for array, value in self._sent:
                 value.update_inplace(array)
             self._session.run_with_iobinding(self._binding, options)
             for array, value in self._fetched:
                 array[...] = value.numpy()
-
-
-class _Stoppable:
-    """A run that whoever may stop this thread's work can end in the midst.
-
-    It gives what to run with. As a class, since a generator would cost a small graph more.
-
-    Args:
-        options: of this run alone; None for the usual ones.
-
-    Raises:
-        StoppedError: it was stopped.
-        GenzooError: it failed.
-    """
-
-    def __init__(self, options: onnxruntime.RunOptions | None) -> None:
-        self._options, self._wanted = options, interruption.current()
-
-    def __enter__(self) -> onnxruntime.RunOptions | None:
-        if self._wanted is not None:
-            self._wanted.check()
-            self._options = self._options or onnxruntime.RunOptions()
-            stop = partial(setattr, self._options, "terminate", True)
-            self._waking = self._wanted.waking(stop)
-            self._waking.__enter__()
-        return self._options
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: Any
-    ) -> None:
-        if self._wanted is not None:
-            self._waking.__exit__(kind, error, trace)
-        if isinstance(error, Exception):  # ONNX Runtime's errors have no base class of their own
-            if self._wanted is not None:
-                self._wanted.check()
-            raise GenzooError(f"ONNX Runtime failed: {first_line(error)}") from error
 
 
 def adapter_arrays(path: Path, name: Path) -> dict[str, np.ndarray]:
