@@ -18,7 +18,8 @@ demo: $(READY)
 	  print('TensorFlow in a serving process:', 'tensorflow' in sys.modules)"
 	$(BIN)/genzoo compare runs/demo bundles/demo
 
-PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Three for two cores: one works while others wait for servers and processes.
+PYTEST = $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test: $(READY)
 	$(PYTEST) -m "not long"

@@ -42,7 +42,9 @@ def after_two_steps(config, where: str) -> tuple[list[np.ndarray], dict]:
     return [variable.numpy() for variable in model.variables], shown
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name == "r1" else ()) for name in CONFIGS]
+)
 def test_sgd_steps_on_two_devices_equal_those_on_one(name):
     """Shares of 3 and 2 examples, then of 1 and none, or where there are convolutions 1 and 1.
 

@@ -104,7 +104,12 @@ def test_a_run_that_fails_gives_the_settings_back(tmp_path):
     "how", [{"KERAS_BACKEND": "jax"}, {"KERAS_BACKEND": "nonsense"}, {"KERAS_HOME": "{}"}]
 )
 @pytest.mark.parametrize(
-    "code", ["import zoo; zoo.VAE", "import zoo; zoo.Recipe", "from zoo.training import train"]
+    "code",
+    [
+        "import zoo; zoo.VAE",
+        pytest.param("import zoo; zoo.Recipe", marks=pytest.mark.long),
+        pytest.param("from zoo.training import train", marks=pytest.mark.long),
+    ],
 )
 def test_another_backend_is_one_line(how, code, tmp_path):
     (tmp_path / "keras.json").write_text(json.dumps({"backend": "torch"}))

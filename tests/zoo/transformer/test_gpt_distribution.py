@@ -39,7 +39,12 @@ def test_one_sgd_step_on_two_devices_equals_one_on_one(count, rate):
 
 @pytest.mark.parametrize(
     ("where", "count", "parts", "rate"),
-    [("cpu", 6, 2, 0.3), ("cpu:2", 8, 4, 0.0), ("cpu:2", 7, 2, 0.3), ("cpu:2", 3, 4, 0.3)],
+    [
+        ("cpu", 6, 2, 0.3),
+        pytest.param("cpu:2", 8, 4, 0.0, marks=pytest.mark.long),
+        pytest.param("cpu:2", 7, 2, 0.3, marks=pytest.mark.long),
+        ("cpu:2", 3, 4, 0.3),
+    ],
 )
 def test_a_step_in_parts_equals_one_on_one_device(where, count, parts, rate):
     kind = {"dropout": rate, "attention_dropout": rate, "layers": 1}
