@@ -24,7 +24,8 @@ class Writer:
         slots: what has been read of the texts.
         told: is called after each turn, with the numbers of tokens that were drawn and of texts
             that go on, and its seconds.
-        post: takes the news of all drafts; is told when a turn has no more of them.
+        post: takes the news of all drafts there, when a turn has no more of them: at once, or with
+            those of the next turn, where that takes no longer than this one.
         clock: gives the time that deadlines are of.
         filters: of what texts are written from, and of what is written.
     """
@@ -33,7 +34,7 @@ class Writer:
         self,
         slots: Slots,
         told: Callable[[int, int, float], None] = lambda drawn, texts, seconds: None,
-        post: Callable[[], None] = lambda: None,
+        post: Callable[[bool], None] = lambda at_once: None,
         clock: Callable[[], float] = time.monotonic,
         filters: Filters | None = None,
     ) -> None:
@@ -90,7 +91,7 @@ class Writer:
             for ticket in self._waiting.take(len(self._waiting)):
                 ticket.item.fail(closing())
         self._fail_all(closing())
-        self._post()
+        self._post(True)
 
     def turn(self) -> None:
         """Drop who is not waited for, read a piece of a prompt, and draw a token of each text."""
@@ -102,7 +103,7 @@ class Writer:
             self._fail_all(error)
             drawn = 0
         self._told(drawn, len(self._writing), self._clock() - began)
-        self._post()
+        self._post(not self._writing or self._reading is not None or len(self._waiting) > 0)
 
     def _drop(self) -> None:
         now = self._clock()
