@@ -25,6 +25,7 @@ from serving.server.operations.renewal import Renewal
 from serving.server.page import routes as page
 from serving.server.repository import Repository
 from serving.server.work.admission import Admission
+from serving.server.work.shedding import Shedding
 
 # They are tried in this order, so what is asked for most comes first.
 ROUTES: tuple[Any, ...] = (
@@ -58,6 +59,7 @@ class Server:
         keys: what the file says.
         open: the routes that need no key.
         renewal: takes models and keys anew.
+        shedding: turns away who asks a model that is full.
         failed: why the models cannot be loaded, if they cannot.
     """
 
@@ -80,6 +82,7 @@ class Server:
         self.metrics = Metrics()
         self.admission = Admission(self.limits, self.metrics)
         self.bodies = Bodies(self.limits)
+        self.shedding = Shedding(repository.line_of, self.metrics)
         self.failed: Exception | None = None
         Image.MAX_IMAGE_PIXELS = self.limits.pixels  # of pictures that somebody sends
 
@@ -116,6 +119,8 @@ class Server:
         computes: bool = False,
     ) -> Route:
         endpoint = Endpoint(self, path, handler, admitted=admitted, computes=computes)
+        if computes:
+            self.shedding.add(path, self.prefix)
         return Route(path, endpoint, methods=[method])
 
     @asynccontextmanager

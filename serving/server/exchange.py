@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import random
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
@@ -22,6 +20,7 @@ from serving.errors import GenzooError
 from serving.numbers import real
 from serving.runtime.interruption import Interruption
 from serving.server import errors
+from serving.server.logs import request_id
 from serving.server.metrics import OTHER
 from serving.server.operations import tracing
 from serving.server.operations.keys import Key, given_key
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 PIECE = 2**18  # bytes of an answer that are sent at once
 SMALL = 4096  # bytes of a body that are read at once
 _ORIGIN = ("model", "model-hash", "model-variant", "seed")  # what headers `x-...` say of an answer
-_ids = random.Random()  # nobody needs to be unable to guess them; the system's costs more
-_PLAIN_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 log = logging.getLogger("serving.server")
 
 
@@ -162,7 +159,9 @@ class Endpoint:
             return
         server, told = self.server, scope["state"]["told"]
         if self._computes:  # who is refused had better be before anything is read of it
-            server.repository.check_room(scope["path_params"]["model"])
+            line = server.repository.line_of(scope["path_params"]["model"])
+            if line is not None:
+                line.check()
         most = None if told.key is None else told.key.requests
         with (
             server.bodies.room() as room,
@@ -289,8 +288,7 @@ class _Told:
     """What is said to a client beside the answer, and remembered of it."""
 
     def __init__(self, scope: Scope, send: Send, prefix: str) -> None:
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        self.id = given if _PLAIN_ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"
+        self.id = request_id(scope["headers"])
         self.path = scope["path"].removeprefix(prefix)
         self.began, self.status = time.monotonic(), 0
         self.refusal: errors.RequestError | None = None

@@ -1,10 +1,15 @@
-"""The log: one line of JSON for each thing that happens."""
+"""The log: one line of JSON for each thing that happens, and what a request is called in it."""
 
 import logging
+import random
+import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import orjson
 
+_ids = random.Random()  # nobody needs to be unable to guess them; the system's costs more
+_PLAIN_ID = re.compile(rb"[\w.:/+=-]{1,128}", re.ASCII)
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -36,3 +41,14 @@ def write_logs(level: str = "info") -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(least)
+
+
+def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return what a request is called: as its `x-request-id` says, if that is plain, or anew.
+
+    Example:
+        >>> request_id([(b"x-request-id", b"a1")]), len(request_id([(b"x-request-id", b"?")]))
+        ('a1', 32)
+    """
+    given = dict(headers).get(b"x-request-id", b"")
+    return given.decode() if _PLAIN_ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"

@@ -1,6 +1,5 @@
 """The models of a server: which there are, what is known of them, and whether they are ready."""
 
-import gc
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -11,6 +10,7 @@ from serving import hub
 from serving.bundle.adapter import adapters_of
 from serving.bundle.manifest import Manifest, parse_manifest
 from serving.bundle.records import MANIFEST_NAME
+from serving.collecting import collect_everything
 from serving.errors import GenzooError, UsageError, nearest
 from serving.families.model import Model
 from serving.hub.opening import open_manifest
@@ -22,6 +22,7 @@ from serving.server.metrics import GraphMetrics, Metrics, TextMetrics
 from serving.server.operations import tracing
 from serving.server.work.draft import UNTOLD, Times
 from serving.server.work.lane import Lane
+from serving.server.work.line import Line
 from serving.server.work.post import Post
 from serving.server.work.texts import Texts
 from serving.server.work.together import Together, by_rows
@@ -185,7 +186,7 @@ class Served:
             self.writers.popitem()[1].join()
         self.model, self.lane = None, None
         self.graphs.clear()  # each of which knows this
-        gc.collect()  # a model may know itself, and a server makes too little garbage to wait for
+        collect_everything()  # a model may know itself
 
 
 class Repository:
@@ -259,15 +260,12 @@ class Repository:
                           code="model_not_found", reason="unknown")  # fmt: skip
         return served
 
-    def check_room(self, name: str) -> None:
-        """Refuse a request for a model, or a part of one, before anything is known of it but that.
-
-        Raises:
-            RequestError: too many wait for its threads.
-        """
+    def line_of(self, name: str) -> Line | None:
+        """Return the line that requests for a model, or for a part of one, wait in."""
         served = self._served.get(name) or self._served.get(name.rpartition(".")[0])
-        if served is not None and served.lane is not None and not served.writers:
-            served.lane.line.check()
+        if served is None or served.lane is None or served.writers:
+            return None
+        return served.lane.line
 
     def get(self, name: str, param: str | None = "model") -> Served:
         """Return a model that is loaded.

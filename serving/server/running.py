@@ -12,11 +12,12 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serving.collecting import look_at_new_only
 from serving.errors import GenzooError
 from serving.server.application import Server
 from serving.server.operations.certificates import Certificate
+from serving.server.protocol import Protocol
 
 log = logging.getLogger("serving.server")
 # Longer than clients and proxies keep a connection that is idle, so that they close it and not we,
@@ -24,83 +25,6 @@ log = logging.getLogger("serving.server")
 IDLE_SECONDS = 75
 LAST_SECONDS = 2.0  # for those that were stopped, to say so
 SWITCH_SECONDS = 0.0005  # that a thread keeps the event loop waiting for the interpreter
-HEAD_SECONDS = 10.0  # until the head of a request must be here
-HEAD_BYTES = 2**16  # of that head, which the parser knows no bound of
-
-
-class Protocol(HttpToolsProtocol):
-    """HTTP of which a request's head is small and comes in time, or the connection is closed."""
-
-    _due: asyncio.TimerHandle | None = None
-    _within = False  # whether a head has begun that has not ended
-    _more = 0  # bytes of it beyond those that it began with
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._expect()
-
-    def data_received(self, data: bytes) -> None:
-        within = self._within
-        super().data_received(data)
-        self._expect()
-        self._more = self._more + len(data) if within and self._within else 0
-        if self._more > HEAD_BYTES:
-            self.transport.close()
-
-    def on_message_begin(self) -> None:
-        self._within = True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._within = False
-        super().on_headers_complete()
-        if self.scope["method"] != "HEAD":  # of which nothing follows the head
-            self.cycle.transport = _Joined(self.transport)  # type: ignore[assignment]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._expect_no_more()
-
-    def _expect(self) -> None:
-        """Let the time run from the first byte that there is no request for, to its head's end."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._expect_no_more()
-        elif self._due is None:
-            self._due = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def _expect_no_more(self) -> None:
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
-
-
-class _Joined:
-    """Sends the head of an answer with what follows it, which comes at once: to send costs.
-
-    Args:
-        transport: of the connection; of its methods, those that an answer needs are here.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport, self._held, self._begun = transport, b"", False
-
-    def write(self, data: bytes) -> None:
-        """Send bytes, or hold them, if they are a head."""
-        if self._begun or data.startswith(b"HTTP/1.1 100 "):
-            self._transport.write(self._held + data if self._held else data)
-            self._held = b""
-        else:
-            self._held, self._begun = data, True
-
-    def is_closing(self) -> bool:
-        """Whether nothing more is sent."""
-        return self._transport.is_closing()
-
-    def close(self) -> None:
-        """Send what is held, and close the connection."""
-        if self._held:
-            self.write(b"")
-        self._transport.close()
 
 
 class Runner(uvicorn.Server):
@@ -112,6 +36,7 @@ class Runner(uvicorn.Server):
         server: what is run.
         host, port: where; port 0 takes any that is free, see `address`.
         certificate: has it speak TLS.
+        alone: whether its process does nothing else, and may be set to its needs.
         options: of `uvicorn.Config`.
 
     Attributes:
@@ -124,10 +49,11 @@ class Runner(uvicorn.Server):
         host: str,
         port: int,
         certificate: Certificate | None = None,
+        alone: bool = False,
         **options: Any,
     ) -> None:
         settings: dict[str, Any] = {
-            "http": Protocol,
+            "http": partial(Protocol, shed=server.shedding.refusal),
             "ws": "none",
             # Others keep the interpreter to themselves while they send, and models wait for it.
             "loop": "asyncio",
@@ -144,7 +70,7 @@ class Runner(uvicorn.Server):
         super().__init__(config)
         if certificate is not None:
             server.renewal.certificates = partial(self._renew_certificate, certificate)
-        self._served = server
+        self._served, self._alone = server, alone
         self._renewing: set[asyncio.Task[None]] = set()
         self._stop_at: float | None = None
         self._stopped = self._told = False
@@ -192,6 +118,8 @@ class Runner(uvicorn.Server):
             return True
         if self._served.ready and not self._told:
             self._told = True
+            if self._alone:
+                look_at_new_only()
             log.info("ready", extra={"address": "{}:{}".format(*self.address)})
         if self._stop_at is not None:
             now, here = time.monotonic(), len(self._served.admission)
@@ -211,7 +139,7 @@ def run(
     Raises:
         GenzooError: the models cannot be loaded, or the address cannot be had.
     """
-    runner = Runner(server, host, port, certificate, **options)
+    runner = Runner(server, host, port, certificate, alone=True, **options)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         runner.run()

@@ -2,10 +2,11 @@
 
 Where more is asked than can be done, a long line helps nobody: as much is answered with a short
 one, and sooner. Yet a line that is always short would refuse clients that come together and then
-wait. So it may be long until somebody finds it full; from then on it is kept short, for as long as
-a third of those who come are refused.
+wait. So it may be long until a third of those who come find it full, and is kept short for as long
+as a third are refused.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,15 +39,34 @@ try again later
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._clock = most, clock
-        self._here, self._overloaded = 0, False
+        self._here, self._coming, self._overloaded = 0, 0, False
         self._begun, self._let_in, self._refused = clock(), 0, 0  # this period
 
     def __len__(self) -> int:
         """How many are here."""
         return self._here
 
-    def check(self) -> None:
+    def announce(self) -> None:
+        """Count who is on the way here, until the event loop has begun with it.
+
+        Many may come before the loop begins with the first.
+
+        Raises:
+            RequestError: there are too many.
+        """
+        self.check(self._coming)
+        self._coming += 1
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._begin)  # in the turn after that which it begins in
+
+    def _begin(self) -> None:
+        self._coming -= 1
+
+    def check(self, coming: int = 0) -> None:
         """Refuse whoever comes now, if there are too many.
+
+        Args:
+            coming: so many more are taken to be here.
 
         Raises:
             RequestError: there are.
@@ -55,8 +75,8 @@ try again later
         if now - self._begun >= PERIOD:
             self._overloaded = self._refused > MANY * (self._refused + self._let_in)
             self._begun, self._let_in, self._refused = now, 0, 0
-        if self._here >= (max(1, self._most // SHORT) if self._overloaded else self._most):
-            self._overloaded = True
+        most = max(1, self._most // SHORT) if self._overloaded else self._most
+        if self._here + coming >= most:
             self._refused += 1
             raise too_many(f"{self._here} requests wait for this model")
 

@@ -157,7 +157,7 @@ def exchanged(address, data, close=False):
 
 
 def test_slow_half_and_broken_requests(small, monkeypatch):
-    from serving.server import running as module
+    from serving.server import protocol as module
 
     monkeypatch.setattr(module, "HEAD_SECONDS", 0.3)
     head = f"POST {GENERATE} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n".encode()
@@ -174,7 +174,7 @@ def test_slow_half_and_broken_requests(small, monkeypatch):
 
 def test_many_slow_clients_hold_up_nobody(small, monkeypatch):
     """Heads and bodies that come a byte at a time: each is closed in time, others are answered."""
-    from serving.server import running as module
+    from serving.server import protocol as module
 
     monkeypatch.setattr(module, "HEAD_SECONDS", 0.5)
     head = f"POST {GENERATE} HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n".encode()

@@ -1,5 +1,6 @@
 """Who may wait for a model; the clock is the test's own."""
 
+import asyncio
 from contextlib import ExitStack
 
 import pytest
@@ -44,11 +45,16 @@ def test_in_an_overload_few_wait_until_fewer_are_refused():
     line = Line(16, clock)
     inside = [enter(line) for _ in range(16)]
     assert all(inside) and [enter(line) for _ in range(17)] == [None] * 17
-    for _ in range(14):
-        inside.pop()()
-    assert enter(line) is None  # of 16 // SHORT there are two
+    inside.pop()()
+    inside.append(enter(line))  # a burst is none yet
+    assert inside[-1]
     clock.now += PERIOD
-    assert [enter(line) for _ in range(2)] == [None] * 2  # as more than a third were refused
+    for _ in range(14):
+        assert enter(line) is None  # as more than a third were refused
+        inside.pop()()
+    assert [enter(line) for _ in range(2)] == [None] * 2  # of 16 // SHORT there are two
+    clock.now += PERIOD
+    assert enter(line) is None and enter(line) is None
     inside.pop()()
     for _ in range(5):
         enter(line)()
@@ -81,13 +87,29 @@ def test_whoever_comes_and_leaves(most, events):
             leave = enter(line)
             assert (leave is None) == (before >= (max(1, most // SHORT) if overloaded else most))
             counts[leave is not None] += 1
-            overloaded |= leave is None
             inside += [leave] if leave else []
         elif event[0] == "leaves" and inside:
             inside.pop(event[1] % len(inside))()
         elif event[0] == "time":
             clock.now += event[1]
         assert len(line) == len(inside) <= most
+
+
+def test_who_is_announced_counts_until_the_loop_has_begun_with_them():
+    async def main():
+        line = Line(2, Clock())
+        inside = enter(line)
+        line.announce()
+        with pytest.raises(RequestError, match="full"):
+            line.announce()
+        assert len(line) == 1
+        line.check()  # those who are on the way are not here yet
+        for _ in range(3):
+            await asyncio.sleep(0)
+        line.announce()
+        inside()
+
+    asyncio.run(main())
 
 
 def test_a_line_that_nobody_stands_in_refuses_nobody():
