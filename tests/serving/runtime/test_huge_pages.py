@@ -35,8 +35,9 @@ def filled():
 @pytest.mark.skipif(not SMAPS.is_file(), reason="only Linux says what lies in huge pages")
 def test_what_is_allocated_inside_moves_and_keeps_its_numbers():
     before = filled()
-    with huge_pages.huge_pages():
+    with huge_pages.huge_pages() as moving:
         inside = filled()
+    moving.join()
     for array in (before, inside):
         assert (array == np.arange(PAGES * SIZE) % 251).all()
     if not in_huge_pages(inside):
@@ -46,15 +47,17 @@ def test_what_is_allocated_inside_moves_and_keeps_its_numbers():
 
 @pytest.mark.skipif(not SMAPS.is_file(), reason="only Linux says what lies in huge pages")
 def test_what_is_freed_for_the_most_part_does_not_take_memory_again():
-    with huge_pages.huge_pages():
+    with huge_pages.huge_pages() as moving:
         memory = mmap.mmap(-1, PAGES * SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         array = np.frombuffer(memory, np.uint8)
         array[:: SIZE // 4] = 1  # four of the 512 pages of each huge one
+    moving.join()
     assert in_huge_pages(array) == 0
 
 
 def test_other_systems_are_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(huge_pages, "MAPS", tmp_path / "none")
-    with huge_pages.huge_pages():
+    with huge_pages.huge_pages() as moving:
         array = np.ones(PAGES * SIZE, np.uint8)
+    moving.join()
     assert array.all()
