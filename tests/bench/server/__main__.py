@@ -152,9 +152,9 @@ def _overload(arguments: argparse.Namespace) -> Iterator[Row]:
     yield _row("the client itself is late in the overload", f"p99 {late['overload']:.1f} ms",
                "not the server's", milliseconds=late)  # fmt: skip
     yield _row("memory in the overload", f"{grown:+.1%}", "flat", bytes=memory)
-    lost = len(loads["after"].rejected)
-    yield _row("p99 afterwards, at 0.8", f"{p99['after']:.1f} ms, {lost} refused",
-               "as before", milliseconds=p99["after"], refused=lost)  # fmt: skip
+    lost = {name: len(load.rejected) for name, load in loads.items()}
+    told = f"{p99['after']:.1f} ms, {lost['after']} refused, {lost['before']} before"
+    yield _row("p99 afterwards, at 0.8", told, "as before", milliseconds=p99["after"], refused=lost)
 
 
 def _memory(arguments: argparse.Namespace) -> Iterator[Row]:
