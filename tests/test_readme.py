@@ -119,9 +119,14 @@ SHOWN = {  # metrics of a family's table, and how they are written there
         "nats_per_character": "{value:.3f}",
         "nats_per_character_disjoint": "{value:.3f}",
     },
+    "masked": {name: "{value:.1%}" for name in ("word_top1", "word_top5", "word_top5_trigram")},
     "music": {"nats_per_note": "{value:.4f}", "nats_per_note_validation": "{value:.4f}"},
 }
-LABELLED = {"label_agreement": "{value:.2%}", "transfer_accuracy": "{value:.2%}"}
+LABELLED = {
+    "label_agreement": "{value:.2%}",
+    "transfer_accuracy": "{value:.2%}",
+    "style_agreement": "{value:.1%}",
+}
 
 
 @pytest.mark.parametrize("name", models())
