@@ -15,9 +15,9 @@ STEPS, RATE, DECAY = 100, 0.03, 1e-5
 class WritingJudge:
     """Says in which style a text is written: logistic regression on n-grams of its characters.
 
-    The n-grams of one to four characters, in small letters, weigh by how often they are there and
-    how few texts have them. Learning begins with zeros and takes all texts at each step, so that
-    the same texts give the same judge.
+    The n-grams of one to four characters weigh by how often they are there and how few texts have
+    them, and all styles weigh alike, however many texts are of each. Learning begins with zeros and
+    takes all texts at each step, so that the same texts give the same judge.
 
     Args:
         texts: what it learns from, texts by style.
@@ -38,10 +38,12 @@ class WritingJudge:
     def __init__(self, texts: Mapping[str, Sequence[str]]):
         self.styles = list(texts)
         learned = [text for own in texts.values() for text in own]
-        labels = np.repeat(np.arange(len(texts)), [len(own) for own in texts.values()])
+        counts = np.array([len(own) for own in texts.values()])
+        labels = np.repeat(np.arange(len(texts)), counts)
+        shares = np.repeat(len(learned) / (len(texts) * counts), counts).astype(np.float32)
         self._grams = layers.TextVectorization(
             max_tokens=MOST_GRAMS,
-            standardize="lower",
+            standardize=None,
             split="character",
             ngrams=LETTERS,
             output_mode="tf_idf",
@@ -59,7 +61,7 @@ class WritingJudge:
         )
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         self._model.compile(keras.optimizers.Adam(RATE), loss, jit_compile=False)
-        all_of_them = tf.data.Dataset.from_tensors((features, labels))
+        all_of_them = tf.data.Dataset.from_tensors((features, labels, shares))
         self._model.fit(all_of_them.repeat(STEPS), shuffle=False, verbose=0)
 
     def styles_of(self, texts: Sequence[str]) -> list[str]:
