@@ -199,11 +199,11 @@ def _is_last_axis(context, x, axes, epsilon, scale, **_) -> bool:
     return None not in known and known[0].numpy().tolist() == [-1] and known[1].size == 1
 
 
+# Operands stand as Keras writes them; to look for every order of each would take 208 rules.
 NORMALISATIONS = RewriteRuleSet(
     [
         RewriteRule(_layer_shifted, _layer_tidy, _is_last_axis),
         RewriteRule(_layer, _layer_tidy, _is_last_axis),
         RewriteRule(_rms, _rms_tidy, _is_last_axis),
-    ],
-    commute=True,
+    ]
 )
