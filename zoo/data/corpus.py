@@ -72,11 +72,21 @@ def _read_own(path: Path, name: str) -> tuple[list[str], sources.SourceInfo]:
     )
 
 
+def encoding_of(data: bytes) -> str:
+    """Return the encoding that bytes are taken to be in, by the mark that they begin with.
+
+    Example:
+        >>> encoding_of("a".encode("utf-16")), encoding_of(b"a")
+        ('utf-16', 'utf-8-sig')
+    """
+    return next((_MARKS[mark] for mark in _MARKS if data.startswith(mark)), "utf-8-sig")
+
+
 def decoded(file: Path) -> str:
     """Return a file's text, with line ends as on Unix and without a byte order mark."""
     with readable(file):
         data = file.read_bytes()
-    encoding = next((_MARKS[mark] for mark in _MARKS if data.startswith(mark)), "utf-8-sig")
+    encoding = encoding_of(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:

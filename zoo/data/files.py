@@ -2,11 +2,14 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from serving.errors import UsageError
+
+SPLITS = ("train", "test", "validation")
+_LIKE_SPLITS = {*SPLITS, "val", "valid"}
 
 
 def own_path(name: str, suffix: str | None = None) -> Path | None:
@@ -42,6 +45,18 @@ def listed(root: Path, suffixes: tuple[str, ...]) -> list[str]:
         UsageError: a folder cannot be read.
     """
     return sorted(path.relative_to(root).as_posix() for path in _walk(root, suffixes))
+
+
+def is_parted(files: Iterable[str]) -> bool:
+    """Say whether the first folders of paths part them into splits, and are no classes.
+
+    Example:
+        >>> is_parted(["train/1.png", "val/2.png"]), is_parted(["train/1.png", "car/2.png"])
+        (True, False)
+    """
+    folders = {file.partition("/")[0] for file in files if "/" in file}
+    like_splits = folders & _LIKE_SPLITS
+    return bool(like_splits) and (len(like_splits) > 1 or like_splits == folders)
 
 
 @contextmanager

@@ -24,12 +24,10 @@ import tensorflow_datasets as tfds
 
 from serving.errors import UsageError, nearest
 from zoo.data import fingerprint
-from zoo.data.files import listed
+from zoo.data.files import SPLITS, is_parted, listed
 from zoo.data.fingerprint import FILES_SHA256
 from zoo.data.photographs import SUFFIXES, header, read
 
-_SPLITS = ("train", "test", "validation")
-_LIKE_SPLITS = {*_SPLITS, "val", "valid"}
 _TEST_SHARE = 0.1
 
 
@@ -49,9 +47,7 @@ class FolderConfig(tfds.core.BuilderConfig):
     @cached_property
     def splits(self) -> dict[str, dict[str, str | None]]:
         """For each split, the class of each of its files, or None where there are no classes."""
-        folders = {file.partition("/")[0] for file in self.files if "/" in file}
-        like_splits = folders & _LIKE_SPLITS
-        if like_splits and (len(like_splits) > 1 or like_splits == folders):
+        if is_parted(self.files):
             return self._given_splits()
         labels = self._labels({file: file for file in self.files})
         train, test = hash_split(list(self.files))
@@ -66,7 +62,7 @@ class FolderConfig(tfds.core.BuilderConfig):
 
     def _given_splits(self) -> dict[str, dict[str, str | None]]:
         stray = next(
-            (f for f in self.files if not f.startswith(tuple(s + "/" for s in _SPLITS))), None
+            (f for f in self.files if not f.startswith(tuple(s + "/" for s in SPLITS))), None
         )
         if stray:
             raise UsageError(

@@ -30,9 +30,9 @@ def header(path: Path) -> tuple[tuple[int, int], bool]:
     Raises:
         UsageError: it cannot be read, or has more than `MOST_PIXELS`.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         width, height = image.size
-        if _orientation(image) >= 5:  # lying on its side
+        if orientation(image) >= 5:  # lying on its side
             width, height = height, width
         return (width, height), not image.mode.startswith(_GREY_MODES)
 
@@ -44,15 +44,8 @@ def read(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
         UsageError: it cannot be read, or has more than `MOST_PIXELS`.
     """
     height, width, channels = shape
-    with _opened(path) as source:
-        source.load()
-        turn = _UPRIGHT.get(_orientation(source))
-        image = source if turn is None else source.transpose(turn)
-        if image.mode.startswith("I"):  # 16 bits, of which the upper 8 are kept
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    with opened(path) as source:
+        image = as_trained(source)
         mode = "L" if channels == 1 else "RGB"
         image = image if image.mode == mode else image.convert(mode)
         if image.size != (width, height):
@@ -60,16 +53,42 @@ def read(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
         return np.asarray(image).reshape(shape)
 
 
+def as_trained(source: Image.Image) -> Image.Image:
+    """Return a picture upright, of 8 bits and, where it is transparent, on white.
+
+    Raises:
+        OSError: it is cut off or damaged; of Pillow, which raises others too.
+    """
+    source.load()
+    turn = _UPRIGHT.get(orientation(source))
+    image = source if turn is None else source.transpose(turn)
+    if image.mode.startswith("I"):  # 16 bits, of which the upper 8 are kept
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image
+
+
+class TooManyPixelsError(UsageError):
+    """A picture of more than `MOST_PIXELS`."""
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture, and turn any failure to read it into one line that names it."""
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture, and turn any failure to read it into one line that names it.
+
+    Raises:
+        UsageError: it cannot be read.
+        TooManyPixelsError: it has more than `MOST_PIXELS`.
+    """
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None  # ours is another, and has its own message
     try:
         with Image.open(path) as image:
             width, height = image.size
             if width * height > MOST_PIXELS:
-                raise UsageError(
+                raise TooManyPixelsError(
                     f"{path} has {width}x{height} pixels, {width * height / 1e6:.0f} million; "
                     f"at most {MOST_PIXELS / 1e6:.0f} million can be read; make it smaller"
                 )
@@ -81,7 +100,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
     """Return how the camera was held, 1 to 8; upright where the metadata are odd."""
     try:
         value = image.getexif().get(_ORIENTATION)

@@ -155,7 +155,7 @@ def describe(builder: tfds.core.DatasetBuilder) -> SourceInfo:
     """
     info, features = builder.info, builder.info.features
     config = builder.builder_config.name if builder.builder_config else None
-    kind = _kind(features)
+    kind = kind_of(features)
     if kind is None:
         raise UsageError(
             f"data set {info.name} has no 'image', no 'text', no 'notes' and is no pair of texts, "
@@ -181,7 +181,7 @@ def describe(builder: tfds.core.DatasetBuilder) -> SourceInfo:
     )
 
 
-def _kind(features: Mapping[str, Any]) -> str | None:
+def kind_of(features: Mapping[str, Any]) -> str | None:
     """Return what examples hold: images, text, music, pairs of texts, or nothing of these."""
     kinds = {"image": "images", "text": "text", "notes": "notes"}
     if named := [kind for name, kind in kinds.items() if name in features]:

@@ -281,4 +281,4 @@ def test_data_set_of_neither_images_nor_text():
     ],
 )
 def test_what_examples_hold(features, kind):
-    assert sources._kind(features) == kind
+    assert sources.kind_of(features) == kind
