@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 README, RESULTS = ROOT / "README.md", (ROOT / "docs/results.md").read_text(encoding="utf-8")
 NAMES = [
     "training",
+    "data",
     "smaller",
     "importing",
     "shipping",

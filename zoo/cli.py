@@ -9,12 +9,14 @@ import typer
 
 from serving.errors import UsageError
 from serving.terminal import show
+from zoo.inspection import command
 from zoo.startup import load_tensorflow
 
 if TYPE_CHECKING:
     from zoo.recipe import Recipe
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app.add_typer(command.app)
 
 
 @app.command(

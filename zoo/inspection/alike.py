@@ -3,18 +3,20 @@
 The hash is that of the discrete cosine transform (pHash, Zauner 2010, "Implementation and
 Benchmarking of Perceptual Image Hash Functions"). Two hashes of 64 bits that differ in at most
 five agree in at least one of six bands of bits, so that only pictures with a band in common are
-compared, not all pairs.
+compared, not all pairs. The hash is of grey pictures; what differs in colour is no copy.
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 SIDE = 32  # pixels of the small grey pictures
 MOST_BITS = 5
 BANDS = 6
-LEAST_CORRELATION = 0.985
-BLOCK = 128  # rows that are compared at a time
+LEAST_CORRELATION = 0.99  # at which copies of photographs are found, and few handwritten digits
+TINT_SIDE = 8  # pixels of the pictures of colour alone
+MOST_TINT = 16  # of 255, that two of them differ by anywhere
 
 _LOW = 8  # frequencies across and down
 
@@ -51,11 +53,12 @@ def _cosines() -> np.ndarray:
     return np.cos(angles).astype(np.float32) * np.sqrt(2 / SIDE, dtype=np.float32)
 
 
-def groups(small: np.ndarray) -> list[list[int]]:
+def groups(small: np.ndarray, tints: np.ndarray) -> list[list[int]]:
     """Return the pictures that look the same.
 
     Args:
-        small: uint8 `(N, 32, 32)`, those first that are rather kept.
+        small: brightness, uint8 `(N, 32, 32)`, those first that are rather kept.
+        tints: their colours, blue and red less brightness, uint8 `(N, 8, 8, 2)`.
 
     Returns:
         Indices, the one to keep first; every other one of a group looks like that one. None is in
@@ -63,69 +66,64 @@ def groups(small: np.ndarray) -> list[list[int]]:
 
     Example:
         >>> noise = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
-        >>> groups(np.concatenate([noise, noise[1:2] // 2]))
+        >>> groups(np.concatenate([noise, noise[1:2] // 2]), np.full((4, 8, 8, 2), 128, np.uint8))
         [[1, 3]]
     """
-    neighbours: dict[int, set[int]] = {}
-    for first, second in _pairs(small):
-        neighbours.setdefault(first, set()).add(second)
-    taken: set[int] = set()
-    found = []
-    for first in sorted(neighbours):
-        others = sorted(neighbours[first] - taken)
-        if first not in taken and others:
-            taken.update(others)
-            found.append([first, *others])
-    return found
-
-
-def _pairs(small: np.ndarray) -> set[tuple[int, int]]:
-    """Return all pairs that look the same, the one that is rather kept first."""
     codes = hashes(small)
-    found: set[tuple[int, int]] = set()
-    borders = np.linspace(0, 64, BANDS + 1).astype(int)
-    for low, high in pairwise(borders):
-        band = (codes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
-        order = np.argsort(band, kind="stable")  # within a band in the order of the pictures
-        starts = np.flatnonzero(np.diff(band[order])) + 1
-        for bucket in np.split(order, starts):
-            if len(bucket) > 1:
-                found.update(_within(bucket, codes, small))
-    return found
-
-
-def _within(bucket: np.ndarray, codes: np.ndarray, small: np.ndarray) -> list[tuple[int, int]]:
-    """Return the pairs among pictures with a band in common.
-
-    A picture that an earlier block has found a copy of is not compared further, so that ten
-    thousand copies of one cost no hundred million pairs.
-    """
+    bands = _bands(codes)
+    taken = np.zeros(len(codes), bool)
     found = []
-    while len(bucket) > 1:
-        rows = bucket[:BLOCK]
-        differing = np.bitwise_count(codes[rows][:, None] ^ codes[bucket][None])  # (R, N)
-        near = (differing <= MOST_BITS) & (rows[:, None] < bucket[None])
-        row, column = np.nonzero(near)
-        sure = _correlated(small, rows[row], bucket[column])
-        row, column = row[sure], column[sure]
-        found += zip(rows[row].tolist(), bucket[column].tolist(), strict=True)
-        left = np.ones(len(bucket), bool)
-        left[: len(rows)] = False
-        left[column] = False
-        bucket = bucket[left]
+    for first in range(len(codes)):
+        if taken[first]:
+            continue
+        near = np.unique(np.concatenate([band.near(first, codes[first]) for band in bands]))
+        near = near[~taken[near]]
+        others = near[_are_copies(small, tints, first, near)] if len(near) else near
+        if len(others):
+            taken[others] = True
+            found.append([first, *others.tolist()])
     return found
 
 
-def _correlated(small: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Say of pairs whether they are the same but for brightness and contrast: bool `(P,)`."""
-    found = np.empty(len(first), bool)
-    for begin in range(0, len(first), 4096):
-        part = slice(begin, begin + 4096)
-        one, other = (_centred(small[index[part]]) for index in (first, second))  # (B, 1024)
-        both = np.einsum("bp,bp->b", one, other)
-        scale = np.sqrt(np.square(one).sum(1) * np.square(other).sum(1))
-        found[part] = both >= LEAST_CORRELATION * np.maximum(scale, 1e-6)
+class _Band(NamedTuple):
+    """Pictures in the order of some bits of their hashes, and among equal ones in their own.
+
+    Attributes:
+        order, codes: their indices, and their hashes, `(N,)`.
+        begin, end: by picture, where those after it with the same bits begin and end.
+    """
+
+    order: np.ndarray
+    codes: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+
+    def near(self, first: int, code: np.uint64) -> np.ndarray:
+        """Return the later pictures with the same bits, and almost the same hash."""
+        same = slice(self.begin[first], self.end[first])
+        differing = np.bitwise_count(self.codes[same] ^ code)
+        return self.order[same][differing <= MOST_BITS]
+
+
+def _bands(codes: np.ndarray) -> list[_Band]:
+    found = []
+    for low, high in pairwise(np.linspace(0, 64, BANDS + 1).astype(int).tolist()):
+        bits = (codes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
+        order = np.argsort(bits, kind="stable")
+        begin, end = np.empty(len(codes), int), np.empty(len(codes), int)
+        begin[order] = np.arange(1, len(codes) + 1)
+        end[order] = np.searchsorted(bits[order], bits[order], side="right")
+        found.append(_Band(order, codes[order], begin, end))
     return found
+
+
+def _are_copies(small: np.ndarray, tints: np.ndarray, first: int, others: np.ndarray) -> np.ndarray:
+    """Say of others whether they are the first but for brightness and contrast: bool `(P,)`."""
+    one, rest = _centred(small[first][None])[0], _centred(small[others])  # (1024,), (P, 1024)
+    scale = np.sqrt(np.square(one).sum() * np.square(rest).sum(axis=1))
+    differing = np.abs(tints[others].astype(np.int16) - tints[first]).max(axis=(1, 2, 3))
+    alike = rest @ one >= LEAST_CORRELATION * np.maximum(scale, 1e-6)
+    return alike & (differing <= MOST_TINT)
 
 
 def _centred(pictures: np.ndarray) -> np.ndarray:

@@ -64,15 +64,20 @@ def faults_of_names(files: Iterable[str]) -> Iterator[Finding]:
             yield Finding.of("odd_name", file, "has characters that do not print")
         elif file != "/".join(part.strip() for part in file.split("/")):
             yield Finding.of("odd_name", file, "has blanks at an end")
-        alike[_folded(file)].append(file)
+        alike[folded(file)].append(file)
     for same in alike.values():
         if len(same) > 1:
             others = ", ".join(same[1:])
             yield Finding("same_name", tuple(same), f"on many systems the same file as {others}")
 
 
-def _folded(name: str) -> str:
-    """Return a name as systems see it that tell neither case nor ways to write an accent apart."""
+def folded(name: str) -> str:
+    r"""Return a name as systems see it that tell neither case nor ways to write an accent apart.
+
+    Example:
+        >>> folded("CAF\u00c9.png") == folded("cafe\u0301.PNG")
+        True
+    """
     return unicodedata.normalize("NFC", name.casefold())
 
 
@@ -95,10 +100,10 @@ def faults_of_classes(items: Sequence[Item], good: Sequence[Item]) -> Iterator[F
         for split in splits:
             if not any(item.split == split for item in items if item.label == name):
                 yield Finding("missing_class", files, f"class {name} is not in {split}")
-    folded = defaultdict(list)
+    alike = defaultdict(list)
     for name in names:
-        folded[_folded(name)].append(name)
-    for same in folded.values():
+        alike[folded(name)].append(name)
+    for same in alike.values():
         if len(same) > 1:
             files = tuple(item.name for item in items if item.label in same[1:])
             words = f"classes {' and '.join(same)} are one on many systems"

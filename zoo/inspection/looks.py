@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -18,7 +19,7 @@ from zoo.data.photographs import (
     opened,
     orientation,
 )
-from zoo.inspection.alike import SIDE
+from zoo.inspection.alike import SIDE, TINT_SIDE
 from zoo.inspection.layout import Item
 from zoo.inspection.report import Finding
 
@@ -47,11 +48,12 @@ class Look:
     Attributes:
         item: its name and place.
         findings: what is odd about it alone.
-        format, mode: of Pillow; "" where it cannot be read.
+        format, mode: of Pillow; "" where it cannot be read, and no format of an example.
         size: width and height as shown; (0, 0) where it cannot be read.
         mean, square: of its channels red, green and blue in [0, 1], and of their squares.
         digest: SHA-256 of the bytes of the file, or of the pixels of an example.
-        small: uint8 `(32, 32)`; None where it cannot be read.
+        small: its brightness, uint8 `(32, 32)`; None where it cannot be read.
+        tint: its colours, uint8 `(8, 8, 2)`.
     """
 
     item: Item
@@ -63,6 +65,7 @@ class Look:
     square: tuple[float, ...] = ()
     digest: bytes = b""
     small: np.ndarray | None = None
+    tint: np.ndarray | None = None
 
     @property
     def is_good(self) -> bool:
@@ -87,7 +90,7 @@ def look_at(root: Path, item: Item) -> Look:
             header.append((image.format, image.mode, _size(image)))
             findings = list(_of_header(item, image, data))
             image.draft(None, (512, 512) if math.prod(image.size) > LARGEST_LOOK else image.size)
-            pixels, small, seen = _pixels(item, image)
+            pixels, seen = _pixels(item, image)
     except TooManyPixelsError:
         return _bad(item, "too_large", f"has more than {MOST_PIXELS / 1e6:.0f} million pixels")
     except UsageError:
@@ -96,7 +99,7 @@ def look_at(root: Path, item: Item) -> Look:
         return _bad(item, "damaged", f"a {header[0][0]} of which the rest is missing or damaged")
     kind, mode, size = header[0]
     digest = hashlib.sha256(data).digest()
-    return Look(item, (*findings, *seen), kind, mode, size, *pixels, digest, small)
+    return Look(item, (*findings, *seen), kind, mode, size, digest=digest, **pixels)
 
 
 def look_at_pixels(item: Item, pixels: np.ndarray) -> Look:
@@ -108,10 +111,8 @@ def look_at_pixels(item: Item, pixels: np.ndarray) -> Look:
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     size, digest = image.size, hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes())
     findings += _of_size(item, size)
-    about, small, seen = _pixels(item, image)
-    return Look(
-        item, (*findings, *seen), "pixels", image.mode, size, *about, digest.digest(), small
-    )
+    about, seen = _pixels(item, image)
+    return Look(item, (*findings, *seen), "", image.mode, size, digest=digest.digest(), **about)
 
 
 def _bad(item: Item, fault: str, words: str) -> Look:
@@ -194,20 +195,24 @@ def _called(profile: bytes) -> str:
     return " ".join(name.split())[:60] or "a profile without a name"
 
 
-About = tuple[tuple[float, ...], tuple[float, ...]]
-
-
-def _pixels(item: Item, source: Image.Image) -> tuple[About, np.ndarray, list[Finding]]:
-    """Decode a picture: means of channels and of their squares, the small one, and findings."""
+def _pixels(item: Item, source: Image.Image) -> tuple[dict[str, Any], list[Finding]]:
+    """Decode a picture: what a look keeps of its pixels, and what is odd about them."""
     image = as_trained(source)
     if math.prod(image.size) > LARGEST_LOOK:
         image = image.reduce(math.ceil(math.sqrt(math.prod(image.size) / LARGEST_LOOK)))
-    colours = np.asarray(image.convert("RGB")).reshape(-1, 3).astype(np.float32)  # (pixels, 3)
+    image = image.convert("RGB")
+    colours = np.asarray(image).reshape(-1, 3).astype(np.float32)  # (pixels, 3)
     mean, square = colours.mean(axis=0), np.square(colours).mean(axis=0)
     findings = []
-    if (square - mean**2).max() < FLATTEST**2:
+    if (square - mean**2).max() < FLATTEST**2 and min(image.size) >= TINIEST:
         shade = {0: "all black", 255: "all white"}.get(round(float(mean.mean())), "no shape")
         findings.append(Finding.of("blank", item.name, shade))
-    grey = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3)
-    about = tuple((mean / 255).tolist()), tuple((square / 255**2).tolist())
-    return about, np.asarray(grey), findings
+    small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3).convert("YCbCr")
+    tint = small.resize((TINT_SIDE, TINT_SIDE), Image.Resampling.BOX)
+    kept = {
+        "mean": tuple((mean / 255).tolist()),
+        "square": tuple((square / 255**2).tolist()),
+        "small": np.asarray(small)[..., 0].copy(),  # not a view that keeps the other channels
+        "tint": np.asarray(tint)[..., 1:].copy(),
+    }
+    return kept, findings

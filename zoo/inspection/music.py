@@ -78,7 +78,7 @@ def report(name: str, heard: Sequence[Heard], names: Iterator[Finding] | tuple =
     def samples(names: Iterable[str]) -> dict[str, np.ndarray]:
         return {each: _picture(named[each]) for each in names if each in named}
 
-    facts = counts(items) | _facts(list(pieces.values()))
+    facts = counts(list(pieces)) | _facts(list(pieces.values()))
     return Report(name, "music", len(heard), facts, in_order(findings), tuple(named), samples)
 
 

@@ -1,5 +1,6 @@
 """What a set of pictures holds: how they differ, which are there twice, and which are broken."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from zoo.inspection.layout import Item, counts, faults_of_classes, faults_of_nam
 from zoo.inspection.looks import Look, look_at
 from zoo.inspection.report import Finding, Report, Samples, in_order
 
+MOST_WORKERS = 8
 SHOWN_SIDE = 160  # pixels of a picture in a report, at most
 
 
@@ -27,7 +29,8 @@ def inspect_folder(name: str, root: Path, items: Sequence[Item]) -> Report:
     # would put it back under another that is not.
     Image.MAX_IMAGE_PIXELS = None
     try:
-        with ThreadPoolExecutor() as workers:  # Pillow decodes without the interpreter's lock
+        # Pillow decodes without the interpreter's lock. Few, as a picture may take 1 GB.
+        with ThreadPoolExecutor(min(MOST_WORKERS, os.cpu_count() or 1)) as workers:
             found = workers.map(lambda item: look_at(root, item), items)
             looks = list(tqdm(found, total=len(items), unit=" files", disable=None, leave=False))
     finally:
@@ -76,7 +79,7 @@ def report(
         *_copies([look for look in looks if look.is_good]),
         *faults_of_classes(items, [look.item for look in readable]),
     ]
-    facts = counts(items) | _facts(readable)
+    facts = counts([look.item for look in readable]) | _facts(readable)
     order = tuple(look.item.name for look in readable)
     return Report(name, "images", len(looks), facts, in_order(findings), order, samples)
 
@@ -89,8 +92,9 @@ def _facts(looks: Sequence[Look]) -> dict[str, Any]:
     common = Counter(f"{width}x{height}" for width, height in sizes.tolist())
     sides = {"width": sizes[:, 0], "height": sizes[:, 1]}
     is_grey = all(len(set(look.mean)) == 1 for look in looks)
+    formats = Counter(look.format for look in looks if look.format)
     return {
-        "formats": dict(Counter(look.format for look in looks).most_common()),
+        **({"formats": dict(formats.most_common())} if formats else {}),
         "modes": dict(Counter(look.mode for look in looks).most_common()),
         "sizes": dict(common.most_common()),
         **{
@@ -123,7 +127,8 @@ def _copies(looks: Sequence[Look]) -> Iterator[Finding]:
             different.append(look)
     yield from sure
     small = np.array([look.small for look in different])
-    for group in groups(small) if len(different) > 1 else []:
+    tints = np.array([look.tint for look in different])
+    for group in groups(small, tints) if len(different) > 1 else []:
         copies = [different[index].item for index in group]
         yield copied("near_duplicate", copies, f"looks like {copies[0].name}")
 
@@ -138,7 +143,8 @@ def copied(fault: str, items: Sequence[Item], words: str) -> Finding:
     labels = sorted({item.label for item in items if item.label is not None})
     splits = sorted({item.split for item in items if item.split is not None})
     if len(labels) > 1:
-        return Finding("two_classes", names, f"{words}, in {' and '.join(labels)}", names)
+        told = f"is in {' and '.join(labels)}: {', '.join(names[:3])}"
+        return Finding("two_classes", names, told, names)
     if len(splits) > 1:
         return Finding("across_splits", names, f"{words}, in {' and '.join(splits)}", names[1:])
     return Finding(fault, names, words, names[1:])

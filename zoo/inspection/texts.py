@@ -77,7 +77,7 @@ def look_at(item: Item, text: str, encoding: str) -> Document:
         if found := odd.findall(text):
             first = odd.search(text)
             place = first.start() if first else 0
-            words = f"{len(found):,} {called}, the first at character {place:,}"
+            words = f"{called}: {len(found):,}, the first at character {place:,}"
             findings.append(Finding.of("odd_characters", item.name, words))
     lines = _long_lines(text)
     repeated = len(lines) - len(set(lines))
@@ -119,7 +119,7 @@ def report(
     def samples(names: Iterable[str]) -> dict[str, str]:
         return {each: texts[each][:EXCERPT] for each in names if each in texts}
 
-    facts = counts(items) | _facts(readable, lines)
+    facts = counts(list(lines)) | _facts(readable, lines)
     return Report(name, "text", len(documents), facts, in_order(findings), tuple(texts), samples)
 
 
