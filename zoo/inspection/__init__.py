@@ -7,6 +7,7 @@ need no TensorFlow. Names load on first use.
 Example:
     >>> from pathlib import Path
     >>> from PIL import Image
+    >>> from zoo.inspection import inspect
     >>> Path("photos").mkdir()
     >>> for name in ("one.png", "two.png"):
     ...     Image.linear_gradient("L").save(f"photos/{name}")

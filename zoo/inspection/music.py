@@ -79,7 +79,7 @@ def report(name: str, heard: Sequence[Heard], names: Iterator[Finding] | tuple =
         return {each: _picture(named[each]) for each in names if each in named}
 
     facts = counts(list(pieces)) | _facts(list(pieces.values()))
-    return Report(name, "music", len(heard), facts, in_order(findings), tuple(named), samples)
+    return Report(name, "notes", len(heard), facts, in_order(findings), tuple(named), samples)
 
 
 def _picture(piece: Piece) -> np.ndarray:

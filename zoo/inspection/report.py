@@ -83,7 +83,7 @@ class Report:
 
     Attributes:
         name: of the data, as it was given.
-        kind: "images", "text" or "music".
+        kind: "images", "text" or "notes", as `zoo.data.SourceInfo` has it.
         count: files or examples that were looked at, those that are broken included.
         facts: by title, numbers, counts by name, or lists of numbers.
         findings: the faults, those of one kind together, in the order of `FAULTS`.

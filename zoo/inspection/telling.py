@@ -6,7 +6,7 @@ from typing import Any
 from zoo.inspection.report import FAULTS, Finding, Report
 
 MOST_COUNTS = 8  # of a fact that are told; the page and the JSON have all
-COUNTED = {"images": "pictures", "text": "texts", "music": "pieces"}
+COUNTED = {"images": "pictures", "text": "texts", "notes": "pieces"}
 HEAD = ("fault", "cases", "--clean", "for example")
 SHORT = 88  # characters of an example
 
