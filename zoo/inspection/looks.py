@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from serving.errors import UsageError
 from zoo.data.photographs import (
     MOST_PIXELS,
     SUFFIXES,
@@ -93,7 +92,7 @@ def look_at(root: Path, item: Item) -> Look:
             pixels, seen = _pixels(item, image)
     except TooManyPixelsError:
         return _bad(item, "too_large", f"has more than {MOST_PIXELS / 1e6:.0f} million pixels")
-    except UsageError:
+    except Exception:  # of `opened`; or whatever else Pillow makes of bytes that are no picture
         if not header:
             return _no_picture(item, data)
         return _bad(item, "damaged", f"a {header[0][0]} of which the rest is missing or damaged")
@@ -107,12 +106,18 @@ def look_at_pixels(item: Item, pixels: np.ndarray) -> Look:
     findings = []
     if pixels.dtype == np.uint16:
         findings.append(Finding.of("deep", item.name, "16 bits"))
-        pixels = (pixels >> 8).astype(np.uint8)
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image = as_image(pixels)
     size, digest = image.size, hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes())
     findings += _of_size(item, size)
     about, seen = _pixels(item, image)
     return Look(item, (*findings, *seen), "", image.mode, size, digest=digest.digest(), **about)
+
+
+def as_image(pixels: np.ndarray) -> Image.Image:
+    """Return an example as an image: uint8 or uint16 `(H, W, 1, 3 or 4)`, its upper 8 bits."""
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
 def _bad(item: Item, fault: str, words: str) -> Look:

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from serving.errors import UsageError
 from serving.music.piece import Piece
 from zoo.inspection import music, pictures, texts
 from zoo.inspection.layout import Item
-from zoo.inspection.looks import Look, look_at_pixels
+from zoo.inspection.looks import Look, as_image, look_at_pixels
 from zoo.inspection.report import Report
 from zoo.startup import load_tensorflow
 
@@ -33,7 +32,7 @@ def inspect_public(name: str, limit: int | None) -> Report:
     features = builder.info.features
     kind = kind_of(features)
     examples = _Examples(builder, limit)
-    if kind == "images":
+    if kind == "images" and features["image"].dtype in (np.uint8, np.uint16):
         return _of_images(name, examples)
     if kind in ("text", "pairs"):
         told = ["text"] if kind == "text" else list(features)
@@ -43,7 +42,8 @@ def inspect_public(name: str, limit: int | None) -> Report:
         pieces = [music.Heard(item, Piece(each["notes"])) for item, each in examples]
         return music.report(name, pieces)
     raise UsageError(
-        f"data set '{name}' has {', '.join(features)}; expected images, text or notes to look at"
+        f"data set '{name}' has {', '.join(features)}; expected images of 8 or 16 bits, text or "
+        "notes to look at"
     )
 
 
@@ -72,7 +72,8 @@ class _Examples:
         for split, count in self.counts.items():
             part = self.builder.as_dataset(split=f"{split}[:{count}]", read_config=in_order)
             for index, example in enumerate(part.as_numpy_iterator()):
-                label = self.labels[int(example["label"])] if self.labels else None
+                number = int(example["label"]) if self.labels else -1  # which is of no class
+                label = self.labels[number] if number >= 0 else None
                 yield Item(f"{split}[{index}]", split, label), example
 
 
@@ -83,16 +84,12 @@ def _of_images(name: str, examples: _Examples) -> Report:
     def samples(names: Iterable[str]) -> Mapping[str, np.ndarray]:
         wanted = set(names)
         return {
-            item.name: pictures.shown(_image(each["image"]))
+            item.name: pictures.shown(as_image(each["image"]))
             for item, each in examples
             if item.name in wanted
         }
 
     return pictures.report(name, looks, samples)
-
-
-def _image(pixels: np.ndarray) -> Image.Image:
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
 def _text(example: dict[str, Any], features: Iterable[str]) -> str:

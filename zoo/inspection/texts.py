@@ -79,7 +79,7 @@ def look_at(item: Item, text: str, encoding: str) -> Document:
             place = first.start() if first else 0
             words = f"{called}: {len(found):,}, the first at character {place:,}"
             findings.append(Finding.of("odd_characters", item.name, words))
-    lines = _long_lines(text)
+    lines = _lines(text, LONG_LINE)
     repeated = len(lines) - len(set(lines))
     if repeated > MOST_REPEATED * len(lines):
         words = f"{repeated:,} of {len(lines):,} lines were there before"
@@ -87,10 +87,10 @@ def look_at(item: Item, text: str, encoding: str) -> Document:
     return Document(item, text, encoding, tuple(findings))
 
 
-def _long_lines(text: str) -> list[int]:
-    """Return the hashes of lines that say something, letters and blanks made alike."""
+def _lines(text: str, least: int) -> list[int]:
+    """Return the hashes of lines of so many characters or more, their case and blanks alike."""
     lines = (" ".join(line.casefold().split()) for line in text.splitlines())
-    return [hash(line) for line in lines if len(line) >= LONG_LINE]
+    return [hash(line) for line in lines if len(line) >= least]
 
 
 def report(
@@ -107,11 +107,11 @@ def report(
         hint = f"; {first.files[0]}: {first.words}" if first else ""
         raise UsageError(f"{name} has no text that can be read, of {len(documents)}{hint}")
     items = [each.item for each in documents]
-    lines = {each.item: _long_lines(each.text or "") for each in readable}
+    lines = {each.item: _lines(each.text or "", LONG_LINE) for each in readable}
     findings = [
         *(finding for each in documents for finding in each.findings),
         *names,
-        *_copies(readable, lines),
+        *_copies(readable),
         *faults_of_classes(items, [each.item for each in readable]),
     ]
     texts = {each.item.name: each.text or "" for each in readable}
@@ -177,7 +177,7 @@ def _shared(lines: dict[Item, list[int]]) -> dict[str, Any]:
     return {"lines_in_train_too": shares} if trained and shares else {}
 
 
-def _copies(documents: Sequence[Document], lines: dict[Item, list[int]]) -> Iterator[Finding]:
+def _copies(documents: Sequence[Document]) -> Iterator[Finding]:
     """Yield documents that are there twice: first word for word, then in most of their lines."""
     order = sorted(documents, key=lambda each: (each.item.rank, -len(each.text or ""), each.item))
     same = defaultdict(list)
@@ -187,8 +187,9 @@ def _copies(documents: Sequence[Document], lines: dict[Item, list[int]]) -> Iter
     for items in same.values():
         if len(items) > 1:
             yield copied("duplicate", items, f"the same words as {items[0].name}")
+    texts = {each.item: each.text or "" for each in order}
     different = [items[0] for items in same.values()]
-    sets = [set(lines[item]) for item in different]
+    sets = [set(_lines(texts[item], 1)) for item in different]
     taken: set[int] = set()
     for first, others in sorted(_near(sets).items()):
         left = sorted(others - taken)

@@ -1,12 +1,19 @@
 """`genzoo data` on folders of pictures: it finds what was planted, and cleans it away."""
 
 import hashlib
+import io
 import json
+import os
 import subprocess
 import sys
+import tempfile
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from export.cli import joined
@@ -16,6 +23,8 @@ from tests.house import ROOT
 from tests.zoo.inspection.faulty import PICTURES, good, pattern, planted
 from zoo.data.photographs import as_trained
 from zoo.inspection import clean, inspect
+from zoo.inspection.layout import Item
+from zoo.inspection.looks import look_at
 from zoo.inspection.report import FAULTS, KEPT
 
 
@@ -131,6 +140,47 @@ def test_the_command_prints_json(folder, tmp_path, capsys):
     assert told["facts"]["formats"]["TIFF"] == 1
 
 
+def encoded(kind, **how):
+    file = io.BytesIO()
+    image = pattern(5, (24, 24))
+    (image.convert("P") if kind == "GIF" else image).save(file, kind, **how)
+    return file.getvalue()
+
+
+MORE = {"GIF": {"save_all": True, "append_images": [pattern(6, (24, 24)).convert("P")]}}
+FORMATS = {
+    kind: encoded(kind, **MORE.get(kind, {}))
+    for kind in ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "TGA")
+}
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data(), kind=st.sampled_from(sorted(FORMATS)))
+def test_whatever_the_bytes_a_file_is_looked_at(data, kind):
+    whole = FORMATS[kind]
+    changes = st.dictionaries(st.integers(0, len(whole) - 1), st.integers(0, 255), max_size=6)
+    made = bytearray(whole)
+    for place, byte in data.draw(changes).items():
+        made[place] = byte
+    end = data.draw(st.integers(0, len(made)))
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Path(folder, "a.png").write_bytes(made[:end])
+        look = look_at(Path(folder), Item("a.png"))
+    assert look.findings or kind == "PNG"
+    assert (look.small is None) == (look.format == "")
+
+
+def test_names_that_are_no_text(tmp_path, capsys):
+    good(tmp_path / "photos", 4)
+    name = os.fsdecode("caf\xe9.png".encode("latin-1"))
+    pattern(70).save(tmp_path / "photos" / "cat" / name)
+    page, out = tmp_path / "x.html", tmp_path / "out"
+    assert genzoo("data", tmp_path / "photos", "--page", page, "--clean", out) == 0
+    assert "odd name" in capsys.readouterr().out
+    assert (out / "cat" / name).exists() and "caf\ufffd.png" in page.read_text("utf-8")
+
+
 def test_copies_in_two_splits(tmp_path):
     for split, first in (("train", 0), ("test", 10)):
         good(tmp_path / split, 4)
@@ -149,6 +199,13 @@ def test_copies_in_two_splits(tmp_path):
     assert near.files == ("train/cat/larger.png", "train/cat/0000.png")  # the larger one stays
     (missing,) = report.by_fault()["missing_class"]
     assert missing.words == "class bird is not in test"
+
+
+def test_a_limit_takes_from_everywhere(folder):
+    before = Image.MAX_IMAGE_PIXELS
+    report = inspect(str(folder[0]), limit=20)
+    assert report.count == 20 and min(report.facts["classes"][name] for name in ("cat", "dog")) > 7
+    assert before == Image.MAX_IMAGE_PIXELS  # of the process, and put back
 
 
 def test_metadata_that_are_odd(tmp_path):

@@ -66,6 +66,15 @@ def test_facts_and_a_cleaned_copy_of_texts(texts, tmp_path):
     }
 
 
+def test_a_long_line_in_common_is_no_copy(tmp_path):
+    for number in range(3):
+        words = "".join(f"{number} {at}\n" for at in range(6))
+        (tmp_path / f"{number}.txt").write_text(
+            "All of them say this at their beginning.\n" + words
+        )
+    assert inspect(str(tmp_path)).findings == ()
+
+
 def test_one_text_file(tmp_path, capsys):
     book = tmp_path / "book.txt"
     book.write_text("It was a dark and stormy night.\n" * 3)
