@@ -89,7 +89,7 @@ def look_at(root: Path, item: Item) -> Look:
             header.append((image.format, image.mode, _size(image)))
             findings = list(_of_header(item, image, data))
             image.draft(None, (512, 512) if math.prod(image.size) > LARGEST_LOOK else image.size)
-            pixels, seen = _pixels(item, image)
+            pixels, seen = _pixels(item, as_trained(image))
     except TooManyPixelsError:
         return _bad(item, "too_large", f"has more than {MOST_PIXELS / 1e6:.0f} million pixels")
     except Exception:  # of `opened`; or whatever else Pillow makes of bytes that are no picture
@@ -106,14 +106,14 @@ def look_at_pixels(item: Item, pixels: np.ndarray) -> Look:
     findings = []
     if pixels.dtype == np.uint16:
         findings.append(Finding.of("deep", item.name, "16 bits"))
-    image = as_image(pixels)
+    image = _as_image(pixels)
     size, digest = image.size, hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes())
     findings += _of_size(item, size)
-    about, seen = _pixels(item, image)
+    about, seen = _pixels(item, as_trained(image) if image.mode == "RGBA" else image)
     return Look(item, (*findings, *seen), "", image.mode, size, digest=digest.digest(), **about)
 
 
-def as_image(pixels: np.ndarray) -> Image.Image:
+def _as_image(pixels: np.ndarray) -> Image.Image:
     """Return an example as an image: uint8 or uint16 `(H, W, 1, 3 or 4)`, its upper 8 bits."""
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)
@@ -200,9 +200,8 @@ def _called(profile: bytes) -> str:
     return " ".join(name.split())[:60] or "a profile without a name"
 
 
-def _pixels(item: Item, source: Image.Image) -> tuple[dict[str, Any], list[Finding]]:
-    """Decode a picture: what a look keeps of its pixels, and what is odd about them."""
-    image = as_trained(source)
+def _pixels(item: Item, image: Image.Image) -> tuple[dict[str, Any], list[Finding]]:
+    """Return what a look keeps of the pixels that are trained on, and what is odd about them."""
     if math.prod(image.size) > LARGEST_LOOK:
         image = image.reduce(math.ceil(math.sqrt(math.prod(image.size) / LARGEST_LOOK)))
     image = image.convert("RGB")

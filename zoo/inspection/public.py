@@ -1,21 +1,27 @@
 """Data sets of TensorFlow Datasets, looked at example by example. The only part with TensorFlow."""
 
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from serving.errors import UsageError
 from serving.music.piece import Piece
+from zoo.data.photographs import as_trained
 from zoo.inspection import music, pictures, texts
 from zoo.inspection.layout import Item
-from zoo.inspection.looks import Look, as_image, look_at_pixels
+from zoo.inspection.looks import Look, look_at_pixels
 from zoo.inspection.report import Report
 from zoo.startup import load_tensorflow
 
 if TYPE_CHECKING:
+    import tensorflow as tf
     import tensorflow_datasets as tfds
+
+TOGETHER = 256  # examples that are read at a time
 
 
 def inspect_public(name: str, limit: int | None) -> Report:
@@ -32,7 +38,7 @@ def inspect_public(name: str, limit: int | None) -> Report:
     features = builder.info.features
     kind = kind_of(features)
     examples = _Examples(builder, limit)
-    if kind == "images" and features["image"].dtype in (np.uint8, np.uint16):
+    if kind == "images" and features["image"].np_dtype in (np.uint8, np.uint16):
         return _of_images(name, examples)
     if kind in ("text", "pairs"):
         told = ["text"] if kind == "text" else list(features)
@@ -66,15 +72,42 @@ class _Examples:
         return sum(self.counts.values())
 
     def __iter__(self) -> Iterator[tuple[Item, dict[str, Any]]]:
+        return self._read()
+
+    def images(self, names: set[str]) -> Iterator[tuple[str, Image.Image]]:
+        """Yield the images of some names; the others are not decoded."""
+        import tensorflow_datasets as tfds
+
+        for item, example in self._read({"image": tfds.decode.SkipDecoding()}):
+            if item.name in names:
+                image = Image.open(io.BytesIO(example["image"]))
+                yield item.name, as_trained(image)
+
+    def _read(self, decoders: dict[str, Any] | None = None) -> Iterator[tuple[Item, dict]]:
         import tensorflow_datasets as tfds
 
         in_order = tfds.ReadConfig(interleave_cycle_length=1)
         for split, count in self.counts.items():
-            part = self.builder.as_dataset(split=f"{split}[:{count}]", read_config=in_order)
-            for index, example in enumerate(part.as_numpy_iterator()):
+            part = self.builder.as_dataset(
+                split=f"{split}[:{count}]", read_config=in_order, decoders=decoders
+            )
+            for index, example in enumerate(_each(part)):
                 number = int(example["label"]) if self.labels else -1  # which is of no class
                 label = self.labels[number] if number >= 0 else None
                 yield Item(f"{split}[{index}]", split, label), example
+
+
+def _each(part: "tf.data.Dataset") -> Iterator[dict[str, Any]]:
+    """Yield examples as arrays: many at a time from TensorFlow, as far as they are of one shape."""
+    import tensorflow as tf
+
+    specs = part.element_spec.values()
+    if not all(isinstance(spec, tf.TensorSpec) and spec.shape.is_fully_defined() for spec in specs):
+        yield from part.as_numpy_iterator()
+        return
+    for batch in part.batch(TOGETHER).as_numpy_iterator():
+        for index in range(len(next(iter(batch.values())))):
+            yield {name: values[index] for name, values in batch.items()}
 
 
 def _of_images(name: str, examples: _Examples) -> Report:
@@ -82,12 +115,7 @@ def _of_images(name: str, examples: _Examples) -> Report:
     looks: list[Look] = [look_at_pixels(item, each["image"]) for item, each in shown]
 
     def samples(names: Iterable[str]) -> Mapping[str, np.ndarray]:
-        wanted = set(names)
-        return {
-            item.name: pictures.shown(as_image(each["image"]))
-            for item, each in examples
-            if item.name in wanted
-        }
+        return {each: pictures.shown(image) for each, image in examples.images(set(names))}
 
     return pictures.report(name, looks, samples)
 
