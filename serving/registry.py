@@ -96,6 +96,14 @@ _OWN = (
         exporter="export.families.masked.exporter:MaskedExporter",
         runtime="serving.families.masked:MaskedLanguageModel",
     ),
+    Family(
+        name="restoration",
+        title="Restorers of photographs",
+        gives="photograph",
+        recipe="zoo.restoration.recipe:RestorationRecipe",
+        exporter="export.families.restoration.exporter:RestorationExporter",
+        runtime="serving.families.restoration.restorer:Restorer",
+    ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
 )
 _OWN_BY_NAME = {family.name: family for family in _OWN}
@@ -106,6 +114,7 @@ _CONTENTS = {
     "numbers": "serving.content.numbers:NumbersContent",
     "piece": "serving.content.music:MusicContent",
     "fillings": "serving.content.fillings:FillingsContent",
+    "photograph": "serving.content.photograph:PhotographContent",
 }
 
 

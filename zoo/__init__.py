@@ -23,6 +23,8 @@ _HOMES = {
     "MaskedLanguageModel": "zoo.masked",
     "MusicConfig": "zoo.music",
     "MusicTransformer": "zoo.music",
+    "RestorationConfig": "zoo.restoration",
+    "Restorer": "zoo.restoration",
     "TranslationConfig": "zoo.translation",
     "Translator": "zoo.translation",
     "VAE": "zoo.vae",

@@ -1,6 +1,6 @@
 """Forms: the variants of a model, and how each is made of its float32 graphs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -79,6 +79,7 @@ def reduced(
     name: str | None = None,
     kind: str = "portable",
     before: Callable[[Made], Made] = lambda made: made,
+    exact: Sequence[str] = (),
 ) -> Form:
     """Return a form in standard ONNX of fewer bits.
 
@@ -89,13 +90,14 @@ def reduced(
         name: of the variant; the precision unless given.
         kind: see `Form`.
         before: what is done to the float32 graphs first.
+        exact: layers whose operators are not rounded to 8 bits.
     """
 
     def make(made: Made) -> Made:
         changed = before(made)
         graphs = {
             role: reduce_precision(
-                graph, precision, partial(model.calibration, changed.specs[role])
+                graph, precision, partial(model.calibration, changed.specs[role]), exact
             )
             for role, graph in changed.graphs.items()
         }

@@ -2,7 +2,7 @@
 
 import copy
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,10 @@ FLOAT_OUTPUTS = ["Gemm", "MatMul"]
 
 
 def reduce_precision(
-    model: onnx.ModelProto, variant: str, calibration: Callable[[], Iterable[Arrays]]
+    model: onnx.ModelProto,
+    variant: str,
+    calibration: Callable[[], Iterable[Arrays]],
+    exact: Sequence[str] = (),
 ) -> onnx.ModelProto:
     """Return a float32 graph in another precision; its inputs and outputs stay float32.
 
@@ -51,6 +54,7 @@ def reduce_precision(
         model: the graph, which is not changed.
         variant: `fp16` or `int8`.
         calibration: returns real inputs, in batches.
+        exact: layers whose operators are not rounded to 8 bits.
 
     Raises:
         ExportError: the graph cannot be converted.
@@ -63,7 +67,7 @@ def reduce_precision(
                 reduced, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *IN_PLACE]
             )
         else:
-            reduced = _quantize(_prepared(reduced), calibration())
+            reduced = _quantize(_prepared(reduced), calibration(), exact)
     except (ValueError, RuntimeError, TypeError) as error:
         raise ExportError(
             f"{model.graph.name}: no {variant} variant can be made: {first_line(error)}"
@@ -147,7 +151,9 @@ def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     return prepared
 
 
-def _quantize(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> onnx.ModelProto:
+def _quantize(
+    model: onnx.ModelProto, calibration: Iterable[Arrays], exact: Sequence[str]
+) -> onnx.ModelProto:
     """Quantize weights per channel and activations with ranges fixed by real inputs.
 
     Ranges that are found anew for each batch (dynamic quantization) would make an image depend on
@@ -161,7 +167,7 @@ def _quantize(model: onnx.ModelProto, calibration: Iterable[Arrays]) -> onnx.Mod
             _Reader(calibration),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=[*QUANTIZED, *LIMITING],
-            nodes_to_exclude=_reading_in_place(model),
+            nodes_to_exclude=[*_reading_in_place(model), *_inside(model, exact)],
             per_channel=True,
             # 7 bits of weights: processors with AVX2 and without VNNI add up two products in 16
             # bits, which overflow with 8, and the same seed would give another image there.
@@ -181,6 +187,11 @@ def _reading_in_place(model: onnx.ModelProto) -> list[str]:
     """Return the operators that read what is written in place, which must not be rounded there."""
     written = {node.output[0] for node in model.graph.node if node.op_type in IN_PLACE}
     return [node.name for node in model.graph.node if written.intersection(node.input)]
+
+
+def _inside(model: onnx.ModelProto, layers: Sequence[str]) -> list[str]:
+    """Return the operators that lie in one of some layers, which their names tell."""
+    return [node.name for node in model.graph.node if set(layers) & set(node.name.split("/"))]
 
 
 class _Reader(CalibrationDataReader):

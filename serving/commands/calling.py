@@ -100,8 +100,10 @@ def _count(call: Call, arguments: Mapping[str, Any]) -> int:
     """Return how many will be made, as far as the arguments say."""
     if "n" in call.parameters:
         return int(arguments.get("n") or call.parameters["n"].default)
-    contents = (name for name, each in call.parameters.items() if each.content)
-    return max((len(arguments[name]) for name in contents if name in arguments), default=1)
+    kinds = {name: each.content for name, each in call.parameters.items() if each.content}
+    given = {name: kind for name, kind in kinds.items() if name in arguments}
+    counts = (registry.content(kind).count(arguments[name]) for name, kind in given.items())
+    return max(counts, default=1)
 
 
 def _print(model: Model, call: Call, content: Content, arguments: Mapping[str, Any]) -> None:

@@ -38,6 +38,7 @@ _LICENSES = {
     "tiny_shakespeare": "public domain text",
     "jsb_chorales": "public domain music",
     "multi30k": RESEARCH,
+    "flowers_256": "CC BY 2.0",
 }
 _PROBE_SECONDS = 5
 

@@ -1,0 +1,1 @@
+"""How a network that enlarges photographs leaves Keras."""

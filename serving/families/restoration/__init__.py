@@ -1,0 +1,1 @@
+"""What makes photographs better, at run time."""
