@@ -7,12 +7,14 @@ from keras import KerasTensor, ops
 
 from zoo.restoration.config import RestorationConfig
 from zoo.restoration.networks.bicubic import REACH, Bicubic
+from zoo.restoration.networks.espcn import ESPCN
 from zoo.restoration.networks.fsrcnn import FSRCNN
+from zoo.restoration.networks.residual import Residual
 from zoo.training import replicas
 from zoo.training.built import BuiltModel
 
 BICUBIC = "bicubic"  # the layer
-NETWORKS = {"fsrcnn": FSRCNN}
+NETWORKS = {"fsrcnn": FSRCNN, "espcn": ESPCN, "residual": Residual}
 
 
 class Restorer(BuiltModel):

@@ -5,10 +5,10 @@ import numpy as np
 from keras import KerasTensor, layers, ops
 
 from zoo.restoration.config import RestorationConfig
+from zoo.restoration.networks.phases import SPREAD
 
 TAPS = 9  # of the transposed convolution, each way
 ALPHA = 0.25  # slope below 0 that PReLU begins with
-SPREAD = 1e-3  # of the last weights at the beginning, so that a network begins as bicubic
 
 
 class FSRCNN(layers.Layer):
