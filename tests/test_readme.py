@@ -31,6 +31,7 @@ NAMES = [
     "music",
     "translation",
     "masked",
+    "restoration",
     "chat",
     "server",
     "provenance",

@@ -256,13 +256,22 @@ class _DataSet:
         if self.source.kind != "images" or config.folders:
             what = "has no folders" if config.folders else f"holds {self.source.kind}"
             raise UsageError(f"data set '{config.name}' {what}; expected a folder of photographs")
-        missing = {"train", "test"} - self.source.splits.keys()
-        if missing:
-            raise UsageError(f"'{config.name}' has no {missing.pop()} split; choose another")
+        splits = self.source.splits
+        if "train" not in splits:
+            raise UsageError(f"'{config.name}' has no train split; choose another data set")
+        whole = splits["train"]
+        # Where there is no `test`, the last tenth is for testing.
+        self._parts = {"train": ("train", 0, whole), "test": ("test", 0, splits.get("test", 0))}
+        if "test" not in splits:
+            end = whole - whole // 10
+            self._parts = {"train": ("train", 0, end), "test": ("train", end, whole)}
 
     def count(self, part: str) -> int:
-        return self.source.splits[part]
+        _, start, end = self._parts[part]
+        return end - start
 
     def read(self, part: str, rows: slice) -> list[np.ndarray]:
-        examples = self.builder.as_dataset(split=f"{part}[{rows.start}:{rows.stop}]")
+        split, first, _ = self._parts[part]
+        wanted = f"{split}[{first + rows.start}:{first + rows.stop}]"
+        examples = self.builder.as_dataset(split=wanted)
         return [example["image"] for example in examples.as_numpy_iterator()]
