@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from pydantic import Field
 
+from serving.bundle.files import sha256
 from serving.errors import UsageError
 from serving.photographs import bicubic
 from serving.photographs.luminance import luminance
@@ -94,6 +95,10 @@ class Photographs:
         rows = self._rows(part)
         found = self._origin.read("test" if part == "test" else "train", rows)
         return [self._even(pixels) for pixels in found]
+
+    def digests(self) -> set[str]:
+        """Return the sha256 of the files that are learned from; nothing of what is no folder."""
+        return self._origin.digests()
 
     def training_batches(self, batch_size: int, seed: int, start: int = 0) -> tf.data.Dataset:
         """Return batches without end: patches, each turned and mirrored at random.
@@ -246,6 +251,9 @@ class _Folder:
     def read(self, part: str, rows: slice) -> list[np.ndarray]:
         return [Photograph.read(self.root / file).pixels for file in self.parts[part][rows]]
 
+    def digests(self) -> set[str]:
+        return {sha256(self.root / file) for file in self.parts["train"]}
+
 
 class _DataSet:
     """Photographs of TensorFlow Datasets."""
@@ -275,3 +283,6 @@ class _DataSet:
         wanted = f"{split}[{first + rows.start}:{first + rows.stop}]"
         examples = self.builder.as_dataset(split=wanted)
         return [example["image"] for example in examples.as_numpy_iterator()]
+
+    def digests(self) -> set[str]:
+        return set()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from serving.bundle.files import sha256
 from serving.errors import UsageError
 from serving.photographs import bicubic
 from serving.photographs.enlarging import Enlarger
@@ -12,6 +13,7 @@ from serving.photographs.photograph import SUFFIXES, Photograph
 from zoo.config import Config
 from zoo.data.files import listed, own_path
 from zoo.metric import Metric
+from zoo.restoration.data import Photographs
 from zoo.restoration.scores import psnr, ssim
 
 # Where the usual test sets lie in a folder of them, by name; BSD100 is a part of BSDS500.
@@ -41,21 +43,24 @@ class RestorationEvaluateConfig(Config):
 
 
 def evaluate(
-    enlarger: Enlarger, pictures: list[np.ndarray], settings: RestorationEvaluateConfig
+    enlarger: Enlarger, data: Photographs, settings: RestorationEvaluateConfig
 ) -> list[Metric]:
     """Measure PSNR and SSIM on Y, and those of bicubic enlarging on the same pictures.
 
     Args:
         enlarger: of the model.
-        pictures: that were not trained on, uint8 `(H, W, 1 or 3)`, multiples of the scale.
+        data: of the recipe, of which the test part is measured.
         settings: of the recipe.
 
     Raises:
-        UsageError: the folder of test sets holds none.
+        UsageError: the folder of test sets holds none, or what was learned from.
     """
-    found = list(_measured(enlarger, "", pictures[: settings.limit], "held-out photographs"))
+    pictures = data.pictures("test")[: settings.limit]
+    found = list(_measured(enlarger, "", pictures, "held-out photographs"))
     if settings.benchmarks:
+        learned = data.digests()
         for name, files in benchmarks(Path(settings.benchmarks).expanduser()).items():
+            _check_apart(files, learned)
             chosen = [Photograph.read(file).pixels for file in files[: settings.limit]]
             even = [_cut(pixels, enlarger.scale) for pixels in chosen]
             found += _measured(enlarger, f"{name}_", even, name.capitalize())
@@ -78,6 +83,16 @@ def benchmarks(root: Path) -> dict[str, list[Path]]:
         known = ", ".join(places[0] for places in BENCHMARKS.values())
         raise UsageError(f"{root} holds none of the folders {known}; name the one that does")
     return found
+
+
+def _check_apart(files: list[Path], learned: set[str]) -> None:
+    """Refuse to measure a model on photographs that it has learned from."""
+    for file in files:
+        if sha256(file) in learned:
+            raise UsageError(
+                f"{file} is among the photographs that the model has learned from; train without "
+                "it (data.folders chooses some folders), or measure on others"
+            )
 
 
 def mean_psnr(enlarge: Callable[[np.ndarray], np.ndarray], scale: int,

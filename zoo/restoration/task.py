@@ -51,7 +51,7 @@ class RestorationTask(OneOptimizerTask):
         self, model: Restorer, settings: RestorationEvaluateConfig, figures: Path
     ) -> list[Metric]:
         """Measure PSNR and SSIM on photographs that were not trained on, beside bicubic."""
-        return evaluate(enlarger_of(model), self.data.pictures("test"), settings)
+        return evaluate(enlarger_of(model), self.data, settings)
 
 
 def enlarger_of(model: Restorer) -> Enlarger:

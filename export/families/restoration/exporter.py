@@ -106,7 +106,7 @@ class RestorationExporter(Exporter):
         cls, recipe: Recipe, served: Restorer, settings: RestorationEvaluateConfig
     ) -> list[Metric]:
         """Measure a bundle as its training run was measured."""
-        return evaluate(served.enlarger, _data(recipe).pictures("test"), settings)
+        return evaluate(served.enlarger, _data(recipe), settings)
 
     def samples(self, generator: Any) -> list[Photograph]:
         """Enlarge photographs of the validation part, bicubically and by the model."""

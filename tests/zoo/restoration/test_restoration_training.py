@@ -1,6 +1,7 @@
 """A network that enlarges on the road of every family: patches, run, exact resume, evaluation."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from serving.errors import UsageError
 from serving.photographs import bicubic
 from tests.zoo.restoration.tiny_restoration import draw, folder, recipe
 from tests.zoo.training.interrupted import assert_same_run, stop_and_resume
+from zoo.data.folder import hash_split
 from zoo.restoration.data import Photographs, PhotographsConfig
 
 
@@ -130,5 +132,9 @@ def test_an_evaluation_has_bicubic_and_the_usual_sets_beside_it(place, tmp_path)
     assert abs(found["psnr"].value - found["bicubic_psnr"].value) < 3
     saved = json.loads((tmp_path / "run/metrics.json").read_text())["metrics"]
     assert [each["name"] for each in saved] == [*found]
+    learned, _ = hash_split(sorted(each.name for each in place.iterdir()))
+    shutil.copy(place / learned[0], tmp_path / "sets/Set5")
+    with pytest.raises(UsageError, match="is among the photographs that the model has learned"):
+        evaluate(tmp_path / "run", overrides=overrides)
     with pytest.raises(UsageError, match="holds none of the folders Set5, Set14, BSD100"):
         evaluate(tmp_path / "run", overrides={"evaluate.benchmarks": str(place)})
