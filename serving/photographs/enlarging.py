@@ -81,16 +81,17 @@ class Enlarger:
             alpha = bicubic.enlarge(pixels[..., -1:], self.scale)
             return np.concatenate([self.pixels(pixels[..., :-1]), alpha], axis=2)
         larger = self._of_luminance(pixels) if self.colours == 1 else self._of_rgb(pixels)
-        rounded: np.ndarray = np.rint(np.clip(larger, 0, 255)).astype(np.uint8)
+        np.clip(larger, 0, 255, out=larger)
+        rounded: np.ndarray = np.rint(larger, out=larger).astype(np.uint8)
         return rounded
 
     def _of_luminance(self, pixels: np.ndarray) -> np.ndarray:
         """Let the network enlarge Y; Cb and Cr, which are seen less sharply, are bicubic."""
-        y = self._run(luminance(pixels))
         if pixels.shape[2] == 1:
-            return from_luminance(y)
-        colour = to_ycbcr(pixels)[..., 1:].astype(np.float32)
-        return to_rgb(np.concatenate([y, bicubic.enlarge(colour, self.scale)], axis=2))
+            return from_luminance(self._run(luminance(pixels)))
+        ycbcr = to_ycbcr(pixels.astype(np.float32))
+        y, colour = self._run(ycbcr[..., :1]), bicubic.enlarge(ycbcr[..., 1:], self.scale)
+        return to_rgb(np.concatenate([y, colour], axis=2))
 
     def _of_rgb(self, pixels: np.ndarray) -> np.ndarray:
         grey = pixels.shape[2] == 1

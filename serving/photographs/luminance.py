@@ -34,18 +34,28 @@ def from_luminance(y: np.ndarray) -> np.ndarray:
 
 
 def to_ycbcr(pixels: np.ndarray) -> np.ndarray:
-    """Return Y, Cb and Cr of pixels 0..255, `(..., 3)`: float `(..., 3)`, not rounded."""
-    ycbcr: np.ndarray = pixels @ (_FROM_RGB.T / 255) + _OFFSET
+    """Return Y, Cb and Cr of pixels 0..255, `(..., 3)`: float `(..., 3)`, not rounded.
+
+    Of float32 they are float32 too, and of anything else float64.
+    """
+    kind = _kind(pixels)
+    ycbcr: np.ndarray = pixels @ (_FROM_RGB.T / 255).astype(kind)
+    ycbcr += _OFFSET.astype(kind)
     return ycbcr
 
 
 def to_rgb(ycbcr: np.ndarray) -> np.ndarray:
-    """Return the pixels of Y, Cb and Cr: float `(..., 3)`, neither rounded nor limited.
+    """Return the pixels of Y, Cb and Cr: floats `(..., 3)` of their type, not rounded nor limited.
 
     Example:
         >>> pixel = np.uint8([[[10, 200, 30]]])
         >>> to_rgb(to_ycbcr(pixel)).round(6).tolist()
         [[[10.0, 200.0, 30.0]]]
     """
-    rgb: np.ndarray = (ycbcr - _OFFSET) @ (_TO_RGB.T * 255)
+    kind = _kind(ycbcr)
+    rgb: np.ndarray = (ycbcr - _OFFSET.astype(kind)) @ (_TO_RGB.T * 255).astype(kind)
     return rgb
+
+
+def _kind(array: np.ndarray) -> type:
+    return np.float32 if array.dtype == np.float32 else np.float64
