@@ -26,8 +26,7 @@ def shrink(pixels: np.ndarray, scale: int) -> np.ndarray:
         [[[7], [7], [7]], [[7], [7], [7]]]
     """
     height, width = pixels.shape[:2]
-    rows = _resized(pixels, height // scale, 1 / scale)
-    return _turned(_resized(_turned(rows), width // scale, 1 / scale))
+    return _resized(pixels, (height // scale, width // scale), 1 / scale)
 
 
 def enlarge(pixels: np.ndarray, scale: int) -> np.ndarray:
@@ -45,8 +44,7 @@ def enlarge(pixels: np.ndarray, scale: int) -> np.ndarray:
         (4, 6, 4)
     """
     height, width = pixels.shape[:2]
-    rows = _resized(pixels, height * scale, scale)
-    return _turned(_resized(_turned(rows), width * scale, scale))
+    return _resized(pixels, (height * scale, width * scale), scale)
 
 
 def taps(length: int, size: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -79,18 +77,25 @@ def cubic(distance: np.ndarray) -> np.ndarray:
     return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
 
 
-def _resized(pixels: np.ndarray, size: int, scale: float) -> np.ndarray:
-    """Resize the first axis; whole pixels are rounded."""
-    places, weights = taps(len(pixels), size, scale)
-    kind = pixels.dtype if pixels.dtype.kind == "f" else np.float64
-    result = np.zeros((size, *pixels.shape[1:]), kind)
+def _resized(pixels: np.ndarray, sizes: tuple[int, int], scale: float) -> np.ndarray:
+    """Resize rows, and then columns, of each channel by itself: their pixels lie side by side."""
+    planes = np.ascontiguousarray(np.moveaxis(pixels, 2, 0))  # (C, H, W)
+    for axis, size in zip((1, 2), sizes, strict=True):
+        planes = _along(planes, axis, size, scale)
+    return np.ascontiguousarray(np.moveaxis(planes, 0, 2))  # (H, W, C)
+
+
+def _along(planes: np.ndarray, axis: int, size: int, scale: float) -> np.ndarray:
+    """Resize one axis of `(C, H, W)`; whole pixels are rounded."""
+    places, weights = taps(planes.shape[axis], size, scale)
+    whole = planes.dtype.kind != "f"
+    weights = weights.astype(np.float64 if whole else planes.dtype)
+    shape = [*planes.shape]
+    shape[axis] = size
+    result = np.zeros(shape, weights.dtype)
     for place, weight in zip(places.T, weights.T, strict=True):
-        result += weight.astype(kind)[:, None, None] * pixels[place]
-    if pixels.dtype.kind == "f":
+        result += planes.take(place, axis) * (weight[:, None] if axis == 1 else weight)
+    if not whole:
         return result
     rounded: np.ndarray = np.floor(np.clip(result, 0, 255) + 0.5).astype(np.uint8)
     return rounded
-
-
-def _turned(pixels: np.ndarray) -> np.ndarray:
-    return pixels.swapaxes(0, 1)
