@@ -121,7 +121,7 @@ SHOWN = {  # metrics of a family's table, and how they are written there
         "nats_per_character": "{value:.3f}",
         "nats_per_character_disjoint": "{value:.3f}",
     },
-    "masked": {name: "{value:.1%}" for name in ("word_top1", "word_top5", "word_top5_trigram")},
+    "masked": dict.fromkeys(("word_top1", "word_top5", "word_top5_trigram"), "{value:.1%}"),
     "music": {"nats_per_note": "{value:.4f}", "nats_per_note_validation": "{value:.4f}"},
 }
 LABELLED = {
