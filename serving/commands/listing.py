@@ -33,7 +33,7 @@ def choose(
 
     Example:
         >>> sorted(choose(task="text", size=2))
-        ['gpt-shakespeare-nano']
+        ['gpt-shakespeare-nano', 'gpt-shakespeare-styles']
     """
     models = catalogue.models() if models is None else models
     families = {*registry.families(), *(entry.family for entry in models.values())}

@@ -72,6 +72,7 @@ def test_other_data_under_the_same_name_are_refused(project):
         assert not (project / run / "metrics.json").exists()
 
 
+@pytest.mark.long
 def test_a_bundle_names_data_as_the_recipe_did_and_no_folder_of_this_machine(project):
     bundle = export.export(project / "text", project / "out", formats=["onnx"])
     provenance = json.loads((bundle / "bundle.json").read_text())["parts"]["model"]["provenance"]

@@ -18,6 +18,8 @@ from zoo.checkpoints.importing import import_checkpoint
 from zoo.data import tokenizers
 from zoo.training import fine_tuning
 
+pytestmark = pytest.mark.long
+
 NEW = 24
 PROMPTS = ["the object", "a", "value of"]
 SIZES = {

@@ -26,6 +26,8 @@ from serving.verify import verify
 from tests.export.families.conftest import NAMES
 from tests.serving.server.running import running
 
+pytestmark = pytest.mark.long
+
 PROMPTS = ["The ", "import x", "\n"]
 MOST = 24
 GREEDY = {"max_new_tokens": 64, "temperature": 0}

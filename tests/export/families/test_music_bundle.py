@@ -30,7 +30,7 @@ VARIANTS = ["fp32", "fp16", "int8"]
 SETTINGS = SamplingConfig(temperature=0.9)
 
 
-@pytest.fixture(scope="module", params=tiny.ORDERS)
+@pytest.fixture(scope="module", params=tiny.ONE_AND_LONG)
 def workdir(request, tmp_path_factory):
     """A finished run; read only."""
     folder = tmp_path_factory.mktemp("runs")

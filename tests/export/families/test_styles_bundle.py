@@ -21,6 +21,8 @@ from zoo.data import tokenizers
 from zoo.data.styles.codes import code
 from zoo.transformer.writer import writer
 
+pytestmark = pytest.mark.long
+
 STYLES = [*tiny_play.STYLES, None]
 VARIANTS = ["fp32", "static", "fused"]
 

@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -48,6 +48,7 @@ def test_rows_of_images_are_read_one_after_the_other(tmp_path, name):
     np.testing.assert_array_equal(CONTENT.read([tmp_path / name], GREY), rows.reshape(6, *SHAPE))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 17), st.sampled_from([GREY, COLOUR]))
 def test_a_sheet_of_any_number(tmp_path_factory, count, processing):
     path = tmp_path_factory.getbasetemp() / "sheet.png"

@@ -24,6 +24,8 @@ CONFIGS = {
     "residual": tiny_gan.config("residual", "projection", r1=1.0),
 }
 
+OFTEN_ENOUGH = ("gradient penalty", "r1")  # in the longer suite
+
 
 def after_two_steps(config, where: str) -> tuple[list[np.ndarray], dict]:
     """All variables of the model after a batch of 5 and a smaller one, and what `fit` showed."""
@@ -43,7 +45,11 @@ def after_two_steps(config, where: str) -> tuple[list[np.ndarray], dict]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long if name == "r1" else ()) for name in CONFIGS]
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in OFTEN_ENOUGH else ())
+        for name in CONFIGS
+    ],
 )
 def test_sgd_steps_on_two_devices_equal_those_on_one(name):
     """Shares of 3 and 2 examples, then of 1 and none, or where there are convolutions 1 and 1.

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.serving.music import tunes
 from zoo.recipe import Recipe
 
-ORDERS = ("time", "any")
+ONE_AND_LONG = ("time", pytest.param("any", marks=pytest.mark.long))  # the orders of notes
 
 
 def recipe(folder: Path, order: str = "time", **changes) -> Recipe:

@@ -243,6 +243,7 @@ def test_a_mistake_leaves_nothing_behind(tmp_path, mistake):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_the_command_saves_on_a_signal_and_goes_on(tmp_path):
     """A real process, a real SIGINT, and the exit code that shells expect."""
     command = [

@@ -209,6 +209,7 @@ def test_what_is_kept_is_the_same_on_two_devices(source, tmp_path):
     np.testing.assert_allclose(one.token_embedding.variables[0], rows, atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_smaller_model_without_prune_says_how_it_can_be_made(source, tmp_path):
     recipe = zoo.fine_tuning(source, {"model.layers": 1})
     with pytest.raises(UsageError, match=r"made of parts of a larger one with train\.prune"):

@@ -128,6 +128,7 @@ def test_resuming_is_bit_equal_and_the_tokens_are_the_teachers(teacher, tmp_path
     assert record["places"]["train.teacher"] == str(teacher)
 
 
+@pytest.mark.long
 def test_another_teacher_by_the_same_name_is_refused(teacher, tmp_path):
     place = Path(shutil.copytree(teacher, tmp_path / "teacher"))
     taught = recipe(tmp_path, place)
