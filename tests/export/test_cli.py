@@ -23,6 +23,7 @@ def in_new_process(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
+@pytest.mark.long
 def test_export_then_evaluate_and_compare_the_bundle(workdir, tmp_path, capsys, monkeypatch):
     out = tmp_path / "bundle"
     code, text, errors = genzoo(

@@ -122,6 +122,7 @@ def bundle(workdir, tmp_path_factory):
         return export.export(workdir, tmp_path_factory.mktemp("divided") / "it", formats=["onnx"])
 
 
+@pytest.mark.long
 def test_a_bundle_in_two_files_is_as_in_one(bundle, workdir, tmp_path):
     manifest = read_manifest(bundle)
     files = manifest.variants["fp32"].weights

@@ -139,6 +139,7 @@ def test_the_gradient_through_relative_scores_is_right():
     assert (above - float(loss())) / (2 * small) == pytest.approx(slope, rel=2e-2, abs=1e-5)
 
 
+@pytest.mark.long
 def test_it_needs_no_tensorflow():
     """Defined and asked with Keras on another backend."""
     pytest.importorskip("torch")

@@ -109,6 +109,7 @@ def test_what_cannot_be_learned_from_is_one_line(place, changes, said):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.long
 def test_a_run_that_stops_goes_on_as_if_it_had_not(place, tmp_path, monkeypatch):
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     zoo.train(recipe(place), whole)

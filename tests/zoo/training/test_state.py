@@ -44,6 +44,7 @@ def run(tmp_path, monkeypatch):
     return tmp_path / "run"
 
 
+@pytest.mark.long
 def test_a_run_is_not_resumed_on_other_data(run, tmp_path):
     name = json.loads((run / "training.json").read_text())["dataset"]
     photos(tmp_path / "photos", 65)

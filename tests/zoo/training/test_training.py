@@ -123,6 +123,7 @@ def test_steps_per_execution_changes_nothing(whole, tmp_path):
     assert_equal_states(tmp_path / "run", whole)
 
 
+@pytest.mark.long
 def test_two_devices_train_the_same_model(whole, tmp_path):
     run(tmp_path / "run", devices="cpu:2")
     ours, theirs = state(tmp_path / "run"), state(whole)
@@ -175,6 +176,7 @@ def test_a_batch_too_small_for_the_devices_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_a_run_can_go_on_from_the_weights_of_another(whole, tmp_path):
     changes = {"model__objective": "iwae", "model__samples": 3, "model__beta": 1.0, "train__ema": 0}
     run(tmp_path / "run", train__initial_weights=str(whole), train__learning_rate=1e-9, **changes)

@@ -53,6 +53,7 @@ def changes_of(workdir):
     return {name: scale * (first @ second) for name, (first, second) in factors.items()}
 
 
+@pytest.mark.long
 def test_what_ships_is_the_base_and_the_change_that_is_kept_beside_it(base, run):
     before, after, changes = kernels(base), kernels(run), changes_of(run)
     assert changes.keys() == {"block_0/attention/project", "block_0/attention/merge"}
