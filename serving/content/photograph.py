@@ -1,7 +1,6 @@
 """Photographs of any size, one alone or a list of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,4 +110,4 @@ def _files(path: Path) -> list[Path]:
 
 def _save_each(photographs: Sequence[Photograph], out: str) -> None:
     """Write a folder with a PNG of each, all or none."""
-    write_each(out, {f"{at:05d}.png": partial(each.save) for at, each in enumerate(photographs)})
+    write_each(out, {f"{at:05d}.png": each.save for at, each in enumerate(photographs)})

@@ -113,9 +113,9 @@ class Photographs:
             float32 in [0, 1].
         """
         patch, scale = self.config.patch, self.scale
-        large = [self._levels(pixels) for pixels in self.pictures("train")]
-        small = [bicubic.shrink(pixels, scale) for pixels in self.pictures("train")]
-        small = [self._levels(pixels) for pixels in small]
+        pictures = self.pictures("train")
+        large = [self._levels(pixels) for pixels in pictures]
+        small = [self._levels(bicubic.shrink(pixels, scale)) for pixels in pictures]
         sizes = np.array([pixels.shape[:2] for pixels in small])
         if sizes.min() < patch:
             raise UsageError(

@@ -58,7 +58,7 @@ class Restorer(Model):
 
     Example:
         >>> import serving
-        >>> model = serving.load("fsrcnn-flowers-x3")  # doctest: +SKIP
+        >>> model = serving.load("bundles/photos")  # doctest: +SKIP
         >>> model.enlarge(np.zeros((20, 30, 3), np.uint8)).shape  # doctest: +SKIP
         (60, 90, 3)
     """
