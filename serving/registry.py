@@ -104,6 +104,14 @@ _OWN = (
         exporter="export.families.restoration.exporter:RestorationExporter",
         runtime="serving.families.restoration.restorer:Restorer",
     ),
+    Family(
+        name="flow",
+        title="Flows",
+        gives="image",
+        recipe="zoo.flow.recipe:FlowRecipe",
+        exporter="export.families.flow:FlowExporter",
+        runtime="serving.families.flow.flow:Flow",
+    ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
 )
 _OWN_BY_NAME = {family.name: family for family in _OWN}

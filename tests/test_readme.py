@@ -32,6 +32,7 @@ NAMES = [
     "translation",
     "masked",
     "restoration",
+    "flow",
     "chat",
     "server",
     "provenance",

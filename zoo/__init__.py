@@ -15,6 +15,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Flow": "zoo.flow",
+    "FlowConfig": "zoo.flow",
     "GAN": "zoo.gan",
     "GANConfig": "zoo.gan",
     "GPT": "zoo.transformer",

@@ -17,8 +17,8 @@ from serving.content import pictures
 from zoo.data.images import Images
 from zoo.evaluation.distances import frechet_distance
 from zoo.gan import GAN
-from zoo.gan.evaluate import GANEvaluateConfig, evaluate
 from zoo.judge import Judge, load_judge
+from zoo.judge.generators import GeneratorEvaluateConfig, evaluate
 from zoo.metric import Metric
 from zoo.recipe import Recipe
 
@@ -55,7 +55,9 @@ class GANExporter(ImageExporter):
         return 0.02 * abs(reference.value)
 
     @classmethod
-    def evaluate(cls, recipe: Recipe, served: Any, settings: GANEvaluateConfig) -> list[Metric]:
+    def evaluate(
+        cls, recipe: Recipe, served: Any, settings: GeneratorEvaluateConfig
+    ) -> list[Metric]:
         """Measure generated images against the test split."""
         return evaluate(served.generate, recipe.task().images, settings)
 

@@ -84,7 +84,7 @@ class ImageModel(Model):
         image_shape, latent_dim, classes: the model's sizes; an unconditional model has 0 classes.
     """
 
-    Processing = ImageProcessing
+    Processing: ClassVar[type[ImageProcessing]] = ImageProcessing
     generator: ClassVar[str]
 
     def __init__(self, loaded: Loaded) -> None:
@@ -119,7 +119,7 @@ class ImageModel(Model):
         """
         require_room(n, self.image_shape, "use generate_batches")
         labels = one_for_each(labels, n, self.classes)
-        return _gather(self._drawn(n, labels, self._seed(seed), BATCH, truncation), n)
+        return gather(self._drawn(n, labels, self._seed(seed), BATCH, truncation), n)
 
     def generate_batches(
         self,
@@ -204,7 +204,7 @@ class ImageModel(Model):
             finish(self._images(output, z[rows], part))
             for rows, part in zip(slices(count), parts(labels, count), strict=True)
         )
-        return _gather(batches, count)
+        return gather(batches, count)
 
     def _decode_rows(self, z: np.ndarray, labels: Any) -> np.ndarray:
         """Decode latents `(N, V, D)` to `(N, V, H, W, C)`; labels are N, or one for all."""
@@ -243,7 +243,7 @@ def parts(labels: np.ndarray | None, count: int, size: int = BATCH) -> Iterator[
     return (None if labels is None else labels[rows] for rows in slices(count, size))
 
 
-def _gather(batches: Iterator[np.ndarray], count: int) -> np.ndarray:
+def gather(batches: Iterator[np.ndarray], count: int) -> np.ndarray:
     """Join batches of `count` rows in all, without holding them twice."""
     first = next(batches)
     if len(first) == count:

@@ -6,9 +6,9 @@ from pydantic import model_validator
 
 from zoo.data.images import ImagesConfig
 from zoo.gan.config import GANConfig
-from zoo.gan.evaluate import GANEvaluateConfig
 from zoo.gan.gan import GAN
 from zoo.gan.task import GANTask
+from zoo.judge.generators import GeneratorEvaluateConfig
 from zoo.recipe import Recipe
 
 
@@ -17,7 +17,7 @@ class GANRecipe(Recipe):
 
     model: GANConfig
     data: ImagesConfig
-    evaluate: GANEvaluateConfig = GANEvaluateConfig()
+    evaluate: GeneratorEvaluateConfig = GeneratorEvaluateConfig()
 
     quick: ClassVar[dict[str, Any]] = {
         **Recipe.quick,

@@ -9,8 +9,8 @@ import numpy as np
 from zoo.evaluation.distances import frechet_distance
 from zoo.evaluation.neighbours import coverage, diversity
 from zoo.gan.collapse import CollapseNotice
-from zoo.gan.evaluate import GANEvaluateConfig, chosen_judge, drawn, evaluate
 from zoo.gan.gan import GAN
+from zoo.judge.generators import GeneratorEvaluateConfig, chosen_judge, drawn, evaluate
 from zoo.metric import Metric
 from zoo.training.image_task import ImageTask
 from zoo.training.optimizers import optimizer
@@ -61,6 +61,8 @@ class GANTask(ImageTask):
         """Return what says when samples become less varied."""
         return [CollapseNotice(("coverage", "diversity"), history=history)]
 
-    def evaluate(self, model: GAN, settings: GANEvaluateConfig, figures: Path) -> list[Metric]:
-        """Measure images against the test split; see `zoo.gan.evaluate`."""
+    def evaluate(
+        self, model: GAN, settings: GeneratorEvaluateConfig, figures: Path
+    ) -> list[Metric]:
+        """Measure images against the test split; see `zoo.judge.generators`."""
         return evaluate(model.generate, self.images, settings)

@@ -1,4 +1,4 @@
-"""How good a GAN's images are, by a judge."""
+"""How good a generator's images are, by a judge."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +20,8 @@ from zoo.metric import Metric
 Generate = Callable[..., np.ndarray]
 
 
-class GANEvaluateConfig(Config):
-    """The `[evaluate]` table of a GAN's recipe.
+class GeneratorEvaluateConfig(Config):
+    """The `[evaluate]` table of a recipe whose model draws images.
 
     Args:
         judge: `mnist`, `pixels`, or the work directory of a classifier; see `zoo.judge.load_judge`.
@@ -45,7 +45,7 @@ class GANEvaluateConfig(Config):
         return {"judge": path.absolute()} if path else {}
 
 
-def chosen_judge(settings: GANEvaluateConfig, images: Images) -> Judge:
+def chosen_judge(settings: GeneratorEvaluateConfig, images: Images) -> Judge:
     """Return the judge of a recipe, that can judge its images; see `zoo.judge.competence.check`.
 
     Raises:
@@ -62,7 +62,7 @@ def drawn(generate: Generate, count: int, classes: int, seed: int) -> tuple[np.n
     """Generate images uint8 `(count, H, W, C)`; of a conditional model labels too, all alike often.
 
     Args:
-        generate: of a `zoo.gan.GAN`, or of `serving.GAN`.
+        generate: of a model of `zoo`, or of `serving`.
         count: how many.
         classes: of the model; 0 for none.
         seed: of the latents.
@@ -73,11 +73,11 @@ def drawn(generate: Generate, count: int, classes: int, seed: int) -> tuple[np.n
     return generate(count, labels=labels, seed=seed), labels
 
 
-def evaluate(generate: Generate, images: Images, settings: GANEvaluateConfig) -> list[Metric]:
+def evaluate(generate: Generate, images: Images, settings: GeneratorEvaluateConfig) -> list[Metric]:
     """Measure generated images against the test split, by a judge that was trained on neither.
 
     Args:
-        generate: of a `zoo.gan.GAN`, or of `serving.GAN`.
+        generate: of a model of `zoo`, or of `serving`.
         images: of the recipe; what is held out of training stands in for a perfect generator.
         settings: of the recipe.
 
@@ -97,7 +97,7 @@ def evaluate(generate: Generate, images: Images, settings: GANEvaluateConfig) ->
     return [*metrics, _lesson(generate, images, settings)] if settings.lesson else metrics
 
 
-def _lesson(generate: Generate, images: Images, settings: GANEvaluateConfig) -> Metric:
+def _lesson(generate: Generate, images: Images, settings: GeneratorEvaluateConfig) -> Metric:
     """Train a classifier on generated images, and one on real ones, and test both."""
     count, classes = settings.lesson, images.classes
     return transfer_accuracy(

@@ -1,0 +1,1 @@
+"""Flows at run time: images by following a learned velocity from noise."""
