@@ -109,7 +109,7 @@ _OWN = (
         title="Flows",
         gives="image",
         recipe="zoo.flow.recipe:FlowRecipe",
-        exporter="export.families.flow:FlowExporter",
+        exporter="export.families.flow.exporter:FlowExporter",
         runtime="serving.families.flow.flow:Flow",
     ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),

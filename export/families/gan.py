@@ -16,7 +16,7 @@ from serving.bundle.records import Port
 from serving.content import pictures
 from zoo.data.images import Images
 from zoo.evaluation.distances import frechet_distance
-from zoo.gan import GAN
+from zoo.gan import GAN, implicit
 from zoo.judge import Judge, load_judge
 from zoo.judge.generators import GeneratorEvaluateConfig, evaluate
 from zoo.metric import Metric
@@ -34,6 +34,13 @@ class GANExporter(ImageExporter):
     @cached_property
     def graphs(self) -> list[GraphSpec]:
         return graphs(self.run.model)
+
+    @property
+    def processing(self) -> dict[str, Any]:
+        found = super().processing
+        if not self.config.implicit:
+            return found
+        return found | {"recognises": True, "continuous": self.config.continuous}
 
     def quality(self, runners: Mapping[str, Runner]) -> Quality:
         """Measure the Frechet distance to test images; of few, but from the same latents."""
@@ -59,7 +66,10 @@ class GANExporter(ImageExporter):
         cls, recipe: Recipe, served: Any, settings: GeneratorEvaluateConfig
     ) -> list[Metric]:
         """Measure generated images against the test split."""
-        return evaluate(served.generate, recipe.task().images, settings)
+        images = recipe.task().images
+        if recipe.model.implicit:
+            return implicit.evaluate(served, images, settings, recipe.model.classes)
+        return evaluate(served.generate, images, settings)
 
     @property
     def limitations(self) -> list[str]:
@@ -69,6 +79,7 @@ class GANExporter(ImageExporter):
             "Like every GAN it may draw some kinds of images more often than the data set has "
             "them; coverage and recall say how far.",
             "It has no encoder: an image cannot be turned into a latent.",
+            *([_FOUND] if self.config.implicit else []),
         ]
 
     @property
@@ -90,14 +101,15 @@ class GANExporter(ImageExporter):
 
     @cached_property
     def _real_features(self) -> np.ndarray:
-        images = Images(self.run.recipe.data, self.config.image_shape, self.config.classes)
+        images = Images(self.run.recipe.data, self.config.image_shape, self.config.data_classes)
         images.source.check(self.run.record, self.run.directory.path)
         return self._judge.features(images.arrays("test")[0][:QUALITY_IMAGES])
 
 
 def graphs(model: GAN) -> list[GraphSpec]:
     """Describe what a GAN exports: its generator and, if conditional, one between its classes."""
-    return [_generator(model), *([_blender(model)] if model.config.classes else [])]
+    found = [_generator(model), *([_blender(model)] if model.config.classes else [])]
+    return [*found, _recogniser(model)] if model.config.implicit else found
 
 
 def _generator(model: GAN) -> GraphSpec:
@@ -147,6 +159,26 @@ def _blender(model: GAN) -> GraphSpec:
     )
 
 
+def _recogniser(model: GAN) -> GraphSpec:
+    """Describe what finds the class of an image."""
+
+    def sample(count: int, seed: int) -> Arrays:
+        labels = np.random.RandomState(seed).randint(model.config.classes, size=count)
+        return {"image": (model.generate(count, labels, seed) / 255).astype(np.float32)}
+
+    return GraphSpec(
+        role="recogniser",
+        signature="recognise",
+        call=lambda image: {"probabilities": model.recognise(image)},
+        inputs=(_image(model),),
+        outputs=(
+            port("probabilities", model.config.classes, meaning="how likely each class found is"),
+        ),
+        sample=sample,
+        sensitivity=("image", "probabilities"),
+    )
+
+
 def _latent(model: GAN) -> Port:
     return port("z", model.config.latent_dim, meaning="latent, standard normal")
 
@@ -155,6 +187,9 @@ def _image(model: GAN) -> Port:
     return port("image", *model.config.image_shape, meaning="image in [0, 1]")
 
 
+_FOUND = (
+    "Its classes are numbered as they were found, without labels: what one means, pictures show."
+)
 _SNIPPET = """\
 import numpy as np
 import onnxruntime

@@ -4,21 +4,25 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from serving.calls import call
 from serving.errors import UsageError
 from serving.families.images import (
     LATENTS,
     ImageModel,
+    ImageProcessing,
     Labels,
     Steps,
     Truncation,
     slices,
 )
-from serving.families.inputs import checked_latents, require_room
+from serving.families.inputs import checked_images, checked_latents, require_room, to_unit
 from serving.families.model import Axes
+from serving.families.vae import Images, Values
 from serving.families.walks import shares, spherical
 from serving.noise import SEED_LIMIT, normal
+from serving.numbers import real
 from serving.parameters import Parameter, Seed
 
 Ends = Annotated[Any, replace(LATENTS, help="latents, one a row; drawn if none")]
@@ -27,7 +31,21 @@ Ends = Annotated[Any, replace(LATENTS, help="latents, one a row; drawn if none")
 START = Parameter("class at the start", minimum=0, maximum=lambda model: model.classes - 1,
                   example=0)  # fmt: skip
 ROWS = Parameter("rows", minimum=1, options=("-n", "--count"), multiplies="rows")
+CODE = Parameter("of the latent", minimum=0, maximum=lambda model: model.continuous - 1,
+                 example=0)  # fmt: skip
 END = replace(START, help="class at the end", example=lambda model: model.classes - 1)
+
+
+class GANProcessing(ImageProcessing):
+    """What a GAN knows beside how pixels enter and leave.
+
+    Attributes:
+        recognises: whether it also finds the class of an image, which nobody named.
+        continuous: so many numbers at the beginning of a latent mean something.
+    """
+
+    recognises: bool = False
+    continuous: Annotated[int, Field(ge=0, le=2**16)] = 0
 
 
 class GAN(ImageModel):
@@ -43,6 +61,7 @@ class GAN(ImageModel):
     """
 
     generator = "generator"
+    Processing = GANProcessing
 
     def _graphs(self) -> dict[str, tuple[Axes, Axes]]:
         z: Axes = {"z": ["batch_size", self.latent_dim]}
@@ -51,7 +70,49 @@ class GAN(ImageModel):
         graphs = {"generator": (z | labels, image)}
         if "blender" in self.manifest.interface:
             graphs["blender"] = (z | {"shares": ["batch_size", self.classes]}, image)
+        if self.processing.recognises:
+            graphs["recogniser"] = (image, {"probabilities": ["batch_size", self.classes]})
         return graphs
+
+    @call(
+        gives="array",
+        applies=lambda model: model.recognises,
+        refusal="this model has learned no classes of its own, and recognises none",
+    )
+    def recognise(self, images: Images) -> np.ndarray:
+        """Return how likely each class that it has found is of images: float32 `(N, classes)`."""
+        images = checked_images(images, self.image_shape)
+        scale = self.processing.scale
+        found = [
+            self._run("recogniser", ["probabilities"], image=to_unit(images[rows], scale))[0]
+            for rows in slices(len(images))
+        ]
+        return np.concatenate(found)
+
+    @call(
+        gives="image",
+        applies=lambda model: model.continuous > 0,
+        refusal="no number of this model's latent means something by itself",
+    )
+    def traverse(
+        self,
+        dimension: Annotated[int, CODE],
+        labels: Labels = None,
+        values: Values = tuple(range(-2, 3)),
+        n: Annotated[int, ROWS] = 8,
+        seed: Seed = None,
+    ) -> np.ndarray:
+        """Set one number of latents, that means something, to each of some values.
+
+        Returns:
+            uint8 `(n, len(values), H, W, C)`.
+        """
+        chosen = [real(value, "a value of values") for value in np.atleast_1d(values).tolist()]
+        require_room(n * len(chosen), self.image_shape, "ask for fewer")
+        latents = normal(n, self.latent_dim, self._seed(seed))
+        z = np.repeat(latents[:, np.newaxis], len(chosen), axis=1)  # (n, V, D)
+        z[:, :, dimension] = chosen
+        return self._decode_rows(z, labels)
 
     @call(gives="image")
     def interpolate(

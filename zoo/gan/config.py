@@ -1,6 +1,6 @@
 """What a GAN is made of, as data."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,12 @@ class GANConfig(Config):
         classes: 0 for an unconditional model, else the number of labels of a conditional one.
         conditioning: how the discriminator of a conditional model judges the label: `projection`
             (Miyato and Koyama 2018), or `auxiliary`, a classifier (AC-GAN, Odena et al. 2017).
+            With `implicit` no labels are read: each image is drawn with a class at random, which
+            the classifier learns to find in it, so that classes come to be what images differ in
+            (InfoGAN, Chen et al. 2016, arXiv:1606.03657).
+        continuous: `implicit` only; so many numbers at the beginning of the latent are to be found
+            in an image too, and come to be what images of a class differ in.
+        continuous_weight: of their squared error in both networks' losses.
         auxiliary_weight: of the classifier's cross-entropy in the generator's loss; 1 in the paper.
             Less of it leaves more room for images that are hard to classify.
         loss: see `zoo.gan.losses`.
@@ -56,7 +62,7 @@ class GANConfig(Config):
     discriminator_channels: tuple[Positive, ...] | None = None
     latent_dim: Positive = 100
     classes: Annotated[int, Field(ge=0)] = 0
-    conditioning: Literal["projection", "auxiliary"] = "projection"
+    conditioning: Literal["projection", "auxiliary", "implicit"] = "projection"
     auxiliary_weight: Weight = 1.0
     loss: Literal["non_saturating", "hinge", "least_squares", "wasserstein"] = "non_saturating"
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
@@ -66,6 +72,10 @@ class GANConfig(Config):
     discriminator_steps: Positive = 1
     learning_rate_ratio: Annotated[float, Field(gt=0)] = 1.0
     augment: tuple[Policy, ...] = ()
+    continuous: Annotated[int, Field(ge=0)] = 0
+    continuous_weight: Weight = 0.1
+
+    later: ClassVar[tuple[str, ...]] = ("continuous", "continuous_weight")
 
     @model_validator(mode="after")
     def _networks_hold_together(self) -> Self:
@@ -109,11 +119,38 @@ class GANConfig(Config):
             )
         if len(set(self.augment)) < len(self.augment):
             raise ValueError(f"augment is {', '.join(self.augment)}; give each policy once")
-        if self.auxiliary_weight != 1 and not (self.classes and self.conditioning == "auxiliary"):
+        if self.auxiliary_weight != 1 and not self.classifies:
             raise ValueError(
-                "auxiliary_weight goes with classes and conditioning 'auxiliary', which alone has "
-                "a classifier; leave it out"
+                "auxiliary_weight goes with classes and conditioning 'auxiliary' or 'implicit', "
+                "which alone have a classifier; leave it out"
+            )
+        if self.conditioning == "implicit" and self.classes < 2:
+            raise ValueError(
+                "conditioning 'implicit' finds classes that nobody named; set classes to how many, "
+                "2 at least"
+            )
+        if self.continuous and self.conditioning != "implicit":
+            raise ValueError("continuous goes with conditioning 'implicit'; leave it out")
+        if self.continuous > self.latent_dim:
+            raise ValueError(
+                f"continuous {self.continuous} exceeds latent_dim {self.latent_dim}, of which it "
+                "is the beginning"
             )
         if "saturation" in self.augment and self.image_shape[-1] == 1:
             raise ValueError("augment has saturation, and grey images have none; leave it out")
         return self
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the discriminator has a classifier."""
+        return self.classes > 0 and self.conditioning != "projection"
+
+    @property
+    def implicit(self) -> bool:
+        """Whether classes are found, and not read."""
+        return self.conditioning == "implicit"
+
+    @property
+    def data_classes(self) -> int:
+        """Labels that are read from the data set."""
+        return 0 if self.implicit else self.classes

@@ -19,8 +19,9 @@ class Discriminator(layers.Layer):
         training: whether spectral norms go on to converge; Keras hands it to the layers inside.
 
     Returns:
-        A dict of `logits`, `(B,)`, high for real; with an auxiliary classifier also `class_logits`,
-        `(B, classes)`.
+        A dict of `logits`, `(B,)`, high for real; with a classifier also `class_logits`,
+        `(B, classes)`; and with continuous codes what it takes these for, `codes`,
+        `(B, continuous)`.
 
     Reference:
         The projection is that of Miyato and Koyama 2018 (arXiv:1802.05637), eq. 3; the classifier
@@ -32,11 +33,13 @@ class Discriminator(layers.Layer):
         self.trunk = trunk
         self.bounded = config.spectral_normalization
         self.realness = self._dense(1, name="realness")
-        self.projection = self.classifier = None
+        self.projection = self.classifier = self.coder = None
         if config.classes and config.conditioning == "projection":
             self.projection = self._dense(trunk.features, use_bias=False, name="projection")
         elif config.classes:
             self.classifier = self._dense(config.classes, name="classifier")
+        if config.continuous:
+            self.coder = self._dense(config.continuous, name="coder")
 
     def _dense(self, width: int, **kwargs) -> layers.Layer:
         return spectral(layers.Dense(width, dtype="float32", **kwargs), self.bounded)
@@ -50,4 +53,5 @@ class Discriminator(layers.Layer):
             logits = logits + ops.sum(self.projection(condition) * features, axis=-1)
         if self.classifier is None:
             return {"logits": logits}
-        return {"logits": logits, "class_logits": self.classifier(features)}
+        said = {"logits": logits, "class_logits": self.classifier(features)}
+        return said if self.coder is None else said | {"codes": self.coder(features)}

@@ -1,5 +1,6 @@
 """The generative adversarial network (Goodfellow et al. 2014, arXiv:1406.2661)."""
 
+import math
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import tensorflow as tf
 from keras import KerasTensor, ops
 
 from serving import noise
+from serving.errors import UsageError
 from zoo.gan import losses
 from zoo.gan.augmentation import UNIFORMS, augment
 from zoo.gan.config import GANConfig
@@ -63,7 +65,8 @@ class GAN(Sampler):
         self.discriminator = Discriminator(
             self.config, trunk(self.config, name="trunk"), name="discriminator"
         )
-        self.means = {name: keras.metrics.Mean(name) for name in SHOWN}
+        shown = (*SHOWN, "bound") if self.config.implicit else SHOWN
+        self.means = {name: keras.metrics.Mean(name) for name in shown}
         self._create_variables()
 
     def _create_variables(self) -> None:
@@ -101,15 +104,17 @@ class GAN(Sampler):
         step of the discriminator and that of the generator share one draw of images.
         """
         image, labels = split(data, "image")
-        real, condition = 2 * ops.convert_to_tensor(image) - 1, self._condition(labels)
+        implicit = self.config.implicit
+        condition = self._drawn_classes(image) if implicit else self._condition(labels)
+        real = 2 * ops.convert_to_tensor(image) - 1
         for _ in range(self.config.discriminator_steps - 1):
-            fake = self._draw(image, condition)
-            self._train_discriminator(real, ops.stop_gradient(fake), condition)
+            z, fake = self._draw(image, condition)
+            self._train_discriminator(real, ops.stop_gradient(fake), z, condition)
         with tf.GradientTape() as tape:
-            fake = self._draw(image, condition)
+            z, fake = self._draw(image, condition)
             with tape.stop_recording():
-                self._train_discriminator(real, ops.stop_gradient(fake), condition)
-            loss = self._generator_loss(fake, condition)
+                self._train_discriminator(real, ops.stop_gradient(fake), z, condition)
+            loss = self._generator_loss(fake, z, condition)
         variables = self.generator.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return self.get_metrics_result()
@@ -117,10 +122,19 @@ class GAN(Sampler):
     def get_metrics_result(self) -> dict[str, KerasTensor]:
         return {name: mean.result() for name, mean in self.means.items()}
 
-    def _draw(self, image: KerasTensor, condition: KerasTensor | None) -> KerasTensor:
-        """Generate as many images as there are, on [-1, 1]."""
+    def _draw(
+        self, image: KerasTensor, condition: KerasTensor | None
+    ) -> tuple[KerasTensor, KerasTensor]:
+        """Generate as many images as there are, on [-1, 1]: latents and images."""
         z = self._random(keras.random.normal, image, self.config.latent_dim)
-        return self.generator(z, condition, training=True)
+        return z, self.generator(z, condition, training=True)
+
+    def _drawn_classes(self, image: KerasTensor) -> KerasTensor:
+        """Draw a class for as many images as there are, one-hot `(B, classes)`."""
+        share = self._random(keras.random.uniform, image)
+        classes = self.config.classes
+        drawn = ops.minimum(ops.cast(share * classes, "int32"), classes - 1)
+        return ops.one_hot(drawn, classes, dtype="float32")
 
     def _random(self, draw: Any, image: KerasTensor, *shape: int) -> KerasTensor:
         """Draw `(B, *shape)`, the same for an image whichever replica holds it."""
@@ -139,16 +153,16 @@ class GAN(Sampler):
         )
 
     def _train_discriminator(
-        self, real: KerasTensor, fake: KerasTensor, condition: KerasTensor | None
+        self, real: KerasTensor, fake: KerasTensor, z: KerasTensor, condition: KerasTensor | None
     ) -> None:
         real, fake = self._augment(real, fake)
         with tf.GradientTape() as tape:
-            loss = self._discriminator_loss(real, fake, condition)
+            loss = self._discriminator_loss(real, fake, z, condition)
         variables = self.discriminator.trainable_variables
         self.discriminator_optimizer.apply(tape.gradient(loss, variables), variables)
 
     def _discriminator_loss(
-        self, real: KerasTensor, fake: KerasTensor, condition: KerasTensor | None
+        self, real: KerasTensor, fake: KerasTensor, z: KerasTensor, condition: KerasTensor | None
     ) -> KerasTensor:
         config = self.config
         both = None if condition is None else ops.concatenate([condition, condition])
@@ -157,7 +171,10 @@ class GAN(Sampler):
         loss = losses.discriminator_loss(
             real_logits, fake_logits, config.loss, config.label_smoothing
         )
-        if "class_logits" in outputs:
+        if config.implicit:
+            of_fake = {name: ops.split(said, 2)[1] for name, said in outputs.items()}
+            loss = loss + self._information_loss(of_fake, z, condition)
+        elif "class_logits" in outputs:
             # Of real images alone, unlike the paper's: learning labels from generated images too,
             # the two networks would agree on signs that mean nothing to anybody else.
             of_real, _ = ops.split(outputs["class_logits"], 2)
@@ -187,15 +204,45 @@ class GAN(Sampler):
             logits = self.discriminator(image, condition)["logits"]
         return tape.gradient(logits, image)
 
-    def _generator_loss(self, fake: KerasTensor, condition: KerasTensor | None) -> KerasTensor:
+    def _information_loss(
+        self, said: dict[str, KerasTensor], z: KerasTensor, condition: KerasTensor
+    ) -> KerasTensor:
+        """Return how little of what images were drawn with is found in them, `(B,)`.
+
+        Its negative bounds from below what images tell of their classes and codes.
+        """
+        of_class = losses.classification_loss(said["class_logits"], condition)
+        self.means["bound"].update_state(math.log(self.config.classes) - of_class)
+        loss = self.config.auxiliary_weight * of_class
+        if "codes" in said:
+            error = ops.square(said["codes"] - z[:, : self.config.continuous])
+            loss = loss + self.config.continuous_weight * ops.sum(error, axis=-1)
+        return loss
+
+    def _generator_loss(
+        self, fake: KerasTensor, z: KerasTensor, condition: KerasTensor | None
+    ) -> KerasTensor:
         (seen,) = self._augment(fake)
         outputs = self.discriminator(seen, condition)
         loss = losses.generator_loss(outputs["logits"], self.config.loss)
-        if "class_logits" in outputs:
+        if self.config.implicit:
+            loss = loss + self._information_loss(outputs, z, condition)
+        elif "class_logits" in outputs:
             of_labels = losses.classification_loss(outputs["class_logits"], condition)
             loss = loss + self.config.auxiliary_weight * of_labels
         self.means["generator_loss"].update_state(loss)
         return replicas.scale_loss(replicas.global_mean(loss))
+
+    def recognise(self, images: KerasTensor) -> KerasTensor:
+        """Return how likely each class is of images `(B, H, W, C)` in [0, 1]: `(B, classes)`.
+
+        Raises:
+            UsageError: the model has no classifier.
+        """
+        if not self.config.classifies:
+            raise UsageError("this model has no classifier, and recognises nothing")
+        said = self.discriminator(2 * ops.convert_to_tensor(images) - 1)
+        return ops.softmax(said["class_logits"], axis=-1)
 
     def recalibrate(self, batches: int = 20, batch_size: int = 256, seed: int = 0) -> None:
         """Replace the moving averages of batch normalisation by means over fresh batches.

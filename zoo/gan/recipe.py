@@ -32,7 +32,7 @@ class GANRecipe(Recipe):
     def _holds_together(self) -> Self:
         if self.data.binarize:
             raise ValueError("a GAN draws grey levels; set data.binarize=false")
-        if self.evaluate.lesson and not self.model.classes:
+        if self.evaluate.lesson and not self.model.data_classes:
             raise ValueError(
                 "a classifier can only learn from labelled images; set evaluate.lesson=0, or "
                 "model.classes"

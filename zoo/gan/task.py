@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.evaluation.distances import frechet_distance
 from zoo.evaluation.neighbours import coverage, diversity
+from zoo.gan import implicit
 from zoo.gan.collapse import CollapseNotice
 from zoo.gan.gan import GAN
 from zoo.judge.generators import GeneratorEvaluateConfig, chosen_judge, drawn, evaluate
@@ -61,8 +62,15 @@ class GANTask(ImageTask):
         """Return what says when samples become less varied."""
         return [CollapseNotice(("coverage", "diversity"), history=history)]
 
+    @property
+    def data_classes(self) -> int:
+        """Labels that are read from the data set; none where classes are to be found."""
+        return self.recipe.model.data_classes
+
     def evaluate(
         self, model: GAN, settings: GeneratorEvaluateConfig, figures: Path
     ) -> list[Metric]:
         """Measure images against the test split; see `zoo.judge.generators`."""
+        if self.recipe.model.implicit:
+            return implicit.evaluate(model, self.images, settings, self.recipe.model.classes)
         return evaluate(model.generate, self.images, settings)

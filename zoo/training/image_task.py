@@ -21,13 +21,19 @@ class ImageTask(OneOptimizerTask):
 
     def __init__(self, recipe: Recipe):
         super().__init__(recipe)
-        self.images = Images(recipe.data, recipe.model.image_shape, recipe.model.classes)
+        self.images = Images(recipe.data, recipe.model.image_shape, self.data_classes)
         self.source = self.images.source
         config = recipe.train
         self.steps_per_epoch = config.steps_per_epoch or self.images.steps_per_epoch(
             config.batch_size
         )
         self.smallest_batch = self.images.smallest_batch(config.batch_size)
+
+    @property
+    def data_classes(self) -> int:
+        """Labels that are read from the data set; 0 for none."""
+        classes: int = self.recipe.model.classes
+        return classes
 
     def training_batches(self, start: int) -> tf.data.Dataset:
         """Return batches of images without end, from step `start` on."""

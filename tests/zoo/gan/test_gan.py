@@ -192,7 +192,8 @@ def test_the_classifier_weighs_as_much_as_it_is_told():
             )
         )
         image, labels = np.zeros((2, 28, 28, 1), "float32"), np.array([0, 2])
-        found.append(float(model._generator_loss(image, model._condition(labels))))
+        z = np.zeros((2, model.config.latent_dim), "float32")
+        found.append(float(model._generator_loss(image, z, model._condition(labels))))
     assert found[2] - found[0] > 0.1
     assert found[1] == pytest.approx((found[0] + found[2]) / 2, rel=1e-5)
 

@@ -22,6 +22,7 @@ CONFIGS = {
         augment=("brightness", "translation", "cutout"),
     ),
     "residual": tiny_gan.config("residual", "projection", r1=1.0),
+    "implicit": tiny_gan.config("dense", "implicit", continuous=2),
 }
 
 OFTEN_ENOUGH = ("gradient penalty", "r1")  # in the longer suite

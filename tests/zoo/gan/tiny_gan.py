@@ -14,6 +14,7 @@ CONDITIONS = {
     "unconditional": {},
     "projection": {"classes": 3},
     "auxiliary": {"classes": 3, "conditioning": "auxiliary"},
+    "implicit": {"classes": 3, "conditioning": "implicit", "continuous": 2},
 }
 
 
@@ -45,6 +46,6 @@ def batch(config: GANConfig, count: int, seed: int = 0) -> np.ndarray | dict[str
     """Images of 256 levels, with labels if the model takes them."""
     random = np.random.RandomState(seed)
     image = random.randint(0, 256, (count, *config.image_shape)).astype("float32") / 255
-    if not config.classes:
+    if not config.data_classes:
         return image
     return {"image": image, "labels": random.randint(0, config.classes, count).astype("int32")}
