@@ -19,6 +19,7 @@ from export.graph.canonical import canonical, put_in_order
 from export.graph.folding import fold
 from export.graph.images.layout import channels_first
 from export.graph.images.repeats import merge_resizes, resize_repeated
+from export.graph.images.slopes import convolve_slopes
 from export.graph.images.stacked import merge_stacked
 from export.graph.tidy import plain_reshapes, tidy_layers
 from export.proof.graphs import APART, GraphSpec
@@ -89,6 +90,7 @@ def simplify(
     merge_resizes(graph)
     fold(graph)
     infer_shapes(graph)
+    convolve_slopes(graph)
     merge_stacked(graph)
     merge_equal(graph)
     plain_reshapes(graph)

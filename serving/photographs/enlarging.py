@@ -82,28 +82,34 @@ class Enlarger:
             return np.concatenate([self.pixels(pixels[..., :-1]), alpha], axis=2)
         larger = self._of_luminance(pixels) if self.colours == 1 else self._of_rgb(pixels)
         np.clip(larger, 0, 255, out=larger)
-        rounded: np.ndarray = np.rint(larger, out=larger).astype(np.uint8)
-        return rounded
+        rounded = np.rint(larger, out=larger).astype(np.uint8)
+        return np.stack([*rounded], axis=-1)  # faster than to move the axis
 
     def _of_luminance(self, pixels: np.ndarray) -> np.ndarray:
-        """Let the network enlarge Y; Cb and Cr, which are seen less sharply, are bicubic."""
+        """Let the network enlarge Y; Cb and Cr, which are seen less sharply, are bicubic.
+
+        Returns:
+            Levels, not limited, `(1 or 3, H s, W s)`.
+        """
         if pixels.shape[2] == 1:
             return from_luminance(self._run(luminance(pixels)))
         ycbcr = to_ycbcr(pixels.astype(np.float32))
-        y, colour = self._run(ycbcr[..., :1]), bicubic.enlarge(ycbcr[..., 1:], self.scale)
-        return to_rgb(np.concatenate([y, colour], axis=2))
+        (y,) = self._run(ycbcr[..., :1])
+        cb, cr = bicubic.enlarge_planes(np.moveaxis(ycbcr[..., 1:], 2, 0), self.scale)
+        return to_rgb(y, cb, cr)
 
     def _of_rgb(self, pixels: np.ndarray) -> np.ndarray:
         grey = pixels.shape[2] == 1
         larger = self._run(pixels.repeat(3, axis=2) if grey else pixels)
-        return larger.mean(axis=2, keepdims=True) if grey else larger
+        return larger.mean(axis=0, keepdims=True) if grey else larger
 
     def _run(self, levels: np.ndarray) -> np.ndarray:
-        larger: np.ndarray = self.network((levels / LEVELS).astype(np.float32)[None])[0]
+        """Enlarge levels `(H, W, C)` by the network: float32 `(C, H s, W s)`."""
+        larger = self.network((levels / LEVELS).astype(np.float32)[None])[0]
         if not np.isfinite(larger).all():
             raise GenzooError("the model returned values that are not numbers")
-        levels = np.multiply(larger, LEVELS, dtype=np.float32)
-        return levels
+        planes: np.ndarray = np.multiply(np.moveaxis(larger, 2, 0), LEVELS, dtype=np.float32)
+        return planes
 
 
 def pieces(width: int, height: int, side: int, reach: int) -> Iterator[Piece]:

@@ -4,9 +4,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from serving.photographs.bicubic import taps
-
-REACH = 2  # pixels on each side
+from serving.photographs.bicubic import REACH, phases
 
 
 class Bicubic(keras.layers.Layer):
@@ -41,13 +39,9 @@ class Bicubic(keras.layers.Layer):
 
 def kernel(scale: int, channels: int) -> np.ndarray:
     """Return the kernel: float32 `(5, 5, C, s * s * C)`."""
-    places, weights = taps(2 * REACH + 1, (2 * REACH + 1) * scale, scale)
-    middle = slice(REACH * scale, (REACH + 1) * scale)  # the new pixels of the middle one
-    line = np.zeros((scale, 2 * REACH + 1))
-    for row, place, weight in zip(line, places[middle], weights[middle], strict=True):
-        np.add.at(row, place, weight)
-    phases = np.einsum("ay,bx->yxab", line, line)
-    apart = np.einsum("yxab,cd->yxcabd", phases, np.eye(channels))
+    line = phases(scale)
+    both = np.einsum("ay,bx->yxab", line, line)
+    apart = np.einsum("yxab,cd->yxcabd", both, np.eye(channels))
     size = 2 * REACH + 1
     return apart.reshape(size, size, channels, scale * scale * channels).astype(np.float32)
 
