@@ -40,3 +40,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory):
     found = chromium(tmp_path_factory.mktemp("chromium"))
     yield found
     found.quit()
+
+
+@pytest.fixture(scope="session")
+def node(request: pytest.FixtureRequest):
+    """A function that runs a snippet by Node, beside an installed onnxruntime-node."""
+    from tests.javascript import installed, run
+
+    folder = installed(request.config.cache.mkdir("node"), "onnxruntime-node@^1.24")
+    return lambda name, *arguments: run("node", folder / name, *arguments)

@@ -2,9 +2,7 @@
 
 import ast
 import os
-import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,12 +14,11 @@ from PIL import Image
 import serving
 from serving.catalogue import models
 from serving.hub import find
+from tests.javascript import SNIPPETS, run
 
-SNIPPETS = Path(__file__).parent.parent / "docs/snippets"
 PAINTERS = [name for name, entry in models().items() if entry.family in ("vae", "gan")]
 DRAWN = ["cgan-mnist", "cvae-mnist", "vae-mnist-dense"]  # labels, a prior for each, neither
 SEED, LABEL, SIDE = 7, 3, 4
-UNREACHABLE = re.compile(r"ENOTFOUND|ECONN|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|network|proxy")
 HEADER = "onnxruntime_cxx_api.h"
 HEADERS = [
     os.environ.get("ONNXRUNTIME_INCLUDE", ""),
@@ -30,24 +27,6 @@ HEADERS = [
     "/usr/local/include/onnxruntime",
     "/usr/local/include",
 ]
-
-
-@pytest.fixture(scope="session")
-def node(request):
-    """A function that runs a snippet by Node, beside an installed onnxruntime-node."""
-    if not shutil.which("npm") or not shutil.which("node"):
-        pytest.skip("there is no node with npm on this machine")
-    folder = request.config.cache.mkdir("node")
-    package = "onnxruntime-node@^1.24"
-    # Its install script would fetch the libraries for CUDA; those for the CPU are in the package.
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
-    done = run("npm", "install", *options, "--prefix", folder, package, check=False)
-    if done.returncode and UNREACHABLE.search(done.stderr):
-        pytest.skip(f"the package registry cannot be reached for {package}")
-    assert done.returncode == 0, done.stderr
-    for snippet in SNIPPETS.glob("*.mjs"):
-        shutil.copy(snippet, folder)
-    return lambda name, *arguments: run("node", folder / name, *arguments)
 
 
 @pytest.fixture(scope="session")
@@ -68,13 +47,6 @@ def draw(tmp_path_factory):
     options += ["-lonnxruntime", f"-Wl,-rpath,{folder}", "-o", folder / "draw"]
     run("g++", SNIPPETS / "draw.cpp", *options)
     return folder / "draw"
-
-
-def run(*command, check=True):
-    command = [*map(str, command)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done
 
 
 def assert_drawn(path, name):

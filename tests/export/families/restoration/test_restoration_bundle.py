@@ -11,7 +11,6 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-import export
 import serving
 import zoo
 from export.cli import main
@@ -20,34 +19,12 @@ from serving.bundle.manifest import read_manifest
 from serving.bundle.records import BundleError
 from serving.photographs.photograph import Photograph
 from serving.verify import verify
+from tests.export.families.restoration.conftest import VARIANTS
 from tests.serving.server.running import running
-from tests.zoo.restoration.tiny_restoration import draw, folder, recipe
+from tests.zoo.restoration.tiny_restoration import draw
 from zoo.restoration.task import enlarger_of
 
-VARIANTS = ("fp32", "fp16", "int8")
 NAME = "tiny-restorer"
-
-
-@pytest.fixture(scope="module")
-def workdir(tmp_path_factory):
-    """A finished run; read only."""
-    place = folder(tmp_path_factory.mktemp("data") / "photographs")
-    path = tmp_path_factory.mktemp("runs") / "restorer"
-    zoo.train(recipe(place, train__epochs=1), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def bundle(workdir, tmp_path_factory):
-    """Every variant and a SavedModel, exported once; read only."""
-    evaluate(workdir)
-    out = tmp_path_factory.mktemp("bundles") / "restorer"
-    return export.export(workdir, out, variants=VARIANTS)
-
-
-@pytest.fixture(scope="module")
-def served(bundle):
-    return serving.load(bundle, device="cpu")
 
 
 @pytest.fixture
