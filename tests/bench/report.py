@@ -30,6 +30,7 @@ COLUMNS = {  # those of which a table has figures
     "text": "{text}",
     "way": "{way}",
     "speed": "{per_second:,.0f} {unit}/s",
+    "time": "{milliseconds:.1f} ms/{unit}",
     "ours/theirs": "{ratio:.2f}",
     "spread": "{lowest:.2f}..{highest:.2f}",
     "first token, ms": "{first_token_milliseconds:.2f}",
@@ -169,8 +170,8 @@ def markdown(document: Row) -> str:
     ours = rows[0]["way"]
 
     def speed(row: Row) -> str:
-        template = "{ratio:.2f}" if row["way"] != ours else COLUMNS["speed"]
-        return template.format(**row)
+        own = COLUMNS["time" if "milliseconds" in row else "speed"]
+        return ("{ratio:.2f}" if row["way"] != ours else own).format(**row)
 
     def cost(row: Row) -> str:
         return "{load_seconds:.2f} s, {memory_megabytes:,.0f} MB".format(**row)

@@ -111,12 +111,18 @@ def test_wrong_options_are_refused_in_a_line(options, error, capsys):
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".text", ".training", ".ablation", ".constraints", ".yardsticks", ".report"]
+    ("name", "inside"),
+    [
+        ("", ".__main__"),
+        *((f".{each}", "") for each in ("text", "training", "ablation", "constraints")),
+        *((f".{each}", "") for each in ("yardsticks", "report")),
+        (".photographs", ".__main__"),
+    ],
 )
-def test_every_comparison_says_what_it_is(name, monkeypatch, capsys):
+def test_every_comparison_says_what_it_is(name, inside, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [f"tests.bench{name}", "--help"])
     with pytest.raises(SystemExit) as stopped:
-        import_module(f"tests.bench{name or '.__main__'}").main()
+        import_module(f"tests.bench{name}{inside}").main()
     shown = " ".join(capsys.readouterr().out.split())
     assert stopped.value.code == 0 and f"python -m tests.bench{name}" in shown
 
