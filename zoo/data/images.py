@@ -7,22 +7,23 @@ would have had.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import tensorflow as tf
 from pydantic import Field
 
 from serving.errors import UsageError
-from zoo.config import Config
 from zoo.data import sources
+from zoo.data.augmentation import varying
+from zoo.data.augmentation.config import AugmentationConfig
 from zoo.data.files import own_path
 
 DECODE_BATCH = 1024
 
 
-class ImagesConfig(Config):
-    """The `[data]` table of an image recipe.
+class ImagesConfig(AugmentationConfig):
+    """The `[data]` table of an image recipe; see `AugmentationConfig` for more of its keys.
 
     Args:
         name: a TensorFlow Datasets name, `digits`, or a folder of images.
@@ -33,8 +34,12 @@ class ImagesConfig(Config):
             their centre to its aspect ratio, then resized.
         flip: mirror images left to right at random.
         shift: move images by up to this many pixels, the edge repeated.
+        flip_vertical: mirror images top to bottom at random.
+        crop: cut off up to this share of the height and width, and enlarge what is left.
         limit: use only this many images of each split.
     """
+
+    later: ClassVar[tuple[str, ...]] = (*AugmentationConfig.later, "flip_vertical", "crop")
 
     name: str
     validation: Annotated[int, Field(ge=1)] = 1000
@@ -42,6 +47,8 @@ class ImagesConfig(Config):
     resize: bool = False
     flip: bool = False
     shift: Annotated[int, Field(ge=0)] = 0
+    flip_vertical: bool = False
+    crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     limit: Annotated[int, Field(ge=2)] | None = None
 
     def places(self) -> dict[str, Path]:
@@ -71,6 +78,7 @@ class Images:
         self.builder = sources.prepare(config.name, image_size=size)
         self.source = sources.describe(self.builder)
         self._check_fit()
+        config.check_channels(image_shape[-1])
 
     def _check_fit(self) -> None:
         source, config = self.source, self.config
@@ -188,14 +196,28 @@ class Images:
     def _vary(self, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor | dict:
         """Scale to [0, 1], augment and binarize a batch; `seed` is (run seed, step)."""
         image = tf.cast(batch["image"], tf.float32) / 255
-        if self.config.flip:
-            image = _flip(image, _other(seed, 1))
-        if self.config.shift:
-            image = _shift(image, self.config.shift, _other(seed, 2))
-        if self.config.binarize:
+        config, labels = self.config, {"labels": batch["labels"]} if self.classes else {}
+        if config.flip:
+            image = varying.flip(image, varying.stream(seed, varying.FLIP))
+        if config.flip_vertical:
+            image = varying.flip(image, varying.stream(seed, varying.UPSIDE_DOWN), axis=1)
+        if config.crop:
+            image = varying.crop(image, config.crop, varying.stream(seed, varying.CROP))
+        if config.shift:
+            image = varying.shift(image, config.shift, varying.stream(seed, varying.SHIFT))
+        if config.colours:
+            (image,) = varying.colours([image], config, varying.stream(seed, varying.COLOURS))
+        if config.mixup:
+            mixed = varying.mixture(
+                tf.shape(image)[0], config.mixup, varying.stream(seed, varying.MIXUP)
+            )
+            image = mixed.of(image)
+            labels["other_labels"] = tf.gather(labels["labels"], mixed.others)
+            labels["share"] = mixed.shares
+        if config.binarize:
             drawn = tf.random.stateless_uniform(tf.shape(image), seed) < image
             image = tf.cast(drawn, tf.float32)
-        return {"image": image, "labels": batch["labels"]} if self.classes else image
+        return {"image": image} | labels if self.classes else image
 
 
 def _by(shape: tuple[int | None, int | None, int]) -> str:
@@ -225,23 +247,3 @@ def _cropped(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
     kept_columns = tf.clip_by_value(rows * width // height, 1, columns)
     top, left = (rows - kept_rows) // 2, (columns - kept_columns) // 2
     return image[top : top + kept_rows, left : left + kept_columns]
-
-
-def _other(seed: tf.Tensor, stream: int) -> tf.Tensor:
-    """Return the seed of another stream of random numbers for the same step."""
-    return tf.bitwise.bitwise_xor(seed, tf.constant([stream << 32, 0], tf.int64))
-
-
-def _flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    chosen = tf.random.stateless_uniform((tf.shape(image)[0], 1, 1, 1), seed) < 0.5
-    return tf.where(chosen, tf.reverse(image, axis=[2]), image)
-
-
-def _shift(image: tf.Tensor, reach: int, seed: tf.Tensor) -> tf.Tensor:
-    """Move each image of `(B, H, W, C)` by whole pixels, repeating its edge."""
-    batch, height, width = tf.shape(image)[0], image.shape[1], image.shape[2]
-    offsets = tf.random.stateless_uniform((batch, 2), seed, -reach, reach + 1, dtype=tf.int32)
-    rows = tf.clip_by_value(offsets[:, :1] + tf.range(height), 0, height - 1)  # (B, H)
-    columns = tf.clip_by_value(offsets[:, 1:] + tf.range(width), 0, width - 1)  # (B, W)
-    image = tf.gather(image, rows, axis=1, batch_dims=1)
-    return tf.gather(image, columns, axis=2, batch_dims=1)

@@ -32,6 +32,11 @@ class GANRecipe(Recipe):
     def _holds_together(self) -> Self:
         if self.data.binarize:
             raise ValueError("a GAN draws grey levels; set data.binarize=false")
+        if self.data.mixup or self.data.adversarial:
+            raise ValueError(
+                "a GAN would learn to draw images that lie over each other, or noise; leave "
+                "data.mixup and data.adversarial out"
+            )
         if self.evaluate.lesson and not self.model.data_classes:
             raise ValueError(
                 "a classifier can only learn from labelled images; set evaluate.lesson=0, or "

@@ -6,12 +6,13 @@ from typing import Any
 import keras
 from keras import KerasTensor, layers, ops
 
+from zoo.data.augmentation.adversarial import Adversarial
 from zoo.judge.config import ClassifierConfig
 from zoo.training import replicas
 from zoo.training.built import BuiltModel
 
 
-class Classifier(BuiltModel):
+class Classifier(Adversarial, BuiltModel):
     """Blocks of two convolutions with batch normalisation and a halving; then the features.
 
     Args:
@@ -94,6 +95,11 @@ class Classifier(BuiltModel):
         """Return the cross-entropy in nats per image, ready to be summed over replicas."""
         self.accuracy.update_state(x["labels"], y_pred)
         loss = keras.losses.sparse_categorical_crossentropy(x["labels"], y_pred, from_logits=True)
+        if "share" in x:  # of an image over which another lies
+            other = keras.losses.sparse_categorical_crossentropy(
+                x["other_labels"], y_pred, from_logits=True
+            )
+            loss = x["share"] * loss + (1 - x["share"]) * other
         return replicas.scale_loss(replicas.global_mean(loss))
 
     def validation_loss(self, batch: dict[str, KerasTensor]) -> KerasTensor:

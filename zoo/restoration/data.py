@@ -16,8 +16,9 @@ from serving.errors import UsageError
 from serving.photographs import bicubic
 from serving.photographs.luminance import luminance
 from serving.photographs.photograph import SUFFIXES, Photograph
-from zoo.config import Config
 from zoo.data import fingerprint, sources
+from zoo.data.augmentation import varying
+from zoo.data.augmentation.config import AugmentationConfig
 from zoo.data.files import listed, own_path
 from zoo.data.folder import hash_split
 from zoo.data.sources import SourceInfo
@@ -28,8 +29,10 @@ PER_EPOCH = 100  # patches of each photograph in an epoch
 Batch = tuple[tf.Tensor, tf.Tensor]
 
 
-class PhotographsConfig(Config):
+class PhotographsConfig(AugmentationConfig):
     """The `[data]` table of a recipe that enlarges photographs.
+
+    Patches are random parts, each turned and mirrored at random; see `AugmentationConfig` for more.
 
     Args:
         name: a folder of photographs of any sizes, or a data set of TensorFlow Datasets.
@@ -73,6 +76,7 @@ class Photographs:
 
     def __init__(self, config: PhotographsConfig, scale: int, channels: int):
         self.config, self.scale, self.channels = config, scale, channels
+        config.check_channels(channels)
         folder = own_path(config.name)
         self._origin = _Folder(config, folder) if folder else _DataSet(config)
         self.source = self._origin.source
@@ -133,13 +137,25 @@ class Photographs:
             chosen = tf.minimum(chosen, len(sizes) - 1)
             places = tf.cast(drawn[:, 1:3] * tf.gather(room, chosen), tf.int32)  # (B, 2)
             turns = drawn[:, 3:] < 0.5
-            return (
+            pair = [
                 small.patches(chosen, places, patch, turns),
                 large.patches(chosen, places * scale, patch * scale, turns),
-            )
+            ]
+            return self._vary(pair, own)
 
         steps = tf.data.Dataset.range(start, tf.int64.max)
         return steps.map(pick, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+    def _vary(self, pair: list[tf.Tensor], seed: tf.Tensor) -> Batch:
+        """Vary small patches and the same large alike; `seed` is (run seed, step)."""
+        config = self.config
+        if config.colours:
+            pair = varying.colours(pair, config, varying.stream(seed, varying.COLOURS))
+        if config.mixup:
+            own = varying.stream(seed, varying.MIXUP)
+            mixed = varying.mixture(tf.shape(pair[0])[0], config.mixup, own)
+            pair = [mixed.of(image) for image in pair]
+        return tuple(pair)
 
     def validation_examples(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the middles of the photographs held out, all of one size, small and large."""

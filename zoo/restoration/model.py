@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from keras import KerasTensor, ops
 
+from zoo.data.augmentation.adversarial import Adversarial
 from zoo.restoration.config import RestorationConfig
 from zoo.restoration.networks.bicubic import REACH, Bicubic
 from zoo.restoration.networks.espcn import ESPCN
@@ -17,7 +18,7 @@ BICUBIC = "bicubic"  # the layer
 NETWORKS = {"fsrcnn": FSRCNN, "espcn": ESPCN, "residual": Residual}
 
 
-class Restorer(BuiltModel):
+class Restorer(Adversarial, BuiltModel):
     """Enlarges images: bicubically, with what a network has learned to add.
 
     The addition (as in VDSR, Kim et al. 2016) leaves to the network what bicubic enlarging cannot

@@ -34,6 +34,11 @@ class RestorationTask(OneOptimizerTask):
         self.steps_per_epoch = train.steps_per_epoch or self.data.steps_per_epoch(train.batch_size)
         self.smallest_batch = train.batch_size
 
+    def compile(self, model: Restorer, total_steps: int) -> None:
+        """Give the model its optimizer, and say how much worse its images shall be made."""
+        super().compile(model, total_steps)
+        model.adversarial = self.recipe.data.adversarial
+
     def training_batches(self, start: int) -> tf.data.Dataset:
         """Return batches of patches without end, from step `start` on."""
         train = self.recipe.train

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.data.augmentation.adversarial import Adversarial
 from zoo.data.images import Images
 from zoo.recipe import Recipe
 from zoo.task import Drawn
@@ -34,6 +35,12 @@ class ImageTask(OneOptimizerTask):
         """Labels that are read from the data set; 0 for none."""
         classes: int = self.recipe.model.classes
         return classes
+
+    def compile(self, model: keras.Model, total_steps: int) -> None:
+        """Give the model its optimizer, and say how much worse its images shall be made."""
+        super().compile(model, total_steps)
+        if isinstance(model, Adversarial):
+            model.adversarial = self.recipe.data.adversarial
 
     def training_batches(self, start: int) -> tf.data.Dataset:
         """Return batches of images without end, from step `start` on."""

@@ -34,6 +34,10 @@ class VAERecipe(Recipe):
                 "a Bernoulli likelihood is one of binary images; set data.binarize=true, or "
                 "model.likelihood=discretized_logistic for grey levels and colours"
             )
+        if self.data.mixup:
+            raise ValueError(
+                "a VAE would learn to draw images that lie over each other; leave data.mixup out"
+            )
         return self
 
     def build(self) -> VAE:

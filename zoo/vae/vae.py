@@ -10,6 +10,7 @@ from keras import KerasTensor, ops
 from serving import noise
 from serving.content.pictures import to_uint8
 from serving.errors import UsageError
+from zoo.data.augmentation.adversarial import Adversarial
 from zoo.training import replicas
 from zoo.training.built import BuiltModel
 from zoo.vae import likelihoods, objectives
@@ -24,7 +25,7 @@ NETWORKS = {
 DECODED_ROWS = 1000  # images in memory at once
 
 
-class VAE(BuiltModel):
+class VAE(Adversarial, BuiltModel):
     """Variational autoencoder with a Gaussian posterior and a Gaussian prior.
 
     With `config.classes` the model is conditional (Sohn et al. 2015): encoder, decoder and prior
@@ -154,6 +155,7 @@ class VAE(BuiltModel):
     ) -> KerasTensor:
         """Return the negative objective in nats per image, ready to be summed over replicas."""
         image, labels = _split(x)
+        image = x.get("target", image) if isinstance(x, dict) else image
         mean, log_variance, z = y_pred["mean"], y_pred["log_variance"], y_pred["z"]
         prior_mean, prior_log_variance = self.prior(labels) if labels is not None else (0.0, 0.0)
         log_likelihood = likelihoods.log_prob(
@@ -173,6 +175,12 @@ class VAE(BuiltModel):
             kl = ops.maximum(replicas.global_mean(kl), self.config.free_bits)  # (D,)
             loss = replicas.global_mean(reconstruction) + self.config.beta * ops.sum(kl)
         return replicas.scale_loss(loss)
+
+    def beside_target(self, moved: KerasTensor, x: Any) -> dict[str, KerasTensor]:
+        """Return moved images, and those that they should be decoded to."""
+        image, labels = _split(x)
+        moved = {"image": moved, "target": image}
+        return moved if labels is None else moved | {"labels": labels}
 
     def validation_loss(self, batch: KerasTensor | dict[str, KerasTensor]) -> KerasTensor:
         """Return the negative objective in nats per image, with the same noise at every call."""
@@ -274,4 +282,4 @@ class VAE(BuiltModel):
 def _split(
     inputs: KerasTensor | dict[str, KerasTensor],
 ) -> tuple[KerasTensor, KerasTensor | None]:
-    return (inputs["image"], inputs["labels"]) if isinstance(inputs, dict) else (inputs, None)
+    return (inputs["image"], inputs.get("labels")) if isinstance(inputs, dict) else (inputs, None)

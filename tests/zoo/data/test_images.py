@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.errors import UsageError
+from zoo.data.augmentation.varying import shift
 from zoo.data.images import Images, ImagesConfig
 
 
@@ -93,10 +94,8 @@ def test_a_conditional_model_gets_the_labels_of_its_images():
 
 
 def test_shifting_moves_images_by_whole_pixels_and_repeats_the_edge():
-    from zoo.data.images import _shift
-
     image = tf.constant(np.random.RandomState(0).rand(200, 6, 6, 1).astype("float32"))
-    moved = _shift(image, 2, tf.constant([0, 0], tf.int64)).numpy()
+    moved = shift(image, 2, tf.constant([0, 0], tf.int64)).numpy()
     padded = np.pad(image.numpy(), ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
     found = set()
     for row, original in zip(moved, padded, strict=True):
