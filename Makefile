@@ -50,6 +50,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench.text
 	$(BIN)/python -m tests.bench.text --layers 12 --width 768 --heads 12 --vocabulary 50257
 	$(BIN)/python -m tests.bench.training
+	test ! -d zoo/models/fsrcnn-flowers-x3 || $(BIN)/python -m tests.bench.photographs zoo/models/fsrcnn-flowers-x3
 
 IMAGES = fp32,fp16,int8
 TEXTS = fp32,fp16,int8,static,fused,fused-int8,fused-int4
