@@ -34,6 +34,11 @@ class FlowRecipe(Recipe):
     def _holds_together(self) -> Self:
         if self.data.binarize:
             raise ValueError("a flow draws grey levels; set data.binarize=false")
+        if self.data.mixup or self.data.adversarial:
+            raise ValueError(
+                "a flow would learn to draw images that lie over each other, or noise; leave "
+                "data.mixup and data.adversarial out"
+            )
         if self.evaluate.lesson and not self.model.classes:
             raise ValueError(
                 "a classifier can only learn from labelled images; set evaluate.lesson=0, or "

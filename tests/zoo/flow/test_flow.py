@@ -158,6 +158,7 @@ def test_a_configuration_that_does_not_hold_together_is_refused(changes, said):
     ("changes", "said"),
     [
         ({"data__binarize": True}, "a flow draws grey levels"),
+        ({"data__mixup": 0.2}, "leave data.mixup and data.adversarial out"),
         ({"train__teacher": "runs/it"}, "model.segments and train.teacher go together"),
         ({"model__classes": 0, "model__guidance": 1.0, "evaluate__lesson": 9}, "labelled images"),
     ],
