@@ -75,7 +75,7 @@ def test_a_flow_begins_at_rest_and_every_weight_learns():
         assert np.abs(gradient).max() > 0 or "bias" in variable.path, variable.path
 
 
-@pytest.mark.parametrize("classes", [0, 10])
+@pytest.mark.parametrize("classes", [pytest.param(0, marks=pytest.mark.long), 10])
 def test_steps_on_two_devices_equal_those_on_one(classes):
     x, y = tiny_flow.batch(7, classes)
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(5)
@@ -122,6 +122,7 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path, monkeypatch):
     assert_same_run(tmp_path / "whole", tmp_path / "parted")
 
 
+@pytest.mark.long
 def test_a_student_crosses_a_segment_as_its_teacher_does(tmp_path):
     zoo.train(tiny_flow.recipe(), tmp_path / "teacher")
     short = {"model__segments": 2, "model__steps": 2, "model__solver": "euler"}

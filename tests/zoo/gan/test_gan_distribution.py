@@ -25,7 +25,7 @@ CONFIGS = {
     "implicit": tiny_gan.config("dense", "implicit", continuous=2),
 }
 
-OFTEN_ENOUGH = ("gradient penalty", "r1")  # in the longer suite
+OFTEN_ENOUGH = ("gradient penalty", "r1", "residual")  # in the longer suite
 
 
 def after_two_steps(config, where: str) -> tuple[list[np.ndarray], dict]:

@@ -62,6 +62,7 @@ def test_what_is_kept_as_best_is_what_validated_best(run):
     assert again["val_loss"] == pytest.approx(run.best_validation_loss, rel=1e-5)
 
 
+@pytest.mark.long
 def test_resuming_is_bit_equal_to_never_stopping(run, tmp_path, monkeypatch):
     stop_and_resume(recipe(), tmp_path / "run", monkeypatch, step=4)
     assert_same_run(run.workdir, tmp_path / "run")

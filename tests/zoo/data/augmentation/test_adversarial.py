@@ -84,7 +84,9 @@ def test_images_are_moved_to_where_the_loss_is_larger(kind):
     assert loss(worse) > loss(known)
 
 
-@pytest.mark.parametrize("kind", ["judge", "restoration", "dense"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("judge", marks=pytest.mark.long), "restoration", "dense"]
+)
 def test_a_step_on_two_devices_is_the_step_on_one(kind):
     one, shown = stepped(kind)
     two, also = stepped(kind, "cpu:2")
