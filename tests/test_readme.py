@@ -123,6 +123,7 @@ SHOWN = {  # metrics of a family's table, and how they are written there
         "nats_per_character_disjoint": "{value:.3f}",
     },
     "masked": dict.fromkeys(("word_top1", "word_top5", "word_top5_trigram"), "{value:.1%}"),
+    "restoration": dict.fromkeys(("set5_psnr", "set14_psnr", "bsd100_psnr"), "{value:.2f}"),
     "music": {"nats_per_note": "{value:.4f}", "nats_per_note_validation": "{value:.4f}"},
 }
 LABELLED = {
