@@ -104,6 +104,14 @@ _OWN = (
         exporter="export.families.restoration.exporter:RestorationExporter",
         runtime="serving.families.restoration.restorer:Restorer",
     ),
+    Family(
+        name="repair",
+        title="Menders of photographs",
+        gives="photograph",
+        recipe="zoo.repair.recipe:RepairRecipe",
+        exporter="export.families.repair.exporter:RepairExporter",
+        runtime="serving.families.repair.repairer:Repairer",
+    ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
 )
 _OWN_BY_NAME = {family.name: family for family in _OWN}
