@@ -39,4 +39,5 @@ def within_levels(coloured: np.ndarray) -> np.ndarray:
     room = np.where(colour > 0, 255 - bright, bright)
     # A colour of nothing has room for any multiple of it.
     share = (room / np.maximum(np.abs(colour), 1e-6)).min(axis=2, keepdims=True)
-    return bright + colour * np.minimum(share, 1)
+    paler: np.ndarray = bright + colour * np.minimum(share, 1)
+    return paler

@@ -18,9 +18,6 @@ from serving.photographs.photograph import Photograph, pixels_of
 from serving.photographs.tasks import COLOURISE, INPAINT
 
 PIECE = 256  # pixels of a side, about; what is around is seen too
-COLOURED = (
-    256  # pixels of the shorter side in which colours are found: larger, nothing is seen whole
-)
 WHITE = 128  # from this level on a mask says that a pixel is to be repaired
 LEVELS = np.float32(255)
 
@@ -41,12 +38,13 @@ class Mender:
     Args:
         network: of which height and width are multiples of `multiple`.
         tasks: that it knows, in its order.
-        multiple: pixels of this photograph that a side of its coarsest pixels has.
+        multiple: pixels that a side of its coarsest pixels has.
         reach: how many pixels around one it looks at.
+        coloured: pixels of the shorter side of a photograph in which colours are found.
         piece: pixels of a side of a piece, made a multiple.
 
     Example:
-        >>> mender = Mender(lambda image, mask, task: image, ["denoise"], multiple=4, reach=3)
+        >>> mender = Mender(lambda image, mask, task: image, ["denoise"], 4, reach=3, coloured=64)
         >>> mender(Photograph.of(np.zeros((3, 5, 4), np.uint8)), "denoise").image.size
         (5, 3)
     """
@@ -57,9 +55,11 @@ class Mender:
         tasks: Sequence[str],
         multiple: int,
         reach: int,
+        coloured: int,
         piece: int = PIECE,
     ):
         self.network, self.tasks, self.multiple = network, list(tasks), multiple
+        self.coloured = coloured
         self.reach, self.piece = (-(-size // multiple) * multiple for size in (reach, piece))
 
     def __call__(
@@ -117,7 +117,7 @@ class Mender:
         """
         height, width = pixels.shape[:2]
         plain = colouring.grey(pixels)
-        scale = min(1.0, COLOURED / min(height, width))
+        scale = min(1.0, self.coloured / min(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         small = np.asarray(Image.fromarray(plain).resize(size, Image.Resampling.BICUBIC))
         nothing = np.zeros(small.shape[:2], bool)

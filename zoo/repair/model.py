@@ -30,9 +30,9 @@ class Repairer(BuiltModel):
         config: a `RepairConfig`, or its values as a dict.
 
     Call arguments:
-        inputs: a dict of `image`, intensities in [0, 1], `(B, H, W, 3)`, H and W being multiples of
-            `config.multiple`; `mask`, 1 where it is unknown and 0 elsewhere, `(B, H, W, 1)`; and
-            `task`, the places of what to do in `config.tasks`, int `(B,)`.
+        inputs: a dict of `image`, intensities in [0, 1], `(B, H, W, 3)`, best of H and W that are
+            multiples of `config.multiple`; `mask`, 1 where it is unknown and 0 elsewhere,
+            `(B, H, W, 1)`; and `task`, the places of what to do in `config.tasks`, int `(B,)`.
 
     Returns:
         float32 `(B, H, W, 3)`, not limited to [0, 1].

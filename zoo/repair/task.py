@@ -17,6 +17,7 @@ from zoo.task import Drawn
 from zoo.training.array_task import OneOptimizerTask
 from zoo.training.optimizers import optimizer
 
+COLOURED = 256  # pixels of the shorter side in which colours are found
 SAMPLES = 3  # photographs, each degraded for every task
 SAMPLE_SIDE = 128  # pixels of the shorter side, at most
 SAMPLE_SEED = 3
@@ -68,7 +69,7 @@ class RepairTask(OneOptimizerTask):
 def mender_of(model: Repairer) -> Mender:
     """Return what repairs photographs with a Keras model."""
     config = model.config
-    return Mender(network_of(model), config.tasks, config.multiple, model.reach)
+    return Mender(network_of(model), config.tasks, config.multiple, model.reach, COLOURED)
 
 
 def before_and_after(
