@@ -131,6 +131,7 @@ class Mender:
             channels = [Image.fromarray(each).resize((width, height), Image.Resampling.BICUBIC)
                         for each in np.moveaxis(colour, 2, 0)]  # fmt: skip
             colour = np.stack([np.asarray(each) for each in channels], axis=2)
+        colour -= (colour @ colouring.WEIGHTS)[..., None]  # whatever was rounded on the way
         return _whole(colouring.within_levels(plain + colour))
 
     def _run(self, levels: np.ndarray, task: str, unknown: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A network that repairs photographs, as it is trained."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,6 +16,8 @@ from zoo.repair.networks.discriminator import PatchDiscriminator
 from zoo.repair.networks.unet import UNet
 from zoo.training import replicas
 from zoo.training.built import BuiltModel
+
+BRIGHTNESS = "brightness"  # the layer
 
 Inputs = dict[str, KerasTensor]
 
@@ -53,6 +56,7 @@ class Repairer(BuiltModel):
             config = RepairConfig.parse(config, "the model")
         self.config = config
         self.network = UNet(config, name="unet")
+        self.brightness = Brightness(name=BRIGHTNESS)
         self.reach = self.network.reach
         self.discriminator = (
             PatchDiscriminator(config, name="discriminator") if config.adversarial else None
@@ -72,11 +76,11 @@ class Repairer(BuiltModel):
 
     def call(self, inputs: Inputs, training: bool = False) -> KerasTensor:
         base, seen, task = self._seen(inputs)
-        added = ops.cast(self.network(seen, task), "float32")  # (B, H, W, 3)
-        filled = _place(task, self.config.tasks, INPAINT)
-        coloured = _place(task, self.config.tasks, COLOURISE)
-        brightness = ops.sum(added * WEIGHTS, axis=-1, keepdims=True)
-        added = added - coloured * brightness
+        added = self.network(_filled_up(seen, self.config.multiple), task)
+        added = ops.cast(added, "float32")
+        added = added - self._is(COLOURISE, inputs["task"]) * self.brightness(added)
+        added = _as_large(added, base)  # (B, H, W, 3)
+        filled = self._is(INPAINT, inputs["task"])
         return base + added * (1 - filled + filled * seen[..., 3:])
 
     def _seen(self, inputs: Inputs) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
@@ -86,6 +90,15 @@ class Repairer(BuiltModel):
         known = image * (1 - mask)
         task = ops.one_hot(inputs["task"], len(self.config.tasks), dtype="float32")
         return known + 0.5, ops.concatenate([known, mask], axis=-1), task
+
+    def _is(self, wanted: str, task: KerasTensor) -> KerasTensor:
+        """Return 1 for each image of a task, else 0: `(B, 1, 1, 1)`."""
+        return ops.reshape(self._of_tasks([wanted], task), (-1, 1, 1, 1))
+
+    def _of_tasks(self, wanted: Sequence[str], task: KerasTensor) -> KerasTensor:
+        """Return 1 for each image of some tasks, else 0: `(B,)`."""
+        chosen = np.array([each in wanted for each in self.config.tasks], np.float32)
+        return ops.take(ops.convert_to_tensor(chosen), task)
 
     def compile(
         self,
@@ -137,8 +150,7 @@ class Repairer(BuiltModel):
 
     def _judged(self, inputs: Inputs) -> KerasTensor:
         """Return 1 for each image whose task the discriminator judges, else 0: `(B,)`."""
-        judged = [float(task in self.config.judged) for task in self.config.tasks]
-        return ops.take(ops.convert_to_tensor(judged, "float32"), inputs["task"])
+        return self._of_tasks(self.config.judged, inputs["task"])
 
     def _train_discriminator(
         self, inputs: Inputs, real: KerasTensor, repaired: KerasTensor
@@ -172,6 +184,17 @@ class Repairer(BuiltModel):
         return {"config": self.config.model_dump(), "name": self.name}
 
 
+class Brightness(keras.layers.Layer):
+    """Maps images `(B, H, W, 3)` to how bright they are, of each channel the same; exactly."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(dtype="float32", trainable=False, **kwargs)
+        self.kernel = np.repeat(WEIGHTS[:, None], 3, axis=1)[None, None]  # (1, 1, 3, 3)
+
+    def call(self, image: KerasTensor) -> KerasTensor:
+        return ops.conv(image, self.kernel)
+
+
 def feature_distance(found: list[KerasTensor], wanted: list[KerasTensor]) -> KerasTensor:
     """Return the mean absolute difference of each image's features, the mean of layers: `(B,)`.
 
@@ -185,11 +208,28 @@ def feature_distance(found: list[KerasTensor], wanted: list[KerasTensor]) -> Ker
     return sum(distances) / len(distances)
 
 
-def _place(task: KerasTensor, tasks: tuple[str, ...], wanted: str) -> KerasTensor:
-    """Return 1 for each image of a task, else 0: `(B, 1, 1, 1)`."""
-    if wanted not in tasks:
-        return ops.zeros((1, 1, 1, 1))
-    return ops.reshape(task[:, tasks.index(wanted)], (-1, 1, 1, 1))
+def _filled_up(image: KerasTensor, multiple: int) -> KerasTensor:
+    """Put zeros below and at the right of `(B, H, W, C)`, up to a multiple of H and of W."""
+    if _are_multiples(image.shape[1:3], multiple):
+        return image
+    height, width = ops.shape(image)[1:3]
+    # Of negative numbers there are two remainders: one of TensorFlow, another of ONNX.
+    below, beside = (
+        multiple - 1 - (length + multiple - 1) % multiple for length in (height, width)
+    )
+    return ops.pad(image, ((0, 0), (0, below), (0, beside), (0, 0)))
+
+
+def _as_large(image: KerasTensor, other: KerasTensor) -> KerasTensor:
+    """Cut an image `(B, H, W, C)` to the height and width of another with as many channels."""
+    if None not in other.shape[1:3] and image.shape[1:3] == other.shape[1:3]:
+        return image
+    return ops.slice(image, (0, 0, 0, 0), ops.shape(other))
+
+
+def _are_multiples(lengths: tuple[int | None, ...], of: int) -> bool:
+    """Say whether it is known before there is an image that its sizes are multiples."""
+    return all(length is not None and length % of == 0 for length in lengths)
 
 
 def network_of(model: Repairer) -> Any:

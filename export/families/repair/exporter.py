@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from export.families.exporter import Exporter
+from export.families.forms import Form, portable_forms, reduced
 from export.families.ports import port
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import Runner
@@ -29,6 +30,7 @@ from zoo.metric import Metric
 from zoo.recipe import Recipe
 from zoo.repair.data import RepairPhotographs, scaled
 from zoo.repair.evaluate import RepairEvaluateConfig, evaluate, mean_metric
+from zoo.repair.model import BRIGHTNESS
 from zoo.repair.model import Repairer as KerasRepairer
 from zoo.repair.task import COLOURED, before_and_after, mender_of
 
@@ -78,6 +80,11 @@ class RepairExporter(Exporter):
             "many more on each side, at multiples as above, the pieces of a large photograph fit "
             "together without seams.",
         )
+
+    def forms(self) -> list[Form]:
+        """Return float32, half precision, and 8 bits of all but the brightness."""
+        first, half, _ = portable_forms(self)
+        return [first, half, reduced("int8", self, ("cpu", "web"), exact=(BRIGHTNESS,))]
 
     def tolerance(self, precision: str, reference: Quality) -> float:
         """Return how many dB a variant may lose."""

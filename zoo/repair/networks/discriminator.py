@@ -48,7 +48,7 @@ class PatchDiscriminator(layers.Layer):
         self, image: KerasTensor, seen: KerasTensor, task: KerasTensor, training: bool = False
     ) -> tuple[KerasTensor, list[KerasTensor]]:
         features = ops.concatenate([image - 0.5, seen], axis=-1)
-        shift = ops.expand_dims(ops.expand_dims(self.shift(task), 1), 1)  # (B, 1, 1, C)
+        shift = ops.reshape(self.shift(task), (-1, 1, 1, self.shift.units))  # (B, 1, 1, C)
         found = []
         for at, halve in enumerate(self.halvings):
             features = halve(features)

@@ -20,8 +20,7 @@ class UNet(layers.Layer):
         config: of the model.
 
     Call arguments:
-        seen: `(B, H, W, C)`; where H and W are no multiples of `config.multiple`, there are zeros
-            around.
+        seen: `(B, H, W, C)`, H and W being multiples of `config.multiple`.
         task: one-hot `(B, tasks)`.
 
     Returns:
@@ -45,8 +44,7 @@ class UNet(layers.Layer):
         self.first = layers.Conv2D(finest, 3, padding="same", name="first")
         self.down = [Block(config.channels[at], name=f"down_{at}") for at in levels]
         self.halve = [
-            layers.Conv2D(wide, 2, strides=2, padding="same", name=f"halve_{at}")
-            for at, wide in enumerate(others)
+            layers.Conv2D(wide, 2, strides=2, name=f"halve_{at}") for at, wide in enumerate(others)
         ]
         self.bottom = [
             Block(config.channels[-1], name=f"bottom_{at}") for at in range(config.depth)
@@ -77,7 +75,7 @@ class UNet(layers.Layer):
         for block in self.bottom:
             features = block(features, task)
         for block, double, finer in list(zip(self.up, self.double, kept, strict=True))[::-1]:
-            features = block(finer + _cut(ops.depth_to_space(double(features), 2), finer), task)
+            features = block(finer + ops.depth_to_space(double(features), 2), task)
         return self.last(features)
 
 
@@ -97,13 +95,5 @@ class Block(layers.Layer):
         )
 
     def call(self, features: KerasTensor, task: KerasTensor) -> KerasTensor:
-        shift = ops.expand_dims(ops.expand_dims(self.shift(task), 1), 1)  # (B, 1, 1, C)
+        shift = ops.reshape(self.shift(task), (-1, 1, 1, self.shift.units))  # (B, 1, 1, C)
         return features + self.second(ops.relu(self.first(features) + shift))
-
-
-def _cut(features: KerasTensor, finer: KerasTensor) -> KerasTensor:
-    """Leave out the last row and column of what was doubled, where the finer level has none."""
-    if None not in finer.shape[1:3] and features.shape[1:3] == finer.shape[1:3]:
-        return features
-    height, width = ops.shape(finer)[1:3]
-    return features[:, :height, :width]
