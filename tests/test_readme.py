@@ -32,6 +32,7 @@ NAMES = [
     "translation",
     "masked",
     "restoration",
+    "repair",
     "chat",
     "server",
     "provenance",

@@ -14,6 +14,7 @@ from PIL import Image
 from serving.errors import GenzooError, UsageError
 from serving.photographs import colouring
 from serving.photographs.enlarging import pieces
+from serving.photographs.holes import around, halved, inside
 from serving.photographs.photograph import Photograph, pixels_of
 from serving.photographs.tasks import COLOURISE, INPAINT
 
@@ -41,10 +42,12 @@ class Mender:
         multiple: pixels that a side of its coarsest pixels has.
         reach: how many pixels around one it looks at.
         coloured: pixels of the shorter side of a photograph in which colours are found.
+        depth: pixels from what is known to the inside of a hole that it fills well.
         piece: pixels of a side of a piece, made a multiple.
 
     Example:
-        >>> mender = Mender(lambda image, mask, task: image, ["denoise"], 4, reach=3, coloured=64)
+        >>> network = lambda image, mask, task: image
+        >>> mender = Mender(network, ["denoise"], multiple=4, reach=3, coloured=64, depth=8)
         >>> mender(Photograph.of(np.zeros((3, 5, 4), np.uint8)), "denoise").image.size
         (5, 3)
     """
@@ -56,10 +59,11 @@ class Mender:
         multiple: int,
         reach: int,
         coloured: int,
+        depth: int,
         piece: int = PIECE,
     ):
         self.network, self.tasks, self.multiple = network, list(tasks), multiple
-        self.coloured = coloured
+        self.coloured, self.depth = coloured, depth
         self.reach, self.piece = (-(-size // multiple) * multiple for size in (reach, piece))
 
     def __call__(
@@ -96,7 +100,32 @@ class Mender:
             wanted = np.ones(pixels.shape[:2], bool)
         if task == COLOURISE:
             return np.where(wanted[..., None], self._coloured(pixels), pixels)
-        unknown = wanted if task == INPAINT else np.zeros_like(wanted)
+        if task == INPAINT:
+            box = around(wanted, self.reach)
+            result = pixels.copy()
+            result[box] = self._filled(pixels[box], wanted[box])
+            return result
+        return self._in_pieces(pixels, task, wanted, np.zeros_like(wanted))
+
+    def _filled(self, pixels: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+        """Fill what is unknown, of wide holes the inside first, in a photograph half as large.
+
+        So no network fills holes wider than those that it has learned on, and what is far from
+        all that is known is of what is seen around the whole hole.
+        """
+        deep = inside(unknown, self.depth)
+        if deep.any() and not unknown.all():
+            coarse = self._filled(*halved(pixels, unknown))
+            size = (pixels.shape[1], pixels.shape[0])
+            large = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
+            pixels = np.where(deep[..., None], large, pixels)
+            unknown = unknown & ~deep
+        return self._in_pieces(pixels, INPAINT, unknown, unknown)
+
+    def _in_pieces(
+        self, pixels: np.ndarray, task: str, wanted: np.ndarray, unknown: np.ndarray
+    ) -> np.ndarray:
+        """Let the network repair what is wanted, piece by piece."""
         result = pixels.copy()
         height, width = pixels.shape[:2]
         for (left, top, right, bottom), seen in pieces(width, height, self.piece, self.reach):

@@ -17,7 +17,8 @@ from zoo.task import Drawn
 from zoo.training.array_task import OneOptimizerTask
 from zoo.training.optimizers import optimizer
 
-COLOURED = 256  # pixels of the shorter side in which colours are found
+COLOURED = 128  # pixels of the shorter side in which colours are found
+DEPTH = 12  # pixels from what is known to the inside of a hole, which is filled before the rest
 SAMPLES = 3  # photographs, each degraded for every task
 SAMPLE_SIDE = 128  # pixels of the shorter side, at most
 SAMPLE_SEED = 3
@@ -69,7 +70,7 @@ class RepairTask(OneOptimizerTask):
 def mender_of(model: Repairer) -> Mender:
     """Return what repairs photographs with a Keras model."""
     config = model.config
-    return Mender(network_of(model), config.tasks, config.multiple, model.reach, COLOURED)
+    return Mender(network_of(model), config.tasks, config.multiple, model.reach, COLOURED, DEPTH)
 
 
 def before_and_after(

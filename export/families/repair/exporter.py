@@ -32,7 +32,7 @@ from zoo.repair.data import RepairPhotographs, scaled
 from zoo.repair.evaluate import RepairEvaluateConfig, evaluate, mean_metric
 from zoo.repair.model import BRIGHTNESS
 from zoo.repair.model import Repairer as KerasRepairer
-from zoo.repair.task import COLOURED, before_and_after, mender_of
+from zoo.repair.task import COLOURED, DEPTH, before_and_after, mender_of
 
 SEEDS = (0, 1)
 SIZES = ((1, 1, 1), (1, 72, 32), (2, 21, 90), (5, 16, 16))  # batch, height, width
@@ -65,6 +65,7 @@ class RepairExporter(Exporter):
             multiple=self.config.multiple,
             reach=self.run.model.reach,
             coloured=COLOURED,
+            depth=DEPTH,
         ).model_dump()
 
     @property
@@ -135,8 +136,7 @@ class RepairExporter(Exporter):
         return [
             "What is filled in and the colours that are given are guesses: they are no evidence of "
             "what was there.",
-            f"Of a hole it sees what is within {self.run.model.reach} pixels. What is wider is "
-            "filled blandly: make the photograph smaller, or the hole.",
+            "The inside of a wide hole is filled in a smaller photograph, without fine detail.",
             "Learned from Gaussian blur and white noise: blur of motion, the blocks of JPEG and "
             "the noise of film are others.",
         ]
@@ -151,8 +151,8 @@ class RepairExporter(Exporter):
         def network(image: np.ndarray, mask: np.ndarray, task: np.ndarray) -> np.ndarray:
             return runners[GRAPH]({IMAGE: image, MASK: mask, TASK: task.astype(np.int64)})[REPAIRED]
 
-        config = self.config
-        return Mender(network, config.tasks, config.multiple, self.run.model.reach, COLOURED)
+        config, reach = self.config, self.run.model.reach
+        return Mender(network, config.tasks, config.multiple, reach, COLOURED, DEPTH)
 
     @cached_property
     def _pictures(self) -> list[np.ndarray]:

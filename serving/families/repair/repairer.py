@@ -49,6 +49,8 @@ class RepairProcessing(Record):
         multiple: of which height and width are multiples.
         reach: how many pixels around one the network looks at.
         coloured: pixels of the shorter side of a photograph in which colours are found.
+        depth: pixels from what is known to the inside of a hole, which is filled before the rest,
+            in a photograph half as large.
     """
 
     tasks: Annotated[
@@ -58,6 +60,7 @@ class RepairProcessing(Record):
     multiple: Annotated[int, Field(ge=1, le=256)]
     reach: Annotated[int, Field(ge=0, le=1024)]
     coloured: Annotated[int, Field(ge=8, le=4096)]
+    depth: Annotated[int, Field(ge=1, le=1024)]
     layout: Literal["NHWC"] = "NHWC"
 
 
@@ -91,7 +94,12 @@ class Repairer(Model):
             return np.asarray(session.run([REPAIRED], given)[0])
 
         self.mender = Mender(
-            network, self.tasks, processing.multiple, processing.reach, processing.coloured
+            network,
+            self.tasks,
+            processing.multiple,
+            processing.reach,
+            processing.coloured,
+            processing.depth,
         )
 
     @classmethod

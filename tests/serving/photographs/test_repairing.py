@@ -9,6 +9,7 @@ from PIL import Image, ImageCms
 from serving.errors import GenzooError, UsageError
 from serving.photographs import colouring
 from serving.photographs.given import changed
+from serving.photographs.holes import around, halved, inside
 from serving.photographs.photograph import Photograph, pixels_of
 from serving.photographs.repairing import Mender
 from serving.photographs.tasks import TASKS
@@ -34,8 +35,8 @@ def network(image, mask, task):
     return found / 4 + np.float32(0.05) * task[:, None, None, None]
 
 
-def mender(coloured=64, piece=16, run=network):
-    return Mender(run, TASKS, MULTIPLE, REACH, coloured, piece)
+def mender(coloured=64, piece=16, run=network, depth=5):
+    return Mender(run, TASKS, MULTIPLE, REACH, coloured, depth, piece)
 
 
 def mask_of(height, width, seed=1):
@@ -89,6 +90,62 @@ def test_pieces_without_anything_to_repair_are_left_out():
 def test_a_photograph_of_one_pixel(task):
     pixel = picture(1, 1, 3)
     assert mender().pixels(pixel, task, None if task != "inpaint" else np.ones((1, 1), bool)).shape
+
+
+# --- holes ---
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 6), st.integers(0, 99))
+def test_the_inside_of_a_hole_is_far_from_all_that_is_known(height, width, depth, seed):
+    unknown = np.random.RandomState(seed).random_sample((height, width)) < 0.97
+    found = inside(unknown, depth)
+    for row, column in np.ndindex(height, width):
+        rows = slice(max(row - depth, 0), row + depth + 1)
+        columns = slice(max(column - depth, 0), column + depth + 1)
+        assert found[row, column] == unknown[rows, columns].all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 99))
+def test_half_a_photograph_is_the_mean_of_what_is_known(height, width, seed):
+    pixels, unknown = picture(height, width, 3, seed=seed), mask_of(height, width, seed)
+    small, left = halved(pixels, unknown)
+    assert small.shape == (-(-height // 2), -(-width // 2), 3)
+    for row, column in np.ndindex(height // 2, width // 2):
+        four = np.s_[2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        known = ~unknown[four]
+        assert left[row, column] == (not known.any())
+        if known.any():
+            mean = pixels[four][known].mean(axis=0)
+            assert np.abs(small[row, column] - mean).max() <= 0.5
+
+
+def test_a_wide_hole_is_filled_from_around_however_little_the_network_sees():
+    def spread(image, mask, task):
+        """Fill a pixel with the mean of those known within 2 pixels, if there are any."""
+        weights = np.pad(1 - mask, ((0, 0), (2, 2), (2, 2), (0, 0)))
+        levels = np.pad(image * (1 - mask), ((0, 0), (2, 2), (2, 2), (0, 0)))
+        sums = [
+            np.lib.stride_tricks.sliding_window_view(each, (5, 5), (1, 2)).sum((-2, -1))
+            for each in (levels, weights)
+        ]
+        return np.where(mask > 0, sums[0] / np.maximum(sums[1], 1), image).astype(np.float32)
+
+    pixels, unknown = np.full((80, 90, 3), 200, np.uint8), np.zeros((80, 90), bool)
+    unknown[10:70, 15:75] = True
+    pixels[unknown] = 7
+    found = mender(run=spread, depth=2).pixels(pixels, "inpaint", unknown)
+    assert np.abs(found.astype(int) - 200).max() <= 1
+    plain = mender(run=spread, depth=1000).pixels(pixels, "inpaint", unknown)
+    assert plain[40, 45].max() == 0
+
+
+def test_of_a_large_photograph_only_what_lies_around_a_hole_is_looked_at():
+    unknown = np.zeros((1000, 2000), bool)
+    unknown[500:510, 300:320] = True
+    rows, columns = around(unknown, 8)
+    assert (rows.start, rows.stop, columns.start, columns.stop) == (488, 520, 280, 340)
 
 
 # --- colours ---
