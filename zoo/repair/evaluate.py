@@ -10,6 +10,7 @@ from serving.errors import UsageError
 from serving.photographs.repairing import Mender
 from serving.photographs.tasks import COLOURISE, DEBLUR, DENOISE, INPAINT
 from zoo.config import Config
+from zoo.judge.judge import Judge
 from zoo.judge.loading import load_judge, own_judge
 from zoo.metric import Metric
 from zoo.repair.data import TEST_SEED, VALIDATION_SEED, RepairPhotographs, scaled
@@ -72,6 +73,7 @@ def evaluate(
     Raises:
         UsageError: the judge takes other images.
     """
+    judge = _judge(settings.judge, data.config.patch) if settings.judge else None
     pictures = data.pictures("test")[: settings.limit]
     small = [scaled(pixels, data.config.patch) for pixels in pictures]
     large = [scaled(pixels, min(LARGEST, *pixels.shape[:2])) for pixels in pictures]
@@ -79,8 +81,8 @@ def evaluate(
     for prefix, size, photographs in (("", "small", small), ("large_", "large", large)):
         for task in data.tasks:
             found += _measured(mender, data, task, photographs, prefix, size)
-    if settings.judge:
-        found += _agreement(mender, data, small, settings.judge)
+    if judge is not None:
+        found += _agreement(mender, data, small, judge)
     return found
 
 
@@ -184,20 +186,25 @@ def _plain_way(data: RepairPhotographs, task: str) -> Callable[[Degraded], np.nd
     return ways[int(np.argmax(scores))]
 
 
-def _agreement(
-    mender: Mender, data: RepairPhotographs, small: list[np.ndarray], name: str
-) -> Iterator[Metric]:
-    """Measure how often a judge sees in a photograph what it sees in the real one."""
-    judge, side = load_judge(name), data.config.patch
+def _judge(name: str, side: int) -> Judge:
+    """Return a judge of photographs of so many pixels."""
+    judge = load_judge(name)
     if judge.image_shape not in (None, (side, side, 3)) or judge.classes < 2:
         raise UsageError(
             f"judge '{judge.name}' tells {judge.classes} classes of images of {judge.image_shape} "
             f"apart; expected one of images of {side}x{side}x3, as `genzoo train judge-flowers` "
             "makes it"
         )
+    return judge
+
+
+def _agreement(
+    mender: Mender, data: RepairPhotographs, small: list[np.ndarray], judge: Judge
+) -> Iterator[Metric]:
+    """Measure how often a judge sees in a photograph what it sees in the real one."""
 
     def seen(photographs: list[np.ndarray]) -> np.ndarray:
-        squares = np.stack([_square(pixels, side) for pixels in photographs])
+        squares = np.stack([_square(pixels, data.config.patch) for pixels in photographs])
         return judge.probabilities(squares.astype(np.float32) / 255).argmax(axis=1)
 
     expected = seen(small)

@@ -136,7 +136,11 @@ def after_one_step(where, **changes):
     return [*after, *(np.array(each) for each in logs.values())]
 
 
-@pytest.mark.parametrize("weights", [(0.0, 0.0), (0.1, 1.0)], ids=["error", "adversarial"])
+@pytest.mark.parametrize(
+    "weights",
+    [pytest.param((0.0, 0.0), id="error", marks=pytest.mark.long),
+     pytest.param((0.1, 1.0), id="adversarial")],
+)  # fmt: skip
 def test_one_step_on_two_devices_equals_one_on_one_device(weights):
     changes = dict(zip(("adversarial_weight", "feature_weight"), weights, strict=True))
     one, other = (after_one_step(where, **changes) for where in ("cpu", "cpu:2"))
