@@ -1,6 +1,6 @@
 """How near repaired photographs come to the real ones, beside what plain ways would do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from zoo.judge.loading import load_judge, own_judge
 from zoo.metric import Metric
 from zoo.repair.data import TEST_SEED, VALIDATION_SEED, RepairPhotographs, scaled
 from zoo.repair.degradations import Degraded, degrade
-from zoo.repair.floors import NAMES, plain_ways
+from zoo.repair.floors import Plain, floors_of
 from zoo.restoration.scores import PEAK, ssim
 
 LARGEST = 256  # pixels of the shorter side of whole photographs, at most
@@ -151,20 +151,16 @@ def _measured(
     prefix: str,
     size: str,
 ) -> Iterator[Metric]:
-    chosen = _plain_way(data, task)
     found = cases(data, task, photographs, TEST_SEED)
-    ways: dict[str, Callable[[Case], np.ndarray]] = {
-        "": lambda case: _repaired(mender, task, case),
-        "plain_": lambda case: chosen(case.degraded),
-    }
-    for way, repair in ways.items():
-        repaired = [repair(case) for case in found]
-        by = NAMES[task] if way else "the model"
+    made = {"": ("the model", [_repaired(mender, task, case) for case in found])}
+    for name, (words, way) in _plain_ways(data, task).items():
+        made[f"{name}_"] = (words, [way(case.degraded) for case in found])
+    for prefixed, (by, repaired) in made.items():
         for score, (measure, unit) in {"psnr": (psnr, "dB"), "ssim": (mean_ssim, "")}.items():
             pairs = zip(repaired, found, strict=True)
             part = UNDONE[task] if score == "psnr" else "of the whole"
             yield Metric(
-                name=f"{prefix}{task}_{way}{score}",
+                name=f"{prefix}{task}_{prefixed}{score}",
                 value=float(np.mean([measure(ours, case) for ours, case in pairs])),
                 unit=unit,
                 definition=f"mean {score.upper()} in RGB {part}, {size} held-out photographs, "
@@ -176,14 +172,18 @@ def _measured(
             )
 
 
-def _plain_way(data: RepairPhotographs, task: str) -> Callable[[Degraded], np.ndarray]:
-    """Return the plain way that is best on photographs held out."""
+def _plain_ways(data: RepairPhotographs, task: str) -> dict[str, tuple[str, Plain]]:
+    """Return plain ways by name, in words and with the numbers best for photographs held out."""
     side = data.config.patch
     held_out = [scaled(pixels, side) for pixels in data.pictures("validation")]
-    ways = plain_ways(task, held_out)
     tried = cases(data, task, held_out, VALIDATION_SEED)
-    scores = [np.mean([psnr(way(case.degraded), case) for case in tried]) for way in ways]
-    return ways[int(np.argmax(scores))]
+
+    def score(way: Plain) -> float:
+        return float(np.mean([psnr(way(case.degraded), case) for case in tried]))
+
+    return {
+        floor.name: (floor.words, max(floor.ways, key=score)) for floor in floors_of(task, held_out)
+    }
 
 
 def _judge(name: str, side: int) -> Judge:

@@ -1,10 +1,11 @@
-"""What is done to photographs without a network, to compare with: one plain way for each task.
+"""What is done to photographs without a network, to compare with: plain ways for each task.
 
-Each is given what a network is not, the sigma of the blur or of the noise, and its one number is
-the one that does best on photographs held out.
+A Wiener filter that knows the blur is given what no network is; another supposes one blur for all.
+The numbers of each way are those that do best on photographs held out.
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -15,40 +16,60 @@ from zoo.repair.degradations import BLUR_NOISE, Degraded, gaussian
 
 Plain = Callable[[Degraded], np.ndarray]  # to uint8 `(H, W, 3)`
 
-NAMES = {
-    INPAINT: "the mean colour of known pixels",
-    COLOURISE: "the mean colour of photographs, each pixel as bright as it is",
-    DEBLUR: "a Wiener filter that knows the blur",
-    DENOISE: "the better of two median filters",
-}
 # A Wiener filter supposes so much of the spectrum at one period in a photograph, in levels squared.
 SPECTRA = (10.0, 30.0, 100.0, 300.0, 1000.0)
+SIGMAS = (0.8, 1.2, 1.6, 2.0)  # of the blur that is supposed, in pixels
 MEDIANS = (3, 5)  # pixels of a side
 
 
-def plain_ways(task: str, photographs: Sequence[np.ndarray]) -> list[Plain]:
-    """Return the plain ways that a task may be done in, of which one is to be chosen.
+class Floor(NamedTuple):
+    """A plain way to do a task.
+
+    Attributes:
+        name: of its metrics.
+        words: what it is.
+        ways: with several numbers, of which the best are to be chosen.
+    """
+
+    name: str
+    words: str
+    ways: Sequence[Plain]
+
+
+def floors_of(task: str, photographs: Sequence[np.ndarray]) -> list[Floor]:
+    """Return the plain ways that a task is done in.
 
     Args:
         task: one of `serving.photographs.tasks.TASKS`.
         photographs: uint8 `(H, W, 3)` each, real ones, of which a mean may be taken.
 
     Example:
-        >>> (fill,) = plain_ways("inpaint", [])
+        >>> (floor,) = floors_of("inpaint", [])
         >>> hole = np.array([[True, False]])
-        >>> fill(Degraded(np.uint8([[[0, 0, 0], [9, 8, 7]]]), hole)).tolist()
+        >>> floor.ways[0](Degraded(np.uint8([[[0, 0, 0], [9, 8, 7]]]), hole)).tolist()
         [[[9, 8, 7], [9, 8, 7]]]
     """
     if task == INPAINT:
-        return [_mean_colour]
+        return [Floor("plain", "the mean colour of known pixels", [_mean_colour])]
     if task == COLOURISE:
         colours = [(each - colouring.grey(each).astype(float)).mean((0, 1)) for each in photographs]
         mean = np.mean(colours, axis=0)
-        return [lambda degraded: _whole(colouring.within_levels(degraded.pixels + mean))]
+        tinted = [lambda degraded: _whole(colouring.within_levels(degraded.pixels + mean))]
+        return [Floor("plain", "the mean colour of photographs, as bright as they are", tinted)]
     if task == DEBLUR:
-        return [lambda degraded, level=level: wiener(degraded, level) for level in SPECTRA]
+        knowing = [lambda degraded, level=level: wiener(degraded, level) for level in SPECTRA]
+        blind = [
+            lambda degraded, level=level, sigma=sigma: wiener(degraded._replace(sigma=sigma), level)
+            for level in SPECTRA
+            for sigma in SIGMAS
+        ]
+        return [
+            Floor("plain", "a Wiener filter that knows the blur", knowing),
+            Floor("blind", "a Wiener filter that supposes one blur for all", blind),
+        ]
     if task == DENOISE:
-        return [lambda degraded, side=side: median(degraded.pixels, side) for side in MEDIANS]
+        medians = [lambda degraded, side=side: median(degraded.pixels, side) for side in MEDIANS]
+        return [Floor("plain", "the better of two median filters", medians)]
     raise ValueError(f"task is '{task}'; expected one that the docstring names")
 
 

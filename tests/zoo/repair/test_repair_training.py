@@ -120,9 +120,13 @@ def test_an_evaluation_has_plain_ways_and_a_judge_beside_it(whole, tmp_path):
     zoo.train(zoo.Recipe.parse(judge), tmp_path / "judge")
     overrides = {"evaluate.judge": str(tmp_path / "judge"), "evaluate.limit": 2}
     found = {metric.name: metric for metric in evaluate(whole, overrides=overrides)}
-    scores = ["psnr", "ssim", "plain_psnr", "plain_ssim"]
+    ways = {"deblur": ("", "plain_", "blind_")}
     names = [
-        f"{size}{task}_{score}" for size in ("", "large_") for task in TASKS for score in scores
+        f"{size}{task}_{way}{score}"
+        for size in ("", "large_")
+        for task in TASKS
+        for way in ways.get(task, ("", "plain_"))
+        for score in ("psnr", "ssim")
     ]
     names += [f"{task}_{way}agreement" for task in TASKS for way in ("", "degraded_")]
     assert [*found] == ["psnr", *names]
