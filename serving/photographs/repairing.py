@@ -5,7 +5,7 @@ coarsest pixels do, so that it comes out as it would in the whole photograph: no
 for one piece beside the photographs themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +18,8 @@ from serving.photographs.holes import around, halved, inside
 from serving.photographs.photograph import Photograph, pixels_of
 from serving.photographs.tasks import COLOURISE, INPAINT
 
-PIECE = 256  # pixels of a side, about; what is around is seen too
+PIECE = 512  # pixels of a side, about; of smaller ones more is seen twice
+BAND = 256  # rows that are given colours at once
 WHITE = 128  # from this level on a mask says that a pixel is to be repaired
 LEVELS = np.float32(255)
 
@@ -99,7 +100,7 @@ class Mender:
         if wanted is None:
             wanted = np.ones(pixels.shape[:2], bool)
         if task == COLOURISE:
-            return np.where(wanted[..., None], self._coloured(pixels), pixels)
+            return self._coloured(pixels, wanted)
         if task == INPAINT:
             box = around(wanted, self.reach)
             result = pixels.copy()
@@ -125,43 +126,62 @@ class Mender:
     def _in_pieces(
         self, pixels: np.ndarray, task: str, wanted: np.ndarray, unknown: np.ndarray
     ) -> np.ndarray:
-        """Let the network repair what is wanted, piece by piece."""
+        """Let the network repair what is wanted."""
         result = pixels.copy()
-        height, width = pixels.shape[:2]
-        for (left, top, right, bottom), seen in pieces(width, height, self.piece, self.reach):
-            own = (slice(top, bottom), slice(left, right))
-            if not wanted[own].any():
-                continue
-            around = (slice(seen[1], seen[3]), slice(seen[0], seen[2]))
-            part = self._run(pixels[around], task, unknown[around])
-            part = part[top - seen[1] :, left - seen[0] :][: bottom - top, : right - left]
+        for own, part in self._pieces(pixels, task, wanted, unknown):
             np.copyto(result[own], _whole(part), where=wanted[own][..., None])
         return result
 
-    def _coloured(self, pixels: np.ndarray) -> np.ndarray:
+    def _pieces(
+        self, pixels: np.ndarray, task: str, wanted: np.ndarray, unknown: np.ndarray
+    ) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
+        """Yield the pieces of which something is wanted: where each lies, and its levels repaired.
+
+        Args:
+            pixels: uint8 `(H, W, 3)`.
+            task: what the network is to do.
+            wanted: where, bool `(H, W)`.
+            unknown: what it does not see, likewise.
+        """
+        height, width = pixels.shape[:2]
+        for (left, top, right, bottom), seen in pieces(width, height, self.piece, self.reach):
+            own = (slice(top, bottom), slice(left, right))
+            if wanted[own].any():
+                looked_at = (slice(seen[1], seen[3]), slice(seen[0], seen[2]))
+                part = self._run(pixels[looked_at], task, unknown[looked_at])
+                part = part[top - seen[1] :, left - seen[0] :]
+                yield own, part[: bottom - top, : right - left]
+
+    def _coloured(self, pixels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Give colours to what is grey, each pixel staying as bright as it is.
 
         They are found in a smaller photograph, of which the network sees what it is of; that
         colours are less sharp than brightness is not seen.
         """
         height, width = pixels.shape[:2]
-        plain = colouring.grey(pixels)
         scale = min(1.0, self.coloured / min(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = np.asarray(Image.fromarray(plain).resize(size, Image.Resampling.BICUBIC))
-        nothing = np.zeros(small.shape[:2], bool)
-        colour = np.zeros(small.shape, np.float32)
-        for (left, top, right, bottom), seen in pieces(*size, self.piece, self.reach):
-            around = (slice(seen[1], seen[3]), slice(seen[0], seen[2]))
-            part = self._run(small[around], COLOURISE, nothing[around]) - small[around]
-            part = part[top - seen[1] :, left - seen[0] :][: bottom - top, : right - left]
-            colour[top:bottom, left:right] = part
-        if size != (width, height):
-            channels = [Image.fromarray(each).resize((width, height), Image.Resampling.BICUBIC)
-                        for each in np.moveaxis(colour, 2, 0)]  # fmt: skip
-            colour = np.stack([np.asarray(each) for each in channels], axis=2)
-        colour -= (colour @ colouring.WEIGHTS)[..., None]  # whatever was rounded on the way
-        return _whole(colouring.within_levels(plain + colour))
+        small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+        colours = [Image.fromarray(each) for each in np.moveaxis(self._colours(small), 2, 0)]
+        result = pixels.copy()
+        for top in range(0, height, BAND):
+            rows = slice(top, min(top + BAND, height))
+            edges = (0, top * size[1] / height, size[0], rows.stop * size[1] / height)
+            large = (width, rows.stop - top)
+            band = [np.asarray(each.resize(large, Image.Resampling.BICUBIC, box=edges))
+                    for each in colours]  # fmt: skip
+            made = colouring.within_levels(colouring.grey(pixels[rows]) + np.stack(band, axis=2))
+            np.copyto(result[rows], _whole(made), where=wanted[rows][..., None])
+        return result
+
+    def _colours(self, pixels: np.ndarray) -> np.ndarray:
+        """Return what gives a photograph colours and changes no brightness: float32 `(H, W, 3)`."""
+        plain = colouring.grey(pixels)
+        colour, nothing = np.zeros(plain.shape, np.float32), np.zeros(plain.shape[:2], bool)
+        for own, part in self._pieces(plain, COLOURISE, ~nothing, nothing):
+            colour[own] = part - plain[own]
+        # Whatever was rounded on the way, as it is in 8 bits.
+        return colour - (colour @ colouring.WEIGHTS)[..., None]
 
     def _run(self, levels: np.ndarray, task: str, unknown: np.ndarray) -> np.ndarray:
         """Let the network repair levels: float32 `(H, W, 3)`, reflected up to whole multiples."""
