@@ -19,7 +19,7 @@ from zoo.training.optimizers import optimizer
 
 COLOURED = 128  # pixels of the shorter side in which colours are found
 DEPTH = 12  # pixels from what is known to the inside of a hole, which is filled before the rest
-SAMPLES = 3  # photographs, each degraded for every task
+SAMPLES = 2  # photographs, each degraded for every task, which is a row of a sheet
 SAMPLE_SIDE = 128  # pixels of the shorter side, at most
 SAMPLE_SEED = 3
 
