@@ -93,6 +93,13 @@ class Call:
         chosen = replace(self.parameters[name], choices=tuple(choices))
         return replace(self, parameters={**self.parameters, name: chosen})
 
+    @property
+    def files(self) -> list[Parameter]:
+        """Content that it takes, of which a file alone is the one that must be given."""
+        takes = [each for each in self.parameters.values() if each.content]
+        needed = [each for each in takes if each.required]
+        return needed if len(needed) == 1 else takes
+
     def record(self) -> dict[str, Any]:
         """Return it in words that other programs read."""
         parameters = {name: each.record() for name, each in self.parameters.items()}

@@ -105,6 +105,14 @@ _OWN = (
         runtime="serving.families.restoration.restorer:Restorer",
     ),
     Family(
+        name="repair",
+        title="Menders of photographs",
+        gives="photograph",
+        recipe="zoo.repair.recipe:RepairRecipe",
+        exporter="export.families.repair.exporter:RepairExporter",
+        runtime="serving.families.repair.repairer:Repairer",
+    ),
+    Family(
         name="flow",
         title="Flows",
         gives="image",

@@ -32,6 +32,7 @@ NAMES = [
     "translation",
     "masked",
     "restoration",
+    "repair",
     "flow",
     "chat",
     "server",

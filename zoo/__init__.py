@@ -25,6 +25,8 @@ _HOMES = {
     "MaskedLanguageModel": "zoo.masked",
     "MusicConfig": "zoo.music",
     "MusicTransformer": "zoo.music",
+    "RepairConfig": "zoo.repair",
+    "Repairer": "zoo.repair",
     "RestorationConfig": "zoo.restoration",
     "Restorer": "zoo.restoration",
     "TranslationConfig": "zoo.translation",

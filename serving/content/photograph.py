@@ -13,7 +13,6 @@ from serving.files import is_stream, write_each
 from serving.photographs.photograph import FORMATS, SUFFIXES, Photograph
 
 LEVELS = 1  # of 255: a value next to one half may be rounded either way
-COLUMNS = 2  # of a sheet: before and after
 
 
 class PhotographContent(Content):
@@ -67,13 +66,14 @@ class PhotographContent(Content):
         return found[0].to_bytes(suffix)
 
     def picture(self, value: Any, processing: Processing) -> np.ndarray:
-        """Lay photographs out two in a row, each as it is."""
+        """Lay photographs out in pairs, before and after, each as it is; many in a square."""
         colours = [each.pixels for each in _several(value)]
         height, width = np.max([pixels.shape[:2] for pixels in colours], axis=0)
         cells = np.full((len(colours), height, width, 3), 255, np.uint8)
         for cell, pixels in zip(cells, colours, strict=True):
             cell[: pixels.shape[0], : pixels.shape[1]] = pixels  # grey becomes all three
-        return pictures.sheet(cells, min(COLUMNS, len(cells)))
+        pairs = max(1, round(len(cells) ** 0.5 / 2))  # in a row
+        return pictures.sheet(cells, min(2 * pairs, len(cells)))
 
     def looked_at(self, value: Any, processing: Processing) -> Sequence[np.ndarray]:
         return [each.pixels for each in _several(value)]

@@ -97,7 +97,7 @@ def require(fits: bool) -> None:
 def known(tensor: Message) -> Array:
     """Return what is known of a tensor in the file; its numbers are followed only where small."""
     shape = tuple(tensor.get("dims", ()))
-    small = len(shape) <= 1 and math.prod(shape) <= MOST_KNOWN and "external_data" not in tensor
+    small = len(shape) <= 2 and math.prod(shape) <= MOST_KNOWN and "external_data" not in tensor
     return Array(shape, tensor["data_type"], elements(tensor) if small else None)
 
 

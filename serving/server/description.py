@@ -123,7 +123,7 @@ def _operation(served: Served, call: Call, limits: Limits) -> Schema:
     required = [name for name, each in call.parameters.items() if each.required]
     body: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     content: Schema = {JSON: {"schema": body | ({"required": required} if required else {})}}
-    takes = [each for each in call.parameters.values() if each.content]
+    takes = call.files
     if len(takes) == 1:
         kind: Content = registry.content(str(takes[0].content))
         content |= {media: {} for media in kind.files().values()}

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from PIL import Image
 from pydantic import Field
 
 from serving.bundle.records import Record
@@ -11,7 +10,7 @@ from serving.calls import call
 from serving.families.model import Axes, Model, Timed, check_interface
 from serving.parameters import Parameter
 from serving.photographs.enlarging import Enlarger
-from serving.photographs.photograph import Photograph
+from serving.photographs.given import changed
 from serving.runtime.loaded import Loaded
 
 GRAPH, IMAGE, ENLARGED = "model", "image", "enlarged"
@@ -91,17 +90,8 @@ class Restorer(Model):
             alpha and the colour profile of the one given; a list for a list.
         """
         if isinstance(photograph, list | tuple):
-            return [self._enlarged(each) for each in photograph]
-        return self._enlarged(photograph)
-
-    def _enlarged(self, photograph: Any) -> Any:
-        if isinstance(photograph, Photograph):
-            return self.enlarger(photograph)
-        if isinstance(photograph, Image.Image):
-            return self.enlarger(Photograph.of_image(photograph))
-        given = np.asarray(photograph)
-        larger = np.asarray(self.enlarger(Photograph.of(given)).image)
-        return larger.reshape(*larger.shape[:2], *given.shape[2:])
+            return [changed(each, self.enlarger) for each in photograph]
+        return changed(photograph, self.enlarger)
 
     def timed(self, batch: int) -> dict[str, Timed]:
         """Return `generate`, which is `enlarge`, and the graph alone, of so many photographs."""

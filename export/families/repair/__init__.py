@@ -1,0 +1,1 @@
+"""How networks that repair photographs are exported."""

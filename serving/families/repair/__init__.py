@@ -1,0 +1,1 @@
+"""What repairs photographs, at run time."""

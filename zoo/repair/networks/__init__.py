@@ -1,0 +1,1 @@
+"""The networks: the U-Net that repairs, and the discriminator that it may learn against."""
