@@ -104,6 +104,14 @@ _OWN = (
         exporter="export.families.restoration.exporter:RestorationExporter",
         runtime="serving.families.restoration.restorer:Restorer",
     ),
+    Family(
+        name="restyling",
+        title="Painters of photographs",
+        gives="photograph",
+        recipe="zoo.style.recipe:StyleRecipe",
+        exporter="export.families.style.exporter:StyleExporter",
+        runtime="serving.families.style.restyler:Restyler",
+    ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
 )
 _OWN_BY_NAME = {family.name: family for family in _OWN}
@@ -115,6 +123,7 @@ _CONTENTS = {
     "piece": "serving.content.music:MusicContent",
     "fillings": "serving.content.fillings:FillingsContent",
     "photograph": "serving.content.photograph:PhotographContent",
+    "style": "serving.content.style:StyleContent",
 }
 
 

@@ -32,6 +32,7 @@ NAMES = [
     "translation",
     "masked",
     "restoration",
+    "style",
     "chat",
     "server",
     "provenance",

@@ -25,6 +25,8 @@ _HOMES = {
     "MusicTransformer": "zoo.music",
     "RestorationConfig": "zoo.restoration",
     "Restorer": "zoo.restoration",
+    "Restyler": "zoo.style",
+    "StyleConfig": "zoo.style",
     "TranslationConfig": "zoo.translation",
     "Translator": "zoo.translation",
     "VAE": "zoo.vae",

@@ -37,7 +37,7 @@ def ask(
         marks: puts into files what made them; None for files without.
     """
     content: Content = registry.content(call.gives)
-    arguments = _opened(call, values) | _read(model, call, inputs)
+    arguments = _opened(model, call, values) | _read(model, call, inputs)
     call.check((), arguments)
     if out is None:
         out = content.default_out(model.manifest.name)
@@ -87,20 +87,26 @@ def _words(given: Sequence[str]) -> str | list[str]:
     return given[0] if len(given) == 1 else list(given)
 
 
-def _opened(call: Call, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as the model takes them: of those that name a file, what is in it."""
-    text: Content = registry.content("text")
-    return {
-        name: text.read([Path(value)], {}) if call.parameters[name].file else value
-        for name, value in values.items()
-    }
+def _opened(model: Model, call: Call, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as the model takes them: of those that name files, what is in them."""
+    opened: dict[str, Any] = {}
+    for name, value in values.items():
+        parameter = call.parameters[name]
+        if parameter.file:
+            kind: Content = registry.content(parameter.content or "text")
+            paths = [Path(each) for each in ([value] if isinstance(value, str) else value)]
+            opened[name] = kind.read(paths, model.manifest.processing)
+        else:
+            opened[name] = value
+    return opened
 
 
 def _count(call: Call, arguments: Mapping[str, Any]) -> int:
     """Return how many will be made, as far as the arguments say."""
     if "n" in call.parameters:
         return int(arguments.get("n") or call.parameters["n"].default)
-    kinds = {name: each.content for name, each in call.parameters.items() if each.content}
+    parameters = call.parameters.items()
+    kinds = {name: each.content for name, each in parameters if each.content and not each.file}
     given = {name: kind for name, kind in kinds.items() if name in arguments}
     counts = (registry.content(kind).count(arguments[name]) for name, kind in given.items())
     return max(counts, default=1)

@@ -287,7 +287,8 @@ def _arguments(exchange: Exchange, served: Served, call: Call) -> dict[str, Any]
         return given
     if kind in ("", JSON, "application/x-www-form-urlencoded"):  # the last is curl's, untold
         return given | of_json(served, call, parsed_object(data, exchange.server.limits))
-    takes = [name for name, each in call.parameters.items() if each.content]
+    contents = {name: each for name, each in call.parameters.items() if each.content}
+    takes = [name for name, each in contents.items() if not each.options] or [*contents]
     if len(takes) != 1:
         words = f"takes {' and '.join(takes)}" if takes else "takes no files"
         raise RequestError(f"{call.name} {words}; send JSON instead of {kind:.60}", 415)

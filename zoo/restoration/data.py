@@ -4,23 +4,13 @@ What is to be enlarged is made by the bicubic shrinking that all papers use, of 
 and in whole levels. Everything random is a pure function of the seed and of the step.
 """
 
-from pathlib import Path
-from typing import Annotated
-
 import numpy as np
 import tensorflow as tf
-from pydantic import Field
 
-from serving.bundle.files import sha256
 from serving.errors import UsageError
 from serving.photographs import bicubic
 from serving.photographs.luminance import luminance
-from serving.photographs.photograph import SUFFIXES, Photograph
-from zoo.config import Config
-from zoo.data import fingerprint, sources
-from zoo.data.files import listed, own_path
-from zoo.data.folder import hash_split
-from zoo.data.sources import SourceInfo
+from zoo.restoration.parts import Parts, PhotographsConfig
 
 VALIDATED = 72  # pixels of a side of what is validated on, at most, before it is enlarged
 PER_EPOCH = 100  # patches of each photograph in an epoch
@@ -28,35 +18,7 @@ PER_EPOCH = 100  # patches of each photograph in an epoch
 Batch = tuple[tf.Tensor, tf.Tensor]
 
 
-class PhotographsConfig(Config):
-    """The `[data]` table of a recipe that enlarges photographs.
-
-    Args:
-        name: a folder of photographs of any sizes, or a data set of TensorFlow Datasets.
-        folders: take those in these folders of it alone, such as `["train", "test"]` of BSDS500,
-            whose `val` is the test set BSD100.
-        patch: pixels of a side of a patch, before it is enlarged.
-        validation: photographs held out, from the end of those to train on.
-        limit: use only this many of each part.
-
-    Example:
-        >>> PhotographsConfig(name="flowers_256").patch
-        24
-    """
-
-    name: str
-    folders: tuple[str, ...] = ()
-    patch: Annotated[int, Field(ge=4)] = 24
-    validation: Annotated[int, Field(ge=1)] = 20
-    limit: Annotated[int, Field(ge=2)] | None = None
-
-    def places(self) -> dict[str, Path]:
-        """Return where a folder of photographs lies."""
-        path = own_path(self.name)
-        return {"name": path.absolute()} if path else {}
-
-
-class Photographs:
+class Photographs(Parts):
     """The photographs of a recipe, ready to train on and to evaluate.
 
     Args:
@@ -72,33 +34,19 @@ class Photographs:
     """
 
     def __init__(self, config: PhotographsConfig, scale: int, channels: int):
-        self.config, self.scale, self.channels = config, scale, channels
-        folder = own_path(config.name)
-        self._origin = _Folder(config, folder) if folder else _DataSet(config)
-        self.source = self._origin.source
-        count = self._origin.count("train")
-        if config.validation >= count:
-            raise UsageError(
-                f"'{config.name}' has {count} photographs to train on, not more than the "
-                f"{config.validation} held out; lower data.validation"
-            )
+        super().__init__(config)
+        self.scale, self.channels = scale, channels
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Number of batches in which each photograph gives `PER_EPOCH` patches."""
-        return -(-self._count("train") * PER_EPOCH // batch_size)
+        return -(-self.count("train") * PER_EPOCH // batch_size)
 
     def pictures(self, part: str) -> list[np.ndarray]:
         """Return photographs of `train`, `validation` or `test`: uint8 `(H, W, 1 or 3)` each.
 
         They are cut at the right and below so that height and width are multiples of the scale.
         """
-        rows = self._rows(part)
-        found = self._origin.read("test" if part == "test" else "train", rows)
-        return [self._even(pixels) for pixels in found]
-
-    def digests(self) -> set[str]:
-        """Return the sha256 of the files that are learned from; nothing of what is no folder."""
-        return self._origin.digests()
+        return [self._even(pixels) for pixels in super().pictures(part)]
 
     def training_batches(self, batch_size: int, seed: int, start: int = 0) -> tf.data.Dataset:
         """Return batches without end: patches, each turned and mirrored at random.
@@ -155,21 +103,6 @@ class Photographs:
             large.append(self._levels(pixels)[rows, columns])
         return tuple(np.stack(each).astype(np.float32) / 255 for each in (small, large))
 
-    def _count(self, part: str) -> int:
-        rows = self._rows(part)
-        return rows.stop - rows.start
-
-    def _rows(self, part: str) -> slice:
-        """Return which of the origin's own parts are `train`, `validation` or `test`."""
-        limit = self.config.limit
-        total = self._origin.count("test" if part == "test" else "train")
-        if part == "test":
-            return slice(0, min(total, limit or total))
-        start = total - self.config.validation
-        if part == "validation":
-            return slice(start, start + min(self.config.validation, limit or total))
-        return slice(0, min(start, limit or start))
-
     def _even(self, pixels: np.ndarray) -> np.ndarray:
         height, width = (length - length % self.scale for length in pixels.shape[:2])
         return pixels[:height, :width]
@@ -213,76 +146,3 @@ class _Pool:
         widths = tf.gather(self.widths, chosen)[:, None, None]
         index = tf.gather(self.starts, chosen)[:, None, None] + rows * widths + columns
         return tf.cast(tf.gather(self.pixels, index), tf.float32) / 255
-
-
-class _Folder:
-    """Photographs of a folder, a tenth of which, by their names, are for testing."""
-
-    def __init__(self, config: PhotographsConfig, root: Path):
-        self.root = root
-        if not root.is_dir():
-            raise UsageError(f"{root} is no folder; expected one of photographs")
-        files = [
-            file
-            for file in listed(root, SUFFIXES)
-            if not config.folders or file.startswith(tuple(f"{each}/" for each in config.folders))
-        ]
-        if len(files) < 3:
-            where = f" in {', '.join(config.folders)}" if config.folders else ""
-            raise UsageError(
-                f"{root} holds {len(files)} photographs{where}; expected three at least, to train, "
-                "to validate and to test on"
-            )
-        train, test = hash_split(files)
-        self.parts = {"train": train, "test": test}
-        self.source = SourceInfo(
-            name=root.resolve().name,
-            version="1",
-            kind="images",
-            license="not stated: the user's own images",
-            splits={part: len(found) for part, found in self.parts.items()},
-            fingerprint=fingerprint.of_files(root, files),
-            image_shape=(None, None, 3),
-        )
-
-    def count(self, part: str) -> int:
-        return len(self.parts[part])
-
-    def read(self, part: str, rows: slice) -> list[np.ndarray]:
-        return [Photograph.read(self.root / file).pixels for file in self.parts[part][rows]]
-
-    def digests(self) -> set[str]:
-        return {sha256(self.root / file) for file in self.parts["train"]}
-
-
-class _DataSet:
-    """Photographs of TensorFlow Datasets."""
-
-    def __init__(self, config: PhotographsConfig):
-        self.builder = sources.prepare(config.name)
-        self.source = sources.describe(self.builder)
-        if self.source.kind != "images" or config.folders:
-            what = "has no folders" if config.folders else f"holds {self.source.kind}"
-            raise UsageError(f"data set '{config.name}' {what}; expected a folder of photographs")
-        splits = self.source.splits
-        if "train" not in splits:
-            raise UsageError(f"'{config.name}' has no train split; choose another data set")
-        whole = splits["train"]
-        # Where there is no `test`, the last tenth is for testing.
-        self._parts = {"train": ("train", 0, whole), "test": ("test", 0, splits.get("test", 0))}
-        if "test" not in splits:
-            end = whole - whole // 10
-            self._parts = {"train": ("train", 0, end), "test": ("train", end, whole)}
-
-    def count(self, part: str) -> int:
-        _, start, end = self._parts[part]
-        return end - start
-
-    def read(self, part: str, rows: slice) -> list[np.ndarray]:
-        split, first, _ = self._parts[part]
-        wanted = f"{split}[{first + rows.start}:{first + rows.stop}]"
-        examples = self.builder.as_dataset(split=wanted)
-        return [example["image"] for example in examples.as_numpy_iterator()]
-
-    def digests(self) -> set[str]:
-        return set()
