@@ -37,7 +37,7 @@ def ask(
         marks: puts into files what made them; None for files without.
     """
     content: Content = registry.content(call.gives)
-    arguments = _opened(model, call, values) | _read(model, call, inputs)
+    arguments = _read(model, call, inputs) | _opened(model, call, values)
     call.check((), arguments)
     if out is None:
         out = content.default_out(model.manifest.name)

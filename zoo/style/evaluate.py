@@ -39,7 +39,7 @@ class StyleEvaluateConfig(Config):
     """
 
     pairs: Positive = 20
-    steps: Annotated[int, Field(ge=0)] = 200
+    steps: Annotated[int, Field(ge=0)] = 100
     side: Annotated[int, Field(ge=SMALLEST)] = 128
 
 

@@ -59,7 +59,8 @@ def shell(capsys, monkeypatch):
     """A function that runs `genzoo` and returns its exit code, what it printed, and its errors."""
 
     def genzoo(*words):
-        monkeypatch.setattr("sys.argv", ["genzoo", *map(str, words), "--device", "cpu"])
+        where = () if words[0] == "whence" else ("--device", "cpu")
+        monkeypatch.setattr("sys.argv", ["genzoo", *map(str, words), *where])
         with pytest.raises(SystemExit) as stopped:
             main()
         return stopped.value.code, *capsys.readouterr()
@@ -199,6 +200,18 @@ def test_the_command_line_restyles_files(bundle, served, shell, tmp_path):
     many = tmp_path / "many"
     assert not shell("restyle", bundle, photo, painting, "--style", "01", "--out", many)[0]
     assert len([*many.iterdir()]) == 2
+
+
+def test_what_made_a_painting_makes_it_again(bundle, shell, tmp_path):
+    photo, painting = (tmp_path / name for name in ("photo.png", "art.png"))
+    Image.fromarray(draw(40, 36, 3)).save(photo)
+    Image.fromarray(draw(50, 36, 4)).save(painting)
+    made, again = tmp_path / "made.png", tmp_path / "again.png"
+    for style, inputs in (("02", [photo]), (painting, [photo, painting])):
+        assert not shell("restyle", bundle, photo, "--style", style, "--out", made)[0]
+        code, _, errors = shell("whence", made, *inputs, "--again", again, "--model", bundle)
+        assert not code, errors
+        np.testing.assert_array_equal(np.asarray(Image.open(made)), np.asarray(Image.open(again)))
 
 
 def test_the_server_restyles_by_name_and_by_picture(bundle, served):
