@@ -22,7 +22,7 @@ from zoo.style.paintings import Paintings
 from zoo.style.perception import Perception
 
 AROUND = 1.5  # times the side of a patch that the shorter side of a photograph is made to have
-AT_ONCE = 16  # crops whose statistics are found together
+AT_ONCE = 16  # pictures that are read, or whose statistics are found, together
 
 Batch = tuple[tuple[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
@@ -92,7 +92,7 @@ class StyleData(Parts):
         """
         patch, same = self.config.patch, self.config.same
         with tf.device("CPU:0"):
-            photographs = tf.constant(self._squares("train"))
+            photographs = tf.constant(self.squares("train", self._around))
             crops = tf.constant(self._crops(seed))
             wanted = tf.constant(styles_of(crops.numpy() / np.float32(255), judge))
         room = photographs.shape[1] - patch + 1  # places of a patch, each way
@@ -126,7 +126,7 @@ class StyleData(Parts):
         Returns:
             float32 `(N, p, p, 3)` twice in [0, 1].
         """
-        patch, squares = self.config.patch, self._squares("validation")
+        patch, squares = self.config.patch, self.squares("validation", self._around)
         edge = (squares.shape[1] - patch) // 2
         shown = squares[:, edge : edge + patch, edge : edge + patch]
         crops = self._crops(seed)
@@ -138,15 +138,37 @@ class StyleData(Parts):
         shown, crops = self.validation_pictures(seed)
         return (shown, crops), (styles_of(crops, judge), np.zeros(len(crops), np.float32))
 
-    def _squares(self, part: str) -> np.ndarray:
-        """Return the middles of photographs, a little larger than a patch: uint8 `(N, s, s, 3)`."""
-        side = round(AROUND * self.config.patch)
-        found = [Photograph.of(pixels).image.convert("RGB") for pixels in self.pictures(part)]
-        fitted = [ImageOps.fit(each, (side, side), Image.Resampling.LANCZOS) for each in found]
-        return np.stack([np.asarray(each) for each in fitted])
+    def squares(self, part: str, side: int, count: int | None = None) -> np.ndarray:
+        """Return the middles of photographs of a part, made as large as is asked.
+
+        Args:
+            part: `train`, `validation` or `test`.
+            side: in pixels.
+            count: of the first photographs; all unless given.
+
+        Returns:
+            uint8 `(N, side, side, 3)`.
+        """
+        rows, found = self._rows(part), []
+        stop = min(rows.stop, rows.start + (count or len(range(rows.start, rows.stop))))
+        for start in range(rows.start, stop, AT_ONCE):  # as they are, not all may fit in memory
+            of = "test" if part == "test" else "train"
+            read = self._origin.read(of, slice(start, min(start + AT_ONCE, stop)))
+            found += [square(Photograph.of(pixels), side) for pixels in read]
+        return np.stack(found)
+
+    @property
+    def _around(self) -> int:
+        return round(AROUND * self.config.patch)
 
     def _crops(self, seed: int) -> np.ndarray:
         return self.paintings.crops(self.config.crops, self.config.patch, seed)
+
+
+def square(picture: Photograph, side: int) -> np.ndarray:
+    """Return the middle of a picture at a size: uint8 `(side, side, 3)`."""
+    rgb = picture.image.convert("RGB")
+    return np.asarray(ImageOps.fit(rgb, (side, side), Image.Resampling.LANCZOS))
 
 
 def styles_of(images: np.ndarray, judge: Perception) -> np.ndarray:

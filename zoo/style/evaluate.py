@@ -5,7 +5,6 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
 from pydantic import Field
 
 from serving.photographs.photograph import Photograph
@@ -13,7 +12,7 @@ from serving.photographs.restyling import SMALLEST, Styler
 from zoo.config import Config
 from zoo.metric import Metric
 from zoo.style.config import StyleConfig
-from zoo.style.data import StyleData, styles_of
+from zoo.style.data import StyleData, square, styles_of
 from zoo.style.losses import content_distance, statistics, style_distance, variation
 from zoo.style.perception import CONTENT, Perception, perception
 
@@ -59,16 +58,13 @@ class Pairs(NamedTuple):
 
 def pairs_of(data: StyleData, judge: Perception, count: int, side: int) -> Pairs:
     """Return pairs of what was not learned from: test photographs, paintings that were held out."""
-    pictures = data.pictures("test")
-    known = list(data.paintings.part(held_out=True).values())
-    photographs = [
-        _square(Photograph.of(pictures[at % len(pictures)]), side) for at in range(count)
-    ]
-    squares = [_square(painting, side) for painting in known]
-    shown, painted = ((np.stack(each) / 255).astype(np.float32) for each in (photographs, squares))
-    wanted = styles_of(painted, judge)
-    chosen = [at % len(known) for at in range(count)]
-    return Pairs(shown, [Photograph.of(squares[at]) for at in chosen], wanted[chosen])
+    shown = data.squares("test", side, count)
+    paintings = data.paintings.part(held_out=True).values()
+    squares = np.stack([square(painting, side) for painting in paintings])
+    wanted = styles_of((squares / 255).astype(np.float32), judge)
+    rows, chosen = ([at % len(each) for at in range(count)] for each in (shown, squares))
+    photographs = (shown[rows] / 255).astype(np.float32)
+    return Pairs(photographs, [Photograph.of(squares[at]) for at in chosen], wanted[chosen])
 
 
 def painted_losses(styler: Styler, pairs: Pairs, judge: Perception) -> Losses:
@@ -195,9 +191,3 @@ def _metric(name: str, value: float, settings: StyleEvaluateConfig, what: str) -
         seed=0,
         better="lower",
     )
-
-
-def _square(picture: Photograph, side: int) -> np.ndarray:
-    size = (side, side)
-    fitted = ImageOps.fit(picture.image.convert("RGB"), size, Image.Resampling.LANCZOS)
-    return np.asarray(fitted)

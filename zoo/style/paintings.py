@@ -4,6 +4,7 @@ Every sixth, from the first on, in the order of the data set or of the names in 
 out, to see how a style is painted that was not learned from.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from zoo.data.files import listed, own_path
 from zoo.data.sources import SourceInfo
 
 HELD_OUT = 6  # one of so many
+LARGEST = 1024  # pixels of the longer side that is kept of a painting
+LONGEST_NAME = 60  # letters
 SHOWN = (0.6, 1.0)  # of the shorter side of a painting that a crop shows, at least and at most
 RECOLOURED = 0.25  # share of the crops whose colours are changed
 
@@ -28,7 +31,7 @@ class Paintings:
 
     Attributes:
         source: what is known of the data set.
-        pictures: all of them by name, uint8 `(H, W, 1 or 3)` each.
+        pictures: all of them by name, images of Pillow in RGB.
 
     Raises:
         UsageError: there are none, or too few.
@@ -47,8 +50,8 @@ class Paintings:
         """Return the paintings that are learned from, or those that are not, by name."""
         chosen = enumerate(self.pictures.items())
         return {
-            name: Photograph.of(pixels)
-            for at, (name, pixels) in chosen
+            name: Photograph(image)
+            for at, (name, image) in chosen
             if (at % HELD_OUT == 0) == held_out
         }
 
@@ -69,7 +72,7 @@ class Paintings:
         Raises:
             UsageError: there are more paintings than crops.
         """
-        images = [each.image.convert("RGB") for each in self.part(held_out=False).values()]
+        images = [each.image for each in self.part(held_out=False).values()]
         if count < len(images):
             raise UsageError(
                 f"{count} crops are too few for {len(images)} paintings; raise data.crops"
@@ -92,7 +95,7 @@ def _crop(image: Image.Image, side: int, random: np.random.RandomState) -> np.nd
     return pixels
 
 
-def _folder(root: Path) -> tuple[SourceInfo, dict[str, np.ndarray]]:
+def _folder(root: Path) -> tuple[SourceInfo, dict[str, Image.Image]]:
     if not root.is_dir():
         raise UsageError(f"{root} is no folder; expected one of paintings")
     files = listed(root, SUFFIXES)
@@ -105,20 +108,34 @@ def _folder(root: Path) -> tuple[SourceInfo, dict[str, np.ndarray]]:
         fingerprint=fingerprint.of_files(root, files),
         image_shape=(None, None, 3),
     )
-    return source, {_named(file): Photograph.read(root / file).pixels for file in files}
+    return source, _by_name((file, Photograph.read(root / file)) for file in files)
 
 
-def _data_set(name: str) -> tuple[SourceInfo, dict[str, np.ndarray]]:
+def _data_set(name: str) -> tuple[SourceInfo, dict[str, Image.Image]]:
     builder = sources.prepare(name)
     source = sources.describe(builder)
     if source.kind != "images" or "train" not in source.splits:
         what = "has no train split" if source.kind == "images" else f"holds {source.kind}"
         raise UsageError(f"data set '{name}' {what}; expected a folder of paintings")
-    pictures = {}
-    for at, example in enumerate(builder.as_dataset(split="train").as_numpy_iterator()):
-        named = example["id"].decode() if "id" in example else f"{source.name}-{at}"
-        pictures[_named(named)] = example["image"]
-    return source, pictures
+    examples = enumerate(builder.as_dataset(split="train").as_numpy_iterator())
+    return source, _by_name(
+        (
+            example["id"].decode() if "id" in example else f"{source.name}-{at}",
+            Photograph.of(example["image"]),
+        )
+        for at, example in examples
+    )
+
+
+def _by_name(found: Iterable[tuple[str, Photograph]]) -> dict[str, Image.Image]:
+    """Return pictures by the names of their styles, no larger than is learned from."""
+    pictures: dict[str, Image.Image] = {}
+    for file, picture in found:
+        name, image = _named(file), picture.image.convert("RGB")
+        image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS, reducing_gap=3)
+        same = sum(known == name or known.startswith(f"{name}-again-") for known in pictures)
+        pictures[f"{name}-again-{same}" if same else name] = image
+    return pictures
 
 
 def _named(file: str) -> str:
@@ -128,5 +145,7 @@ def _named(file: str) -> str:
         >>> _named("Hokusai/Great_Wave.jpg")
         'hokusai-great-wave'
     """
-    words = Path(file).with_suffix("").as_posix().lower()
-    return "-".join("".join(c if c.isalnum() else " " for c in words).split())
+    path = Path(file)
+    words = (path.with_suffix("") if path.name else path).as_posix().lower()
+    words = "-".join("".join(c if c.isalnum() else " " for c in words).split())
+    return words[:LONGEST_NAME] or "painting"

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 
 from serving.photographs.photograph import Photograph
 from serving.photographs.restyling import Styler
 from zoo.metric import Metric
 from zoo.recipe import Recipe
-from zoo.style.data import StyleData
+from zoo.style.data import StyleData, square
 from zoo.style.evaluate import StyleEvaluateConfig, evaluate
 from zoo.style.model import Restyler, styler_of
 from zoo.style.perception import perception
@@ -65,7 +65,7 @@ def sheet(styler: Styler, data: StyleData, photographs: int, paintings: int) -> 
     Photographs, the first column, are of the validation part. Paintings, the first row, are spread
     over those that were learned from.
     """
-    shown = [Photograph.of(each) for each in data.pictures("validation")[:photographs]]
+    shown = [Photograph.of(each) for each in data.squares("validation", FINER * CELL, photographs)]
     known = list(data.paintings.part(held_out=False).values())
     rows = np.linspace(0, len(known) - 1, min(paintings, len(known))).astype(int)
     chosen = [known[row] for row in rows]
@@ -73,15 +73,14 @@ def sheet(styler: Styler, data: StyleData, photographs: int, paintings: int) -> 
     size = ((len(chosen) + 1) * CELL, (len(shown) + 1) * CELL)
     whole = Image.new("RGB", size, "white")
     for column, painting in enumerate(chosen, 1):
-        whole.paste(_square(painting, CELL).image, (column * CELL, 0))
+        whole.paste(_cell(painting), (column * CELL, 0))
     for row, photograph in enumerate(shown, 1):
-        whole.paste(_square(photograph, CELL).image, (0, row * CELL))
+        whole.paste(_cell(photograph), (0, row * CELL))
     for (row, photograph), (column, style) in product(enumerate(shown, 1), enumerate(styles, 1)):
-        painted = styler.paint(_square(photograph, FINER * CELL), style)
-        whole.paste(_square(painted, CELL).image, (column * CELL, row * CELL))
+        painted = styler.paint(photograph, style)
+        whole.paste(_cell(painted), (column * CELL, row * CELL))
     return Photograph(whole)
 
 
-def _square(photograph: Photograph, side: int) -> Photograph:
-    rgb = photograph.image.convert("RGB")
-    return Photograph(ImageOps.fit(rgb, (side, side), Image.Resampling.LANCZOS))
+def _cell(picture: Photograph) -> Image.Image:
+    return Image.fromarray(square(picture, CELL))

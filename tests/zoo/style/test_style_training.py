@@ -15,6 +15,7 @@ from zoo.style.config import StyleConfig
 from zoo.style.data import StyleData, styles_of
 from zoo.style.evaluate import losses_of, optimised, pairs_of
 from zoo.style.model import styler_of
+from zoo.style.paintings import Paintings
 from zoo.style.perception import perception
 
 
@@ -127,3 +128,19 @@ def test_what_restyles_photographs_is_the_model():
     np.testing.assert_allclose(style, np.asarray(model.predictor(image)), atol=1e-5)
     painted = styler.painter(image, style)
     np.testing.assert_allclose(painted, np.asarray(model((image, image))), atol=1e-5)
+
+
+def test_styles_have_names_of_their_own(tmp_path):
+    for name in (
+        "Great Wave.png",
+        "great_wave.bmp",
+        "sub/great-wave.png",
+        "++.png",
+        "x" * 90 + ".png",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (2100, 8)).save(tmp_path / name)
+    found = Paintings(str(tmp_path)).pictures
+    names = ["painting", "great-wave", "great-wave-again-1", "sub-great-wave", "x" * 60]
+    assert [*found] == names
+    assert {image.size for image in found.values()} == {(1024, 4)}
