@@ -12,7 +12,7 @@ from serving.photographs.restyling import SMALLEST
 from tests.zoo.style import tiny_style
 from zoo.style import Restyler, StyleConfig, losses, vgg16
 from zoo.style.networks.painter import twice
-from zoo.style.networks.reflected import ReflectedConv2D
+from zoo.style.networks.reflected import PhasedConv2D, ReflectedConv2D
 from zoo.style.perception import Perception, noise, perception
 from zoo.training import devices
 from zoo.training.optimizers import SGD
@@ -29,7 +29,7 @@ def images(*shape, seed=0):
     return np.random.RandomState(seed).random_sample(shape).astype(np.float32)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(SMALLEST, 45), st.integers(SMALLEST, 45))
 def test_pictures_of_any_size_are_painted_as_large_as_they_are(height, width):
     model = tiny_style.model()
@@ -62,6 +62,17 @@ def test_beyond_its_edges_a_picture_is_mirrored():
     mirrored = np.pad(image, ((0, 0), (2, 2), (2, 2), (0, 0)), "reflect")
     expected = keras.ops.conv(mirrored, layer.kernel, padding="valid")
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_convolution_in_phases_is_the_convolution():
+    image = images(2, 10, 8, 5)
+    plain, phased = ReflectedConv2D(3, 9), PhasedConv2D(3, 9)
+    for layer in (plain, phased):
+        layer.build(image.shape)
+    phased.kernel.assign(plain.kernel)
+    phased.bias.assign(images(3))
+    plain.bias.assign(images(3))
+    np.testing.assert_allclose(phased(image), plain(image), atol=1e-5)
 
 
 def test_twice_as_large_repeats_each_pixel():

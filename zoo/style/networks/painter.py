@@ -8,7 +8,7 @@ import keras
 from keras import KerasTensor, layers, ops
 
 from zoo.style.config import StyleConfig
-from zoo.style.networks.reflected import ReflectedConv2D
+from zoo.style.networks.reflected import PhasedConv2D, ReflectedConv2D
 
 EPSILON = 1e-5  # of variances
 SPREAD = 1e-2  # of weights that add something, and that let the style matter, at the beginning
@@ -52,7 +52,7 @@ class Painter(layers.Layer):
         self.larger = [Styled(2 * width, 3, name="half_again"), Styled(width, 3, name="whole")]
         self.palette = Normalisation(3, name="palette")
         spread = keras.initializers.RandomNormal(stddev=SPREAD)
-        self.added = ReflectedConv2D(3, 9, kernel_initializer=spread, name="added")
+        self.added = PhasedConv2D(3, 9, kernel_initializer=spread, name="added")
 
     def call(self, image: KerasTensor, style: KerasTensor) -> KerasTensor:
         features, style = image - 0.5, style[:, None, None]  # (B, 1, 1, S)
