@@ -11,6 +11,7 @@ from keras import KerasTensor, ops
 
 COLOURS = 4.0  # what intensities are scaled by, to be about as large as features
 EPSILON = 1e-5  # of variances
+FLAT = 0.05  # variance of features below which differences count for less
 LEAST = 0.5  # added to the mean square that differences are a share of, about as large as most
 
 
@@ -60,8 +61,23 @@ def style_distance(found: KerasTensor, wanted: KerasTensor, channels: Sequence[i
 
 
 def content_distance(found: KerasTensor, wanted: KerasTensor) -> KerasTensor:
-    """Return the mean squared difference of features: `(B, h, w, C)` twice -> float32 `(B,)`."""
-    return mean_square(ops.cast(found, "float32") - ops.cast(wanted, "float32"))
+    """Return how far places are from what they showed, whatever the style: 0 for the same.
+
+    Each feature is compared without its mean and in units of its deviation, which are of the style.
+
+    Args:
+        found, wanted: features of a layer, `(B, h, w, C)`.
+
+    Returns:
+        Mean squared difference, float32 `(B,)`; 2 for what has nothing in common.
+    """
+    return mean_square(_places(found) - _places(wanted))
+
+
+def _places(features: KerasTensor) -> KerasTensor:
+    features = ops.cast(features, "float32")
+    mean, variance = ops.moments(features, axes=(1, 2), keepdims=True)
+    return (features - mean) * ops.rsqrt(variance + FLAT)
 
 
 def variation(image: KerasTensor) -> KerasTensor:

@@ -91,6 +91,14 @@ def test_statistics_are_means_and_deviations_wherever_things_are():
     assert np.all(losses.style_distance(found, found + 1, [3]) > 0.1)
 
 
+def test_content_is_where_things_are_whatever_their_colours():
+    features = images(2, 8, 8, 4) + 1
+    same = np.asarray(losses.content_distance(features, 5 * features - 2))
+    other = np.asarray(losses.content_distance(features, features[:, ::-1]))
+    assert np.all(same < 0.3) and np.all(other > 1)
+    assert not np.any(losses.content_distance(features, features))
+
+
 def test_no_feature_of_what_judges_outweighs_others():
     for features in perception("random")(noise(16, 128)):
         sizes = np.sqrt(np.square(np.asarray(features)).mean((0, 1, 2)))

@@ -11,7 +11,7 @@ from zoo.style.config import StyleConfig
 from zoo.style.networks.reflected import PhasedConv2D, ReflectedConv2D
 
 EPSILON = 1e-5  # of variances
-SPREAD = 1e-2  # of weights that add something, and that let the style matter, at the beginning
+SPREAD = 0.03  # of weights that add something, and that let the style matter, at the beginning
 
 
 class Painter(layers.Layer):
