@@ -39,6 +39,6 @@ class StyleConfig(Config):
     style: Positive = 96
     predictor: Annotated[tuple[Positive, ...], Field(min_length=1)] = (16, 32, 64, 128)
     features: Literal["vgg16", "random"] = "vgg16"
-    style_weight: Weight = 15.0
+    style_weight: Weight = 40.0
     variation_weight: Weight = 0.5
     identity_weight: Weight = 10.0

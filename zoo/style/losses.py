@@ -12,11 +12,14 @@ from keras import KerasTensor, ops
 COLOURS = 4.0  # what intensities are scaled by, to be about as large as features
 EPSILON = 1e-5  # of variances
 FLAT = 0.05  # variance of features below which differences count for less
-LEAST = 0.5  # added to the mean square that differences are a share of, about as large as most
+LEAST = 0.05  # added to the mean square that differences are a share of, about as large as most
 
 
 def statistics(image: KerasTensor, features: Sequence[KerasTensor]) -> KerasTensor:
     """Return the style of pictures: mean and standard deviation of their colours and features.
+
+    Features are taken by their logarithms, so that a few strong ones do not stand for many: painters
+    would strew bright beads.
 
     Args:
         image: intensities in [0, 1], `(B, H, W, 3)`.
@@ -32,8 +35,8 @@ def statistics(image: KerasTensor, features: Sequence[KerasTensor]) -> KerasTens
     """
     colours = (ops.cast(image, "float32") - 0.5) * COLOURS
     found = []
-    for layer in (colours, *features):
-        mean, variance = ops.moments(ops.cast(layer, "float32"), axes=(1, 2))  # (B, C)
+    for layer in (colours, *(ops.log1p(ops.cast(each, "float32")) for each in features)):
+        mean, variance = ops.moments(layer, axes=(1, 2))  # (B, C)
         found += [mean, ops.sqrt(variance + EPSILON)]
     return ops.concatenate(found, axis=-1)
 
