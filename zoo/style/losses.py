@@ -18,8 +18,8 @@ LEAST = 0.05  # added to the mean square that differences are a share of, about 
 def statistics(image: KerasTensor, features: Sequence[KerasTensor]) -> KerasTensor:
     """Return the style of pictures: mean and standard deviation of their colours and features.
 
-    Features are taken by their logarithms, so that a few strong ones do not stand for many: painters
-    would strew bright beads.
+    Features are taken by their logarithms, so that a few strong ones do not stand for many, and
+    painters do not strew bright beads.
 
     Args:
         image: intensities in [0, 1], `(B, H, W, 3)`.
