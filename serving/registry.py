@@ -113,6 +113,14 @@ _OWN = (
         runtime="serving.families.repair.repairer:Repairer",
     ),
     Family(
+        name="restyling",
+        title="Painters of photographs",
+        gives="photograph",
+        recipe="zoo.style.recipe:StyleRecipe",
+        exporter="export.families.style.exporter:StyleExporter",
+        runtime="serving.families.style.restyler:Restyler",
+    ),
+    Family(
         name="flow",
         title="Flows",
         gives="image",
@@ -131,6 +139,7 @@ _CONTENTS = {
     "piece": "serving.content.music:MusicContent",
     "fillings": "serving.content.fillings:FillingsContent",
     "photograph": "serving.content.photograph:PhotographContent",
+    "style": "serving.content.style:StyleContent",
 }
 
 

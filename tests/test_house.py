@@ -23,7 +23,8 @@ def test_nothing_is_against_the_law():
 
 def test_families_are_named_in_the_registry_and_by_themselves():
     names = {family for family in registry.families() if registry.family(family).runtime}
-    known = {"serving/registry.py", *(f"zoo/{name}/config.py" for name in names)}
+    rooms = [str(registry.family(name).recipe).rpartition(".")[0] for name in names]
+    known = {"serving/registry.py", *(f"{room.replace('.', '/')}/config.py" for room in rooms)}
     known |= {f"export/families/{name}.py" for name in (*names, "gpt")}
     known |= {f"export/families/{name}/exporter.py" for name in names}
     known.add("zoo/gan/augmentation.py")  # where a translation is of pixels

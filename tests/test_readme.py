@@ -33,6 +33,7 @@ NAMES = [
     "masked",
     "restoration",
     "repair",
+    "style",
     "flow",
     "chat",
     "server",

@@ -29,6 +29,8 @@ _HOMES = {
     "Repairer": "zoo.repair",
     "RestorationConfig": "zoo.restoration",
     "Restorer": "zoo.restoration",
+    "Restyler": "zoo.style",
+    "StyleConfig": "zoo.style",
     "TranslationConfig": "zoo.translation",
     "Translator": "zoo.translation",
     "VAE": "zoo.vae",

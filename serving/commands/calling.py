@@ -37,7 +37,7 @@ def ask(
         marks: puts into files what made them; None for files without.
     """
     content: Content = registry.content(call.gives)
-    arguments = _opened(model, call, values) | _read(model, call, inputs)
+    arguments = _read(model, call, inputs) | _opened(model, call, values)
     call.check((), arguments)
     if out is None:
         out = content.default_out(model.manifest.name)
@@ -105,7 +105,8 @@ def _count(call: Call, arguments: Mapping[str, Any]) -> int:
     """Return how many will be made, as far as the arguments say."""
     if "n" in call.parameters:
         return int(arguments.get("n") or call.parameters["n"].default)
-    kinds = {name: each.content for name, each in call.parameters.items() if each.content}
+    parameters = call.parameters.items()
+    kinds = {name: each.content for name, each in parameters if each.content and not each.file}
     given = {name: kind for name, kind in kinds.items() if name in arguments}
     counts = (registry.content(kind).count(arguments[name]) for name, kind in given.items())
     return max(counts, default=1)

@@ -24,6 +24,7 @@ ROOM = 64  # of images as much may be held as so many times what goes in and out
 WORK = 2**42  # multiplications at one use
 PRODUCTS_PER_BYTE = 16  # that a processor does while it writes a byte
 IMAGES, TEXTS = 64, 16  # at once
+SIDES = {"height": 32, "width": 32}  # least of images of any size, which may be mirrored at edges
 READ, KEPT = 2048, 8192  # tokens: most that are read at once, and that a cache holds, here
 KINDS = {"float32": 1, "uint8": 2, "int32": 6, "int64": 7}  # types of ports, as onnx.proto says
 
@@ -116,7 +117,7 @@ def uses(interface: Interface, window: int) -> list[Use]:
         few = min(8, kept)
         asked = [(1, 1, 0), (1, read, 0), (TEXTS, few, kept - few)]
         return [Use({name: _size(name, *each) for name in names}, LIMIT) for each in asked]
-    sizes = [dict.fromkeys(names, count) for count in (1, IMAGES)]
+    sizes = [{name: SIDES.get(name, 1) for name in names}, dict.fromkeys(names, IMAGES)]
     passing = [sum(_bytes(_of_port(port, each)) for port in ports) for each in sizes]
     limits = [max(LIMIT, ROOM * each) for each in passing]
     return list(map(Use, sizes, limits))

@@ -166,6 +166,14 @@ def test_images_may_be_large_where_they_go_in_and_out():
     check(*from_x(nodes, kernels, shape, shape))
 
 
+def test_pictures_of_any_size_may_be_mirrored_at_their_edges():
+    shape = ("batch", "height", "width", 3)
+    pads = {"p": np.array([0, 4, 4, 0] * 2)}
+    nodes = [node("Pad", "x p", "a", mode="reflect"), node("Slice", "a s e t", "y")]
+    cut = {"s": np.array([4, 4]), "e": np.array([-4, -4]), "t": np.array([1, 2])}
+    check(*from_x(nodes, pads | cut, shape, shape))
+
+
 def test_the_uses_of_text():
     _, interface = fused()
     found = [dict(use.sizes) for use in sizes.uses(interface, window=12)]

@@ -1,0 +1,1 @@
+"""How a network that paints photographs in any style leaves Keras."""

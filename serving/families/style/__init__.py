@@ -1,0 +1,1 @@
+"""What paints photographs in any style, at run time."""

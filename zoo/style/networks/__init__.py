@@ -1,0 +1,1 @@
+"""The networks: one finds the style of a picture, the other paints a picture in a style."""
