@@ -125,6 +125,11 @@ SHOWN = {  # metrics of a family's table, and how they are written there
         "nats_per_character_disjoint": "{value:.3f}",
     },
     "masked": dict.fromkeys(("word_top1", "word_top5", "word_top5_trigram"), "{value:.1%}"),
+    "repair": dict.fromkeys(
+        [f"{task}{way}_psnr" for task in ("denoise", "inpaint") for way in ("", "_plain")]
+        + ["deblur_psnr", "deblur_blind_psnr", "colourise_psnr"],
+        "{value:.2f}",
+    ),
     "restoration": dict.fromkeys(("set5_psnr", "set14_psnr", "bsd100_psnr"), "{value:.2f}"),
     "music": {"nats_per_note": "{value:.4f}", "nats_per_note_validation": "{value:.4f}"},
 }

@@ -74,7 +74,9 @@ def _samples(manifest: Manifest, exporter: Exporter, samples: Any) -> str:
     if words is None:
         links = [f"[{said}]({file})" for file, said in exporter.content.beside.items()]
         heard = f"\n{', '.join(links)}.\n" if links else ""
-        return f"![Samples of {manifest.name}](samples.png)\n{heard}"
+        by = "".join(f"- {escape(credit)}\n" for credit in exporter.credits)
+        credits = f"\nMade of these photographs, changed:\n\n{by}" if by else ""
+        return f"![Samples of {manifest.name}](samples.png)\n{heard}{credits}"
     return _fenced(clean(words), "text")
 
 

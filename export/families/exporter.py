@@ -36,6 +36,7 @@ class Exporter(ABC):
         form_notes: a sentence for the card on each kind of form that is used otherwise than the
             first.
         content: the kind of content that it makes.
+        credits: whom that is by which its samples are made of, one a line, as the licence asks.
     """
 
     task: ClassVar[str]
@@ -47,6 +48,7 @@ class Exporter(ABC):
 
     notes: Sequence[str] = ()
     form_notes: Mapping[str, str] = MappingProxyType({})
+    credits: Sequence[str] = ()
 
     def __init__(self, run: Run):
         self.run = run

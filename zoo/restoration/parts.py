@@ -1,7 +1,8 @@
 """The photographs of a folder or data set, in parts to train, to validate and to test on."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -14,6 +15,8 @@ from zoo.data import fingerprint, sources
 from zoo.data.files import listed, own_path
 from zoo.data.folder import hash_split
 from zoo.data.sources import SourceInfo
+
+CREDITS = "CREDITS.txt"
 
 
 class PartsConfig(Config):
@@ -76,6 +79,16 @@ class Parts:
         """Return photographs of `train`, `validation` or `test`: uint8 `(H, W, 1 or 3)` each."""
         return self._origin.read("test" if part == "test" else "train", self._rows(part))
 
+    def credits(self, part: str, count: int) -> list[str]:
+        """Return whom the first photographs of a part are by, as far as the data set says.
+
+        It says so by a file `CREDITS.txt` beside its records, each line of which begins with the
+        `id` of a photograph.
+        """
+        rows = self._rows(part)
+        first = slice(rows.start, min(rows.start + count, rows.stop))
+        return self._origin.credits("test" if part == "test" else "train", first)
+
     def digests(self) -> set[str]:
         """Return the sha256 of the files that are learned from; nothing of what is no folder."""
         return self._origin.digests()
@@ -128,6 +141,9 @@ class _Folder:
     def read(self, part: str, rows: slice) -> list[np.ndarray]:
         return [Photograph.read(self.root / file).pixels for file in self.parts[part][rows]]
 
+    def credits(self, part: str, rows: slice) -> list[str]:
+        return []
+
     def digests(self) -> set[str]:
         return {sha256(self.root / file) for file in self.parts["train"]}
 
@@ -156,10 +172,24 @@ class _DataSet:
         return end - start
 
     def read(self, part: str, rows: slice) -> list[np.ndarray]:
+        return [example["image"] for example in self._examples(part, rows)]
+
+    def credits(self, part: str, rows: slice) -> list[str]:
+        file = Path(self.builder.data_dir) / CREDITS
+        if not file.is_file():
+            return []
+        lines = file.read_text(encoding="utf-8").splitlines()
+        by_id = {name: credit for name, _, credit in (line.partition(" ") for line in lines)}
+        names = (example["id"].decode() for example in self._examples(part, rows))
+        return [by_id[name] for name in names if name in by_id]
+
+    def _examples(self, part: str, rows: slice) -> Iterator[dict[str, Any]]:
         split, first, _ = self._parts[part]
         wanted = f"{split}[{first + rows.start}:{first + rows.stop}]"
-        examples = self.builder.as_dataset(split=wanted)
-        return [example["image"] for example in examples.as_numpy_iterator()]
+        examples: Iterator[dict[str, Any]] = self.builder.as_dataset(
+            split=wanted
+        ).as_numpy_iterator()
+        return examples
 
     def digests(self) -> set[str]:
         return set()

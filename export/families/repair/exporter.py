@@ -32,7 +32,7 @@ from zoo.repair.data import RepairPhotographs, scaled
 from zoo.repair.evaluate import RepairEvaluateConfig, evaluate, mean_metric
 from zoo.repair.model import BRIGHTNESS
 from zoo.repair.model import Repairer as KerasRepairer
-from zoo.repair.task import COLOURED, DEPTH, before_and_after, mender_of
+from zoo.repair.task import COLOURED, DEPTH, SAMPLES, before_and_after, mender_of
 
 SEEDS = (0, 1)
 SIZES = ((1, 1, 1), (1, 72, 32), (2, 21, 90), (5, 16, 16))  # batch, height, width
@@ -129,6 +129,11 @@ class RepairExporter(Exporter):
         """Repair photographs of the validation part, each degraded for every task."""
         keras = isinstance(generator, KerasRepairer)
         return before_and_after(mender_of(generator) if keras else generator.mender, self._data)
+
+    @cached_property
+    def credits(self) -> Sequence[str]:
+        """Whom the photographs of the card are by."""
+        return self._data.credits("validation", SAMPLES)
 
     @property
     def limitations(self) -> list[str]:

@@ -31,7 +31,7 @@ from zoo.restoration.data import Photographs
 from zoo.restoration.evaluate import RestorationEvaluateConfig, evaluate, mean_psnr
 from zoo.restoration.model import BICUBIC
 from zoo.restoration.model import Restorer as KerasRestorer
-from zoo.restoration.task import before_and_after, enlarger_of
+from zoo.restoration.task import SAMPLES, before_and_after, enlarger_of
 
 SEEDS = (0, 1)
 SIZES = ((1, 1, 1), (1, 48, 33), (2, 3, 40), (5, 16, 16))  # batch, height, width
@@ -115,6 +115,11 @@ class RestorationExporter(Exporter):
         """Enlarge photographs of the validation part, bicubically and by the model."""
         keras = isinstance(generator, KerasRestorer)
         return before_and_after(enlarger_of(generator) if keras else generator.enlarger, self._data)
+
+    @cached_property
+    def credits(self) -> Sequence[str]:
+        """Whom the photographs of the card are by."""
+        return self._data.credits("validation", SAMPLES)
 
     @property
     def limitations(self) -> list[str]:

@@ -77,6 +77,7 @@ def test_views_are_of_the_sizes_that_are_said_and_none_is_larger_than_the_photog
         photographs(place, patch=64).validation_examples()
 
 
+@pytest.mark.long
 def test_a_run_that_stops_goes_on_as_if_it_had_not(place, whole, tmp_path, monkeypatch):
     parted = tmp_path / "parted"
     stop_and_resume(recipe(place, train__steps_per_epoch=2), parted, monkeypatch, step=3)

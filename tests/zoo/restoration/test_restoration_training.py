@@ -1,7 +1,9 @@
 """A network that enlarges on the road of every family: patches, run, exact resume, evaluation."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,3 +141,18 @@ def test_an_evaluation_has_bicubic_and_the_usual_sets_beside_it(place, tmp_path)
         evaluate(tmp_path / "run", overrides=overrides)
     with pytest.raises(UsageError, match="holds none of the folders Set5, Set14, BSD100"):
         evaluate(tmp_path / "run", overrides={"evaluate.benchmarks": str(place)})
+
+
+FLOWERS = Path(os.environ.get("TFDS_DATA_DIR", "")) / "flowers_256"
+
+
+@pytest.mark.skipif(not FLOWERS.is_dir(), reason="there is no data set flowers_256")
+def test_photographs_on_cards_are_by_those_whom_the_data_set_names():
+    data = Photographs(PhotographsConfig(name="flowers_256"), 3, 1)
+    found = data.credits("validation", 4)
+    assert len(found) == 4 and all(line.startswith("CC-BY by ") for line in found)
+    assert found[:2] == data.credits("validation", 2)
+
+
+def test_of_photographs_of_ones_own_nobody_is_named(place):
+    assert photographs(place).credits("validation", 4) == []

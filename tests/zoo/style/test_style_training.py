@@ -108,6 +108,7 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(places, tmp_path, monkeypatch
     assert_same_run(whole, parted)
 
 
+@pytest.mark.long
 def test_a_run_is_sampled_and_evaluated_beside_optimisation(places, tmp_path):
     zoo.train(recipe(places, train__epochs=1), tmp_path / "run")
     assert Image.open(tmp_path / "run/samples/epoch_001.png").size == (7 * 112, 4 * 112)
