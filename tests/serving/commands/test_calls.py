@@ -13,6 +13,7 @@ from serving.catalogue import MODELS, models
 from serving.commands.calls import _model_word
 from serving.content import pictures
 from serving.loader import runtime_of
+from serving.photographs.photograph import Photograph
 from tests.serving import tiny_bundle, tiny_text_bundle
 from tests.serving.music import tunes
 from tests.serving.tiny_bundle import LATENT, SHAPE
@@ -282,10 +283,13 @@ def test_every_call_of_every_model_runs_by_its_own_usage_line(genzoo, name, call
                 "array": np.zeros((2, manifest.processing.get("latent_dim", 1)), np.float32),
                 "image": np.zeros((2, *manifest.processing.get("image_shape", ())), np.uint8),
                 "piece": tunes.piece(bars=1),
+                "photograph": Photograph.of(np.full((9, 12, 3), 80, np.uint8)),
             }[each.content]
-            suffix = {"text": ".txt", "piece": ".mid"}.get(each.content, ".npy")
+            suffixes = {"text": ".txt", "piece": ".mid", "photograph": ".png"}
+            suffix = suffixes.get(each.content, ".npy")
             file = tmp_path / f"{each.name}{suffix}"
-            registry.content(each.content).writer(str(file), 2, manifest.processing)(value)
+            count = 1 if each.content == "photograph" else 2
+            registry.content(each.content).writer(str(file), count, manifest.processing)(value)
             words[words.index(each.name.upper())] = str(file)
     few = ["--max-new-tokens", 4] if "max_new_tokens" in call.parameters else []
     if "bars" in call.parameters:
