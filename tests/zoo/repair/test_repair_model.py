@@ -138,8 +138,8 @@ def after_one_step(where, **changes):
 
 @pytest.mark.parametrize(
     "weights",
-    [pytest.param((0.0, 0.0), id="error", marks=pytest.mark.long),
-     pytest.param((0.1, 1.0), id="adversarial")],
+    [pytest.param((0.0, 0.0), id="error"),
+     pytest.param((0.1, 1.0), id="adversarial", marks=pytest.mark.long)],
 )  # fmt: skip
 def test_one_step_on_two_devices_equals_one_on_one_device(weights):
     changes = dict(zip(("adversarial_weight", "feature_weight"), weights, strict=True))

@@ -181,6 +181,7 @@ def after_one_step(where: str) -> list[np.ndarray]:
     return [*after, *loss]
 
 
+@pytest.mark.long
 def test_one_step_on_two_devices_equals_one_on_one_device():
     one, other = (after_one_step(where) for where in ("cpu", "cpu:2"))
     for ours, theirs in zip(other, one, strict=True):

@@ -17,6 +17,8 @@ from tests.export.families.restoration.conftest import VARIANTS
 from tests.javascript import SNIPPETS, installed, run
 from tests.zoo.restoration.tiny_restoration import draw
 
+pytestmark = pytest.mark.long  # a browser and Node.js are started for each
+
 SCRIPT = """
 const [text, width, height, variant, done] = arguments;
 const pixels = Uint8ClampedArray.from(atob(text), (letter) => letter.charCodeAt(0));

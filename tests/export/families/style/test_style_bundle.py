@@ -28,6 +28,8 @@ from tests.zoo.restoration.tiny_restoration import draw
 from tests.zoo.style.tiny_style import folders, recipe
 from zoo.style.model import styler_of
 
+pytestmark = pytest.mark.long  # its export is the longest of all families
+
 VARIANTS = ("fp32", "fp16", "int8")
 NAME = "tiny-painter"
 
