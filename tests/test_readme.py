@@ -41,7 +41,7 @@ NAMES = [
     "deploying",
     "results",
 ]
-LONG = {"training", "smaller"}
+LONG = {"training", "smaller", "repair", "style", "flow"}
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 
