@@ -18,6 +18,7 @@ ELEMENTWISE = {
     *("Softplus", "Sub", "Tanh"),
 }
 DENSE = {"Gemm", "MatMul"}
+REDUCED = {"ReduceMax", "ReduceMean", "ReduceSum"}
 
 
 def channels_first(model: ir.Model) -> ir.Model:
@@ -163,11 +164,19 @@ def _axis(dense: ir.Node, of: str) -> int:
 
 
 def _sink(transpose: ir.Node, graph: ir.Graph) -> None:
-    """Let dense layers that read an image flattened as (H, W, C) read it as (C, H, W)."""
+    """Let dense layers that read an image flattened as (H, W, C) read it as (C, H, W).
+
+    And let what is summed over all places be summed as it lies.
+    """
     source, shape = transpose.inputs[0], transpose.inputs[0].shape
     if shape is None or not all(isinstance(axis, int) for axis in shape[1:]):
         return
     order = _first_order(shape[2], shape[3], shape[1])
+    for reduced in list(transpose.outputs[0].consumers()):
+        if _is_of_places(reduced):
+            reduced.replace_input_with(0, source)
+            places = constant(np.array([2, 3]), f"{reduced.inputs[1].name}/first", graph)
+            reduced.replace_input_with(1, places)
     for reshape in list(transpose.outputs[0].consumers()):
         if reshape.op_type != "Reshape" or _constant_shape(reshape)[1:] != [len(order)]:
             continue
@@ -181,6 +190,15 @@ def _sink(transpose: ir.Node, graph: ir.Graph) -> None:
             dense.replace_input_with(1, taken)
         if readers:
             reshape.replace_input_with(0, source)
+
+
+def _is_of_places(node: ir.Node) -> bool:
+    """Say whether a node makes (B, C) of images (B, H, W, C), one number of all places."""
+    if node.op_type not in REDUCED or len(node.inputs) != 2 or node.inputs[1] is None:
+        return False
+    axes = node.inputs[1].const_value
+    kept = node.attributes.get_int("keepdims", 1)
+    return not kept and axes is not None and sorted(axes.numpy().tolist()) == [1, 2]
 
 
 def _dense_readers(flat: ir.Value) -> list[ir.Node]:

@@ -138,5 +138,4 @@ def test_no_transpose_is_left_between_layers(name):
         operators = kinds(model)
         images = [port for port in (*spec.inputs, *spec.outputs) if len(port.axes) == 4]
         colours = sum(port.axes[-1] > 1 for port in images)
-        # Where they enter or leave the graph, and before the few that are summed over all places.
-        assert operators.count("Transpose") <= colours + operators.count("ReduceSum")
+        assert operators.count("Transpose") <= colours  # where they enter or leave the graph
