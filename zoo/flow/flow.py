@@ -48,7 +48,7 @@ class Flow(Student):
     """
 
     def __init__(self, config: FlowConfig | dict[str, Any], **kwargs: Any):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # images and times stay float32
         if isinstance(config, dict):
             config = FlowConfig.parse(config, "the model")
         self.config = config

@@ -32,7 +32,7 @@ class DiffusionTransformer(layers.Layer):
     """
 
     def __init__(self, config: FlowConfig, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # a time has no room in 16 bits
         self.config = config
         normal = initializers.RandomNormal(stddev=STDDEV)
         size = config.patch
@@ -121,6 +121,13 @@ class Modulated(layers.Layer):
         self.parts, self.width = parts, config.width
         self.norm = layers.LayerNormalization(epsilon=1e-6, center=False, scale=False, name="norm")
         self.adapt = layers.Dense(parts * config.width, kernel_initializer="zeros", name="adapt")
+
+    def build(
+        self, x_shape: tuple[int | None, ...], condition_shape: tuple[int | None, ...]
+    ) -> None:
+        self.norm.build(x_shape)
+        self.adapt.build(condition_shape)
+        self.adapt.kernel.parts = (self.width,) * self.parts  # for `Muon`
 
     def call(
         self, x: KerasTensor, condition: KerasTensor

@@ -1,5 +1,6 @@
 """Flows: where their path leads, what they learn from, and how they are trained."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -44,6 +45,21 @@ def test_noise_of_an_image_gives_the_image_where_the_path_is_straight(steps, sol
     np.testing.assert_allclose(follow(velocity, noise, course), TO_IMAGE, atol=1e-5)
     assert len(asked) == course.evaluations and min(asked) >= 0 and max(asked) <= 1 + 1e-9
     np.testing.assert_allclose(follow(velocity, TO_IMAGE, course, 1.0, -1.0), noise, atol=1e-5)
+
+
+def test_a_flow_in_half_precision_takes_times_and_images_as_they_are():
+    whole = tiny_flow.model()
+    x, _ = tiny_flow.batch(8)
+    near = x | {"time": x["time"] + np.float32(1e-3)}  # no step of a bfloat16 near 1
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        halved = tiny_flow.model()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    found = halved(x)
+    assert found.dtype == "float32"
+    np.testing.assert_allclose(found, whole(x), rtol=0.1, atol=0.2)
+    assert np.abs(halved(near) - found).max(axis=(1, 2, 3)).min() > 0
 
 
 def test_guidance_goes_from_no_label_through_the_label_and_on():
