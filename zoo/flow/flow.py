@@ -11,7 +11,7 @@ from keras import KerasTensor, ops
 from serving.content.pictures import to_uint8
 from serving.errors import UsageError
 from serving.families.flow.drawing import Drawing
-from serving.families.flow.path import Course, follow, guided
+from serving.families.flow.path import ONE_WAY, Course, follow, guided
 from serving.families.inputs import checked_labels
 from zoo.flow.config import FlowConfig
 from zoo.flow.network import DiffusionTransformer
@@ -123,7 +123,13 @@ class Flow(Student):
     def encode(
         self, image: np.ndarray, labels: Sequence[int] | None = None, **course: Any
     ) -> np.ndarray:
-        """Return the noise, `(B, H * W * C)`, that images `(B, H, W, C)` in [0, 1] are drawn of."""
+        """Return the noise, `(B, H * W * C)`, that images `(B, H, W, C)` in [0, 1] are drawn of.
+
+        Raises:
+            UsageError: of a student, which knows the way forward alone.
+        """
+        if self.config.segments:
+            raise UsageError(ONE_WAY)
         labels = checked_labels(labels, len(image), self.config.classes)
         return self._drawing(course).noise(np.asarray(image, np.float32), labels)
 

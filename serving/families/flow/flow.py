@@ -10,7 +10,7 @@ from pydantic import Field
 from serving.calls import call
 from serving.errors import UsageError
 from serving.families.flow.drawing import BATCH, Drawing
-from serving.families.flow.path import Course, Solver
+from serving.families.flow.path import ONE_WAY, Course, Solver
 from serving.families.images import (
     Count,
     ImageModel,
@@ -151,7 +151,7 @@ class Flow(ImageModel):
         steps there are.
         """
         if self.processing.segments:
-            raise UsageError("this model knows the way forward alone; encode with its teacher")
+            raise UsageError(ONE_WAY)
         images = checked_images(images, self.image_shape)
         labels = checked_labels(labels, len(images), self.classes)
         drawing = self._drawing(steps, None, None)

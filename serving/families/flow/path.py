@@ -18,6 +18,7 @@ Array: TypeAlias = Any  # of NumPy, or a tensor
 Velocity: TypeAlias = Callable[[Array, Array], Array]  # of images (B, H, W, C) at times (B,)
 Network: TypeAlias = Callable[[Array, Array, Array | None], Array]  # with labels (B,) too
 Solver = Literal["euler", "heun"]
+ONE_WAY = "this model knows the way forward alone; encode with its teacher"  # of a student
 
 
 @dataclass(frozen=True)

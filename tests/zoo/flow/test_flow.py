@@ -154,6 +154,8 @@ def test_a_student_crosses_a_segment_as_its_teacher_does(tmp_path):
     assert displacement(teacher, x, recipe.model).shape == taught.shape
     with pytest.raises(UsageError, match=r"draws images \(8, 8, 1\) of 10 classes in 2 segments"):
         student.check_teacher(student, "it")
+    with pytest.raises(UsageError, match="encode with its teacher"):
+        student.encode(np.zeros((1, 8, 8, 1), np.float32), labels=[1])
 
 
 @pytest.mark.parametrize(
