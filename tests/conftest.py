@@ -49,3 +49,11 @@ def node(request: pytest.FixtureRequest):
 
     folder = installed(request.config.cache.mkdir("node"), "onnxruntime-node@^1.24")
     return lambda name, *arguments: run("node", folder / name, *arguments)
+
+
+@pytest.fixture(scope="session")
+def web(request: pytest.FixtureRequest):
+    """A folder where onnxruntime-web is installed."""
+    from tests.javascript import installed
+
+    return installed(request.config.cache.mkdir("web"), "onnxruntime-web@^1.24")

@@ -3,7 +3,13 @@
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -32,3 +38,54 @@ def run(*command, check=True):
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder to browsers: the address."""
+    handler = partial(_Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def unpacked(bundle, folder):
+    """Unpack the test vectors of a bundle as the documentation says: the folder."""
+    run(sys.executable, SNIPPETS / "unpack_vectors.py", bundle, folder)
+    return folder
+
+
+def in_node(node, bundle, tmp_path):
+    """Run a bundle's graphs on their test vectors in Node: the lines of check.mjs."""
+    return node("check.mjs", bundle, unpacked(bundle, tmp_path / "vectors")).stdout.splitlines()
+
+
+def in_browser(browser, web, bundle, tmp_path):
+    """Run a bundle's graphs on their test vectors in a browser: the lines of check.html."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    place = tmp_path / "page"
+    place.mkdir()
+    (place / "node_modules").symlink_to(web / "node_modules")
+    (place / "model").symlink_to(bundle)
+    unpacked(bundle, place / "vectors")
+    for name in ("check.html", "vectors.mjs"):
+        shutil.copy(SNIPPETS / name, place)
+    with served(place) as address:
+        browser.get(f"{address}/check.html")
+        status = browser.find_element("tag name", "p")
+        WebDriverWait(browser, 120).until(lambda _: status.text != "…")
+        lines = browser.find_element("tag name", "pre").text.splitlines()
+        assert status.text == "all ok", f"{status.text}\n{lines}"
+    return lines
+
+
+def passed(lines):
+    """Return the (variant, file) that lines of a check say are right."""
+    return {tuple(line.split()[1:3]) for line in lines if line.startswith("ok ")}

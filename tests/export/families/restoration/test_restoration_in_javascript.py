@@ -2,10 +2,6 @@
 
 import base64
 import shutil
-import sys
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import numpy as np
 import pytest
@@ -13,8 +9,7 @@ import pytest
 import serving
 from serving.bundle.manifest import read_manifest
 from tests.browser import errors
-from tests.export.families.restoration.conftest import VARIANTS
-from tests.javascript import SNIPPETS, installed, run
+from tests.javascript import SNIPPETS, in_browser, in_node, passed, served
 from tests.zoo.restoration.tiny_restoration import draw
 
 pytestmark = pytest.mark.long  # a browser and Node.js are started for each
@@ -35,37 +30,18 @@ const pixels = Uint8ClampedArray.from(atob(text), (letter) => letter.charCodeAt(
   return { width: large.width, height: large.height, pixels: btoa(found) };
 })().then(done, (error) => done({ error: String(error) }));
 """
-RUN = """
-const [text, shape, file, done] = arguments;
-const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-(async () => {
-  const ort = await import("onnxruntime-web");
-  const session = await ort.InferenceSession.create(`model/${file}`);
-  const image = new ort.Tensor("float32", new Float32Array(bytes.buffer), shape);
-  return Array.from((await session.run({ image })).enlarged.data);
-})().then(done, (error) => done({ error: String(error) }));
-"""
 
 
 @pytest.fixture(scope="module")
-def page(request, bundle, tmp_path_factory):
+def page(web, bundle, tmp_path_factory):
     """The address of the page that enlarges by the bundle."""
-    folder = installed(request.config.cache.mkdir("web"), "onnxruntime-web@^1.24")
     place = tmp_path_factory.mktemp("page")
-    (place / "node_modules").symlink_to(folder / "node_modules")
+    (place / "node_modules").symlink_to(web / "node_modules")
     (place / "model").symlink_to(bundle)
     for name in ("enlarge.html", "enlarge.mjs"):
         shutil.copy(SNIPPETS / name, place)
-    handler = partial(_Quiet, directory=str(place))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/enlarge.html"
-        server.shutdown()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
+    with served(place) as address:
+        yield f"{address}/enlarge.html"
 
 
 def enlarged(browser, page, pixels, variant):
@@ -104,24 +80,7 @@ def test_what_is_transparent_stays_so_in_a_browser(bundle, browser, page):
     assert np.abs(found[..., 3].astype(int) - expected[..., 3]).max() <= 1
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_every_graph_gives_its_test_vectors_in_a_browser(bundle, browser, page, variant):
-    described = read_manifest(bundle).variants[variant]
-    with np.load(bundle / "test_vectors.npz") as vectors:
-        image, expected = vectors["model.inputs.image"], vectors["model.outputs.enlarged"]
-    browser.get(page)
-    text = base64.b64encode(image.tobytes()).decode()
-    file = described.graphs["model"]
-    found = browser.execute_async_script(RUN, text, [*image.shape], file)
-    allowed = max(1e-4, 2 * described.parity)
-    np.testing.assert_allclose(found, expected.ravel(), atol=allowed, rtol=0)
-
-
-def test_every_graph_gives_its_test_vectors_in_node(bundle, node, tmp_path):
-    run(sys.executable, SNIPPETS / "unpack_vectors.py", bundle, tmp_path)
-    lines = node("check.mjs", bundle, tmp_path).stdout.splitlines()
-    assert [line.split()[:3] for line in lines] == [
-        ["ok", "fp32", "model.onnx"],
-        ["ok", "fp16", "model.fp16.onnx"],
-        ["ok", "int8", "model.int8.onnx"],
-    ]
+def test_every_graph_gives_its_test_vectors_in_javascript(bundle, node, browser, web, tmp_path):
+    graphs = {(name, each.graphs["model"]) for name, each in read_manifest(bundle).variants.items()}
+    assert passed(in_node(node, bundle, tmp_path)) == graphs
+    assert passed(in_browser(browser, web, bundle, tmp_path)) == graphs
