@@ -13,6 +13,8 @@ from threading import Thread
 
 import pytest
 
+from serving.bundle.manifest import read_manifest
+
 SNIPPETS = Path(__file__).parent.parent / "docs/snippets"
 UNREACHABLE = re.compile(r"ENOTFOUND|ECONN|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|network|proxy")
 
@@ -89,3 +91,14 @@ def in_browser(browser, web, bundle, tmp_path):
 def passed(lines):
     """Return the (variant, file) that lines of a check say are right."""
     return {tuple(line.split()[1:3]) for line in lines if line.startswith("ok ")}
+
+
+def assert_vectors(bundle, node, browser, web, tmp_path):
+    """Every graph of a bundle gives its test vectors in Node and in a browser."""
+    graphs = {
+        (name, graph)
+        for name, variant in read_manifest(bundle).variants.items()
+        for graph in variant.graphs.values()
+    }
+    assert passed(in_node(node, bundle, tmp_path)) == graphs
+    assert passed(in_browser(browser, web, bundle, tmp_path)) == graphs

@@ -14,6 +14,7 @@ from export.proof import saved_model
 from serving import noise
 from serving.errors import UsageError
 from serving.verify import verify
+from tests.javascript import assert_vectors
 from tests.zoo.flow.tiny_flow import recipe
 
 LABELS = np.arange(20) % 10
@@ -114,3 +115,8 @@ def test_bad_input_is_one_clear_line(flow, call, message):
     with pytest.raises(UsageError, match=message) as caught:
         call(flow)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.long
+def test_every_graph_gives_its_test_vectors_in_javascript(bundle, node, browser, web, tmp_path):
+    assert_vectors(bundle, node, browser, web, tmp_path)

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 import serving
-from serving.bundle.manifest import read_manifest
 from tests.browser import errors
-from tests.javascript import SNIPPETS, in_browser, in_node, passed, served
+from tests.javascript import SNIPPETS, assert_vectors, served
 from tests.zoo.restoration.tiny_restoration import draw
 
 pytestmark = pytest.mark.long  # a browser and Node.js are started for each
@@ -81,6 +80,4 @@ def test_what_is_transparent_stays_so_in_a_browser(bundle, browser, page):
 
 
 def test_every_graph_gives_its_test_vectors_in_javascript(bundle, node, browser, web, tmp_path):
-    graphs = {(name, each.graphs["model"]) for name, each in read_manifest(bundle).variants.items()}
-    assert passed(in_node(node, bundle, tmp_path)) == graphs
-    assert passed(in_browser(browser, web, bundle, tmp_path)) == graphs
+    assert_vectors(bundle, node, browser, web, tmp_path)

@@ -23,6 +23,7 @@ from serving.errors import UsageError
 from serving.photographs.photograph import Photograph
 from serving.photographs.style_file import Style
 from serving.verify import verify
+from tests.javascript import assert_vectors
 from tests.serving.server.running import running
 from tests.zoo.restoration.tiny_restoration import draw
 from tests.zoo.style.tiny_style import folders, recipe
@@ -283,3 +284,8 @@ def test_a_manifest_that_does_not_fit_is_refused(bundle, tmp_path, change, said)
     (copied / "bundle.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match=said):
         serving.load(copied, device="cpu")
+
+
+@pytest.mark.long
+def test_every_graph_gives_its_test_vectors_in_javascript(bundle, node, browser, web, tmp_path):
+    assert_vectors(bundle, node, browser, web, tmp_path)
