@@ -5,14 +5,15 @@ argument, so that they can belong to an example and not to a device.
 
 Reference:
     Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training"
-    (arXiv:2006.10738). Strengths are the paper's.
+    (arXiv:2006.10738). Strengths are the paper's; `affine` and `strokes` are not of it.
 """
 
+import math
 from collections.abc import Sequence
 
 from keras import KerasTensor, ops
 
-UNIFORMS = 7  # random numbers that an image takes, whichever policies are on
+UNIFORMS = 14  # random numbers that an image takes, whichever policies are on
 
 
 def augment(image: KerasTensor, uniforms: KerasTensor, policies: Sequence[str]) -> KerasTensor:
@@ -21,8 +22,8 @@ def augment(image: KerasTensor, uniforms: KerasTensor, policies: Sequence[str]) 
     Args:
         image: `(B, H, W, C)` in [-1, 1].
         uniforms: in [0, 1), `(B, UNIFORMS)`.
-        policies: any of `brightness`, `saturation`, `contrast`, `translation` and `cutout`; their
-            order does not matter.
+        policies: any of `brightness`, `saturation`, `contrast`, `translation`, `cutout`, `affine`
+            and `strokes`; their order does not matter.
 
     Returns:
         `(B, H, W, C)`.
@@ -39,6 +40,8 @@ def augment(image: KerasTensor, uniforms: KerasTensor, policies: Sequence[str]) 
         "contrast": uniforms[:, 2],
         "translation": uniforms[:, 3:5],
         "cutout": uniforms[:, 5:7],
+        "affine": uniforms[:, 7:13],
+        "strokes": uniforms[:, 13],
     }
     for name, random in columns.items():
         if name in policies:
@@ -99,10 +102,43 @@ def _inside(size: int, random: KerasTensor) -> KerasTensor:
     return ops.logical_and(place >= 0, place < length)
 
 
+def _affine(image: KerasTensor, random: KerasTensor) -> KerasTensor:
+    """Turn by up to 20 degrees, scale height and width by 0.78 to 1.28, slant by up to 0.3 and move
+    by up to a ninth of the size; what comes in is black.
+    """
+    _, height, width, _ = image.shape
+    turn, wide, tall, slant, across, down = ops.unstack(2 * random - 1, axis=1)  # (B,) each
+    cosine, sine = ops.cos(math.radians(20) * turn), ops.sin(math.radians(20) * turn)
+    wide, tall = ops.exp(0.25 * wide), ops.exp(0.25 * tall)
+    rows = ((cosine * wide, 0.3 * slant - sine * tall), (sine * wide, cosine * tall))
+    centre, moved = ((width - 1) / 2, (height - 1) / 2), (across * width / 9, down * height / 9)
+    transform = []  # from places in the result to places in the image
+    for (first, second), middle, move in zip(rows, centre, moved, strict=True):
+        transform += [first, second, middle - first * centre[0] - second * centre[1] + move]
+    zero = ops.zeros_like(turn)
+    matrix = ops.stack([*transform, zero, zero], axis=-1)  # (B, 8)
+    return ops.image.affine_transform(
+        image, matrix, fill_mode="constant", fill_value=-1.0, data_format="channels_last"
+    )
+
+
+def _strokes(image: KerasTensor, random: KerasTensor) -> KerasTensor:
+    """Move each pixel by up to 0.9 of the way to the brightest or darkest one around it."""
+
+    def brightest(values: KerasTensor) -> KerasTensor:
+        return ops.max_pool(values, 3, strides=1, padding="same", data_format="channels_last")
+
+    bolder = (2 * random - 1)[:, None, None, None]
+    gain, loss = brightest(image) - image, image + brightest(-image)
+    return image + 0.9 * (ops.relu(bolder) * gain - ops.relu(-bolder) * loss)
+
+
 POLICIES = {
     "brightness": _brightness,
     "saturation": _saturation,
     "contrast": _contrast,
     "translation": _translation,
     "cutout": _cutout,
+    "affine": _affine,
+    "strokes": _strokes,
 }

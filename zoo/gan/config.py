@@ -8,7 +8,9 @@ from zoo.config import Config
 
 Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
-Policy = Literal["brightness", "saturation", "contrast", "translation", "cutout"]
+Policy = Literal[
+    "brightness", "saturation", "contrast", "translation", "cutout", "affine", "strokes"
+]
 
 
 class GANConfig(Config):
@@ -18,9 +20,11 @@ class GANConfig(Config):
         image_shape: height, width and channels (1 or 3).
         architecture: `dense` is the network of Goodfellow et al. (2014), `dcgan` that of Radford et
             al. (2016) without normalisation in the discriminator, `residual` that of Miyato et al.
-            (2018).
-        hidden: dense only; widths of the generator's layers. The discriminator has them reversed.
-        channels: `dcgan` and `residual`; width at each resolution, finest first. Each halves the
+            (2018), `infogan` that of Chen et al. (2016), whose discriminator has batch
+            normalisation and takes no penalty on its slope.
+        hidden: `dense` and `infogan`; widths of the generator's dense layers. The discriminator has
+            them reversed.
+        channels: all but `dense`; width at each resolution, finest first. Each halves the
             image, so height and width must be divisible by `2 ** len(channels)`.
         discriminator_channels: `dcgan` only; width of each of the discriminator's convolutions, if
             not as `channels`. More of them see more of the image at once; each halves it, rounding
@@ -35,6 +39,9 @@ class GANConfig(Config):
         continuous: `implicit` only; so many numbers at the beginning of the latent are to be found
             in an image too, and come to be what images of a class differ in.
         continuous_weight: of their squared error in both networks' losses.
+        agreement: `implicit` only, with `augment`; how much it counts that the classifier says the
+            same of two views of a real image, and all classes alike often (Hu et al. 2017,
+            arXiv:1702.08720). So classes come to be what views have in common.
         auxiliary_weight: of the classifier's cross-entropy in the generator's loss; 1 in the paper.
             Less of it leaves more room for images that are hard to classify.
         loss: see `zoo.gan.losses`.
@@ -56,7 +63,7 @@ class GANConfig(Config):
 
     family: Literal["gan"] = "gan"
     image_shape: tuple[Positive, Positive, Positive] = (28, 28, 1)
-    architecture: Literal["dense", "dcgan", "residual"] = "dcgan"
+    architecture: Literal["dense", "dcgan", "residual", "infogan"] = "dcgan"
     hidden: tuple[Positive, ...] = (256, 512, 1024)
     channels: tuple[Positive, ...] = (64, 128)
     discriminator_channels: tuple[Positive, ...] | None = None
@@ -74,8 +81,9 @@ class GANConfig(Config):
     augment: tuple[Policy, ...] = ()
     continuous: Annotated[int, Field(ge=0)] = 0
     continuous_weight: Weight = 0.1
+    agreement: Weight = 0.0
 
-    later: ClassVar[tuple[str, ...]] = ("continuous", "continuous_weight")
+    later: ClassVar[tuple[str, ...]] = ("continuous", "continuous_weight", "agreement")
 
     @model_validator(mode="after")
     def _networks_hold_together(self) -> Self:
@@ -89,9 +97,16 @@ class GANConfig(Config):
                 f"architecture '{self.architecture}' takes no discriminator_channels; leave them "
                 "out, or set architecture to dcgan"
             )
+        if self.architecture in ("dense", "infogan") and not self.hidden:
+            raise ValueError("hidden is empty; give the width of at least one layer")
+        if self.architecture == "infogan" and (
+            self.r1 or self.gradient_penalty or self.spectral_normalization
+        ):
+            raise ValueError(
+                "the discriminator of architecture 'infogan' is normalised by the batch; leave r1, "
+                "gradient_penalty and spectral_normalization out"
+            )
         if self.architecture == "dense":
-            if not self.hidden:
-                raise ValueError("hidden is empty; give the width of at least one layer")
             return self
         step = 2 ** len(self.channels)
         if not self.channels or height % step or width % step:
@@ -128,6 +143,11 @@ class GANConfig(Config):
             raise ValueError(
                 "conditioning 'implicit' finds classes that nobody named; set classes to how many, "
                 "2 at least"
+            )
+        if self.agreement and not (self.conditioning == "implicit" and self.augment):
+            raise ValueError(
+                "agreement is of what is found in two views of an image; set conditioning to "
+                "implicit, and augment to how views vary"
             )
         if self.continuous and self.conditioning != "implicit":
             raise ValueError("continuous goes with conditioning 'implicit'; leave it out")

@@ -3,11 +3,14 @@
 from keras import KerasTensor, layers, ops
 
 from zoo.gan.config import GANConfig
+from zoo.gan.networks.infogan import Finder
 from zoo.gan.normalization import spectral
 
 
 class Discriminator(layers.Layer):
     """Judges images, one by one: no example changes what is said of another.
+
+    But for that of the architecture `infogan`: in training, batch normalisation mixes them.
 
     Args:
         config: of the GAN.
@@ -33,11 +36,13 @@ class Discriminator(layers.Layer):
         self.trunk = trunk
         self.bounded = config.spectral_normalization
         self.realness = self._dense(1, name="realness")
-        self.projection = self.classifier = self.coder = None
+        self.projection = self.classifier = self.coder = self.finder = None
         if config.classes and config.conditioning == "projection":
             self.projection = self._dense(trunk.features, use_bias=False, name="projection")
         elif config.classes:
             self.classifier = self._dense(config.classes, name="classifier")
+        if self.classifier is not None and config.architecture == "infogan":
+            self.finder = Finder(name="finder")
         if config.continuous:
             self.coder = self._dense(config.continuous, name="coder")
 
@@ -53,5 +58,7 @@ class Discriminator(layers.Layer):
             logits = logits + ops.sum(self.projection(condition) * features, axis=-1)
         if self.classifier is None:
             return {"logits": logits}
+        if self.finder is not None:
+            features = ops.cast(self.finder(features), "float32")
         said = {"logits": logits, "class_logits": self.classifier(features)}
         return said if self.coder is None else said | {"codes": self.coder(features)}

@@ -13,11 +13,12 @@ from serving.errors import UsageError
 from zoo.gan import losses
 from zoo.gan.augmentation import UNIFORMS, augment
 from zoo.gan.config import GANConfig
-from zoo.gan.dcgan import DCGANGenerator, DCGANTrunk
-from zoo.gan.dense import DenseGenerator, DenseTrunk
 from zoo.gan.discriminator import Discriminator
+from zoo.gan.networks.dcgan import DCGANGenerator, DCGANTrunk
+from zoo.gan.networks.dense import DenseGenerator, DenseTrunk
+from zoo.gan.networks.infogan import InfoGANGenerator, InfoGANTrunk
+from zoo.gan.networks.residual import ResidualGenerator, ResidualTrunk
 from zoo.gan.normalization import recalibrate
-from zoo.gan.residual import ResidualGenerator, ResidualTrunk
 from zoo.gan.sampling import Sampler, split
 from zoo.training import replicas
 
@@ -25,6 +26,7 @@ NETWORKS = {
     "dense": (DenseGenerator, DenseTrunk),
     "dcgan": (DCGANGenerator, DCGANTrunk),
     "residual": (ResidualGenerator, ResidualTrunk),
+    "infogan": (InfoGANGenerator, InfoGANTrunk),
 }
 SHOWN = ("discriminator_loss", "generator_loss", "real_logit", "fake_logit")
 
@@ -155,31 +157,38 @@ class GAN(Sampler):
     def _train_discriminator(
         self, real: KerasTensor, fake: KerasTensor, z: KerasTensor, condition: KerasTensor | None
     ) -> None:
-        real, fake = self._augment(real, fake)
+        views = 2 if self.config.agreement else 1  # of the real images
+        *real, fake = self._augment(*[real] * views, fake)
         with tf.GradientTape() as tape:
             loss = self._discriminator_loss(real, fake, z, condition)
         variables = self.discriminator.trainable_variables
         self.discriminator_optimizer.apply(tape.gradient(loss, variables), variables)
 
     def _discriminator_loss(
-        self, real: KerasTensor, fake: KerasTensor, z: KerasTensor, condition: KerasTensor | None
+        self,
+        real: list[KerasTensor],
+        fake: KerasTensor,
+        z: KerasTensor,
+        condition: KerasTensor | None,
     ) -> KerasTensor:
-        config = self.config
-        both = None if condition is None else ops.concatenate([condition, condition])
-        outputs = self.discriminator(ops.concatenate([real, fake]), both, training=True)
-        real_logits, fake_logits = ops.split(outputs["logits"], 2)  # (B,) each
+        config, seen = self.config, [*real, fake]
+        told = None if condition is None else ops.concatenate([condition] * len(seen))
+        outputs = self.discriminator(ops.concatenate(seen), told, training=True)
+        said = {name: ops.split(values, len(seen)) for name, values in outputs.items()}
+        real_logits, fake_logits = said["logits"][0], said["logits"][-1]  # (B,) each
         loss = losses.discriminator_loss(
             real_logits, fake_logits, config.loss, config.label_smoothing
         )
         if config.implicit:
-            of_fake = {name: ops.split(said, 2)[1] for name, said in outputs.items()}
+            of_fake = {name: values[-1] for name, values in said.items()}
             loss = loss + self._information_loss(of_fake, z, condition)
-        elif "class_logits" in outputs:
+            if config.agreement:
+                loss = loss + config.agreement * _agreement_loss(*said["class_logits"][:-1])
+        elif "class_logits" in said:
             # Of real images alone, unlike the paper's: learning labels from generated images too,
             # the two networks would agree on signs that mean nothing to anybody else.
-            of_real, _ = ops.split(outputs["class_logits"], 2)
-            loss = loss + losses.classification_loss(of_real, condition)
-        loss = loss + self._penalty(real, fake, condition)
+            loss = loss + losses.classification_loss(said["class_logits"][0], condition)
+        loss = loss + self._penalty(real[0], fake, condition)
         self.means["discriminator_loss"].update_state(loss)
         self.means["real_logit"].update_state(real_logits)
         self.means["fake_logit"].update_state(fake_logits)
@@ -262,3 +271,14 @@ class GAN(Sampler):
     def get_config(self) -> dict[str, Any]:
         """Return what `GAN(**config)` rebuilds the model from."""
         return {"config": self.config.model_dump(), "seed": self.seed, "name": self.name}
+
+
+def _agreement_loss(first: KerasTensor, second: KerasTensor) -> KerasTensor:
+    """Return how much is said of one view of an image and not of the other, `(B,)`.
+
+    Saying the same of all images would be the easiest agreement: so all classes together should be
+    alike likely, over the global batch.
+    """
+    likely = ops.softmax(ops.concatenate([first, second]))
+    together = losses.entropy(replicas.global_mean(likely))
+    return losses.disagreement(first, second) - together

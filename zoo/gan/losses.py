@@ -113,3 +113,35 @@ def classification_loss(class_logits: KerasTensor, condition: KerasTensor) -> Ke
         Odena et al. 2017 (arXiv:1610.09585).
     """
     return -ops.sum(condition * ops.log_softmax(class_logits, axis=-1), axis=-1)
+
+
+def disagreement(first: KerasTensor, second: KerasTensor) -> KerasTensor:
+    """How far what a classifier says of two views of an image differs, and how unsure it is.
+
+    The cross-entropy of each view given the other, in nats (Hu et al. 2017, arXiv:1702.08720).
+
+    Args:
+        first, second: logits of the classes, `(B, classes)` each.
+
+    Returns:
+        `(B,)`.
+
+    Example:
+        >>> import numpy as np
+        >>> sure, other = np.array([[9.0, 0.0]]), np.array([[0.0, 9.0]])
+        >>> [round(float(disagreement(sure, each)[0]), 3) for each in (sure, other)]
+        [0.001, 8.999]
+    """
+    first, second = ops.log_softmax(first), ops.log_softmax(second)
+    return -0.5 * ops.sum(ops.exp(first) * second + ops.exp(second) * first, axis=-1)
+
+
+def entropy(probabilities: KerasTensor) -> KerasTensor:
+    """Return the entropy of a distribution `(..., classes)` in nats.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(entropy(np.array([0.5, 0.5]))), 3)
+        0.693
+    """
+    return -ops.sum(probabilities * ops.log(ops.maximum(probabilities, 1e-9)), axis=-1)

@@ -14,8 +14,8 @@ from tests.bench.weights import carry
 
 if TYPE_CHECKING:
     from zoo.gan import GANConfig
-    from zoo.gan.dcgan import DCGANGenerator
     from zoo.gan.discriminator import Discriminator
+    from zoo.gan.networks.dcgan import DCGANGenerator
 
 SLOPE = 0.2  # of the leaky rectifier below zero
 EPSILON, MOMENTUM = 1e-3, 0.01  # of batch normalisation, as Keras has them

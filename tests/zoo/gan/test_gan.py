@@ -19,6 +19,8 @@ LOSSES = (
     {"loss": "least_squares", "augment": ("brightness", "contrast", "translation", "cutout")},
     {"loss": "wasserstein", "gradient_penalty": 10.0},
 )
+# The discriminator of `infogan` takes no penalty.
+FREE = {"loss": "hinge", "augment": ("affine", "strokes"), "discriminator_steps": 2}
 # Every pair of architecture and conditioning, and every loss with every architecture.
 TRIPLES = [
     (architecture, condition, (3 * row + column) % 4)
@@ -26,9 +28,10 @@ TRIPLES = [
     for column, condition in enumerate(tiny_gan.CONDITIONS)
 ]
 TRIPLES += [("dense", "projection", 3), ("dcgan", "projection", 2), ("residual", "projection", 1)]
+TRIPLES = [(*pair, FREE if "infogan" in pair else LOSSES[loss]) for *pair, loss in TRIPLES]
 CASES = [
-    pytest.param(*pair, LOSSES[loss], id=f"{' '.join(pair)} {LOSSES[loss]['loss']}")
-    for *pair, loss in TRIPLES
+    pytest.param(*pair, training, id=f"{' '.join(pair)} {training['loss']}")
+    for *pair, training in TRIPLES
 ]
 
 
@@ -160,6 +163,9 @@ def test_a_model_without_classes_takes_no_labels(plain):
         ({"augment": ["cutout", "cutout"]}, "each policy once"),
         ({"augment": ["saturation"]}, "grey images have none"),
         ({"augment": ["cutouts"]}, "augment"),
+        ({"agreement": 1.0}, "two views of an image"),
+        ({"architecture": "infogan", "r1": 1.0}, "normalised by the batch"),
+        ({"architecture": "infogan", "hidden": []}, "hidden is empty"),
         ({"loss": "vanilla"}, "'non_saturating'"),
         ({"architecture": "residual", "discriminator_channels": [8]}, "no discriminator_channels"),
         ({"auxiliary_weight": 0.5}, "goes with classes and conditioning 'auxiliary'"),

@@ -23,6 +23,9 @@ CONFIGS = {
     ),
     "residual": tiny_gan.config("residual", "projection", r1=1.0),
     "implicit": tiny_gan.config("dense", "implicit", continuous=2),
+    "agreement": tiny_gan.config(
+        "infogan", "implicit", agreement=1.0, augment=("affine", "strokes")
+    ),
 }
 
 OFTEN_ENOUGH = ("gradient penalty", "r1", "residual")  # in the longer suite

@@ -175,6 +175,34 @@ def test_every_policy_is_differentiable_and_its_noise_belongs_to_the_example(nam
     assert np.any(whole != image.numpy())
 
 
+def test_an_affine_view_in_the_middle_of_its_range_is_the_image_itself():
+    image = colours(2)
+    same = augment(image, np.full((2, UNIFORMS), 0.5, "float32"), ["affine", "strokes"])
+    np.testing.assert_allclose(same, image, atol=1e-5)
+
+
+def test_an_affine_view_turns_about_the_middle_and_lets_black_in():
+    white = np.ones((1, 9, 9, 1), "float32")
+    uniforms = np.full((1, UNIFORMS), 0.5, "float32")
+    uniforms[0, 7] = 1.0  # 20 degrees
+    turned = np.asarray(augment(white, uniforms, ["affine"]))[0, ..., 0]
+    np.testing.assert_allclose(turned[2:7, 2:7], 1, atol=1e-5)
+    np.testing.assert_allclose(turned, np.rot90(turned), atol=1e-5)
+    assert turned[0, 0] < 0.5 and turned.min() >= -1 - 1e-6
+
+
+@pytest.mark.parametrize("random", [1.0, 0.0])
+def test_strokes_become_as_bold_or_thin_as_what_is_around_them(random):
+    image = -np.ones((1, 5, 5, 1), "float32")
+    image[0, 2, 2] = 1
+    uniforms = np.full((1, UNIFORMS), random, "float32")
+    varied = np.asarray(augment(image, uniforms, ["strokes"]))[0, ..., 0]
+    ring = [varied[1, 1], varied[2, 3], varied[3, 2]]
+    np.testing.assert_allclose(ring, -1 + 0.9 * 2 if random else -1, atol=1e-6)
+    np.testing.assert_allclose(varied[2, 2], 1 if random else 1 - 0.9 * 2, atol=1e-6)
+    np.testing.assert_allclose(varied[0], -1, atol=1e-6)
+
+
 def test_without_a_policy_an_image_stays_as_it_is():
     image = keras.ops.convert_to_tensor(colours(2))
     np.testing.assert_array_equal(augment(image, drawn(2), ()), image)

@@ -9,6 +9,7 @@ SIZES = {
     "dense": {"image_shape": (8, 8, 1), "hidden": (6, 10)},
     "dcgan": {"image_shape": (8, 12, 3), "channels": (4, 6)},
     "residual": {"image_shape": (8, 8, 1), "channels": (4, 6)},
+    "infogan": {"image_shape": (8, 8, 1), "channels": (4, 6), "hidden": (7,)},
 }
 CONDITIONS = {
     "unconditional": {},

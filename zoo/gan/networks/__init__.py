@@ -1,0 +1,1 @@
+"""The networks of a GAN: of each kind a generator, and a trunk that the discriminator judges by."""
