@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from serving.errors import UsageError, nearest
+from zoo.judge.imagenet.judge import ImageNetJudge
 from zoo.judge.judge import Judge, KerasJudge
 from zoo.judge.pixels import Pixels
 from zoo.training.workdir import WorkDir
@@ -13,7 +14,7 @@ JUDGES = Path(__file__).parent / "judges"
 PINNED = {"mnist": "667b10f7aeb85a1e6e84cf0bd221aa5647798b5709644a944d4372f285401f3f"}
 
 # Those that know nothing of a data set's classes.
-CLASSLESS: dict[str, Callable[[], Judge]] = {Pixels.name: Pixels}
+CLASSLESS: dict[str, Callable[[], Judge]] = {Pixels.name: Pixels, ImageNetJudge.name: ImageNetJudge}
 
 
 def own_judge(name: str) -> Path | None:
@@ -27,7 +28,8 @@ def load_judge(name_or_workdir: str | Path) -> Judge:
 
     Args:
         name_or_workdir: `mnist`, a `Classifier` that comes with the package; `pixels`, which needs
-            no labels; or the work directory of a run of a recipe such as `judge-mnist`.
+            no labels; `mobilenet`, of colour images, see `zoo.judge.imagenet.judge`; or the work
+            directory of a run of a recipe such as `judge-mnist`.
 
     Raises:
         UsageError: there is no such judge, or its weights are not the ones that its name stands
