@@ -137,6 +137,13 @@ def export(
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Of the model; the recipe's if none.")] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a GAN or VAE: a judge (mnist, or a work directory) by which images can then "
+            "be drawn towards a class, or away from it."
+        ),
+    ] = None,
     adapter: Annotated[
         bool,
         typer.Option(
@@ -159,12 +166,14 @@ def export(
 ) -> None:
     """Export a trained model to a bundle, and prove that it does what the model does."""
     if target is not None:
-        _refuse({"--formats": formats, "--name": name, "--adapter": adapter}, "with --target")
+        others = {"--formats": formats, "--name": name, "--judge": judge, "--adapter": adapter}
+        _refuse(others, "with --target")
         _export_to(target, workdir, out, variants, image)
         return
     _refuse({"--image": image}, "without --target kserve")
     load_tensorflow()
     if adapter:
+        _refuse({"--judge": judge}, "with --adapter")
         from export.bundling.adapter import export_adapter
 
         place = quote(str(export_adapter(workdir, out, name=name)))
@@ -178,6 +187,7 @@ def export(
         formats=_words(formats or FORMATS),
         variants=_words(variants or "fp32"),
         name=name,
+        judge=judge,
     )
     show(f"{bundle} is proved; its card: genzoo card {quote(str(bundle))}")
 

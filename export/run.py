@@ -20,10 +20,12 @@ from serving.catalogue import models
 from serving.errors import first_line
 from zoo.data import tokenizers
 from zoo.data.sources import RESEARCH
+from zoo.judge.loading import judge_directory
 from zoo.recipe import Recipe
 from zoo.training.restoring import lay_out
 from zoo.training.workdir import WorkDir
 
+JUDGE = "judge"  # what the part is called that steers what another draws
 LICENSE = "Apache-2.0"  # of weights that were trained here, unless what they come from says another
 
 
@@ -146,6 +148,24 @@ def opened(source: str | Path) -> Iterator[Run]:
         yield replace(open_run(place), name=name, published=True)
 
 
+def judged(run: Run, judge: str | Path) -> Run:
+    """Return a run with the judge that shall steer what it draws.
+
+    Args:
+        run: of a GAN or a VAE.
+        judge: a name or work directory, see `zoo.judge.load_judge`.
+
+    Raises:
+        UsageError: there is no such judge, or it takes other images or knows no classes.
+        ExportError: its files do not belong together.
+    """
+    from zoo.guidance.guided import check_images
+
+    found = open_run(judge_directory(judge))
+    check_images(run.model.config.image_shape, found.model)
+    return replace(run, earlier={**run.earlier, JUDGE: found})
+
+
 def _is_bundle(source: str | Path) -> bool:
     return source in models() or (Path(source) / MANIFEST_NAME).is_file()
 
@@ -172,5 +192,6 @@ def open_run(workdir: str | Path) -> Run:
         record = {}
     if "dataset" not in record:
         raise ExportError(f"{directory.record} is missing or not whole; train with --resume first")
-    earlier = {part: open_run(directory.part(part)) for part in recipe.earlier}
+    kept = [JUDGE] if WorkDir(directory.part(JUDGE)).recipe.is_file() else []
+    earlier = {part: open_run(directory.part(part)) for part in [*recipe.earlier, *kept]}
     return Run(directory, recipe, model, record, recipe.name, earlier)

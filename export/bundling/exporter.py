@@ -19,7 +19,7 @@ from export.errors import ExportError
 from export.families.exporter import Exporter, exporter_of
 from export.families.forms import Form
 from export.proof import parity, saved_model
-from export.run import Run, opened
+from export.run import Run, judged, opened
 from serving.bundle.files import pin_of
 from serving.bundle.manifest import Manifest, Variant
 from serving.bundle.records import MANIFEST_NAME, NAME_PATTERN, Pin
@@ -39,6 +39,7 @@ def export(
     formats: Sequence[str] = DEFAULT,
     variants: Sequence[str] = ("fp32",),
     name: str | None = None,
+    judge: str | Path | None = None,
 ) -> Path:
     """Export a trained model.
 
@@ -57,6 +58,9 @@ def export(
             `fused`, `fused-int8` and `fused-int4`, for ONNX Runtime alone, and `fused-lora`,
             `fused-int8-lora` and `fused-int4-lora`, which take adapters at each call.
         name: of the model; that of the recipe, or of the bundle, unless given.
+        judge: of a GAN or a VAE, a judge by which images are to be drawn towards a class, or away
+            from it: a name or a work directory, see `zoo.judge.load_judge`. It becomes a part of
+            the bundle, which then has one more graph, `guide`.
 
     Returns:
         `out`, which now holds a bundle.
@@ -76,6 +80,12 @@ def export(
     check_name(name)
     with opened(workdir) as run:
         exporter = exporter_of(run)
+        if judge is not None:
+            if not exporter.guided:
+                raise UsageError(
+                    f"a judge steers no model of family '{exporter.family.name}'; leave judge out"
+                )
+            exporter = exporter_of(judged(run, judge))
         chosen, forms = chosen_formats(exporter, formats), chosen_forms(exporter, variants)
         with replacing_directory(Path(out)) as directory:
             _Export(exporter, directory, name or run.name).write(chosen, forms)

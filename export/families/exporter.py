@@ -31,6 +31,7 @@ class Exporter(ABC):
         pipeline_tag, tags: of Hugging Face.
         metric: name of the headline metric in `metrics.json`; it is listed first.
         adapted: names of the layers that some form takes an adapter of at a call.
+        guided: whether a judge can steer what it draws, see `export.families.guidance`.
         auto: by device, the forms that lose nothing, in the order of speed to be expected.
         notes: sentences on the axes of the interface, for the card.
         form_notes: a sentence for the card on each kind of form that is used otherwise than the
@@ -44,6 +45,7 @@ class Exporter(ABC):
     tags: ClassVar[Sequence[str]] = ()
     metric: ClassVar[str]
     adapted: ClassVar[Sequence[str]] = ()
+    guided: ClassVar[bool] = False
     auto: ClassVar[Mapping[str, Sequence[str]]] = {"cpu": ("fp32",), "cuda": ("fp16", "fp32")}
 
     notes: Sequence[str] = ()

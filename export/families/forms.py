@@ -96,9 +96,9 @@ def reduced(
     def make(made: Made) -> Made:
         changed = before(made)
         graphs = {
-            role: reduce_precision(
-                graph, precision, partial(model.calibration, changed.specs[role]), exact
-            )
+            role: reduce_precision(graph, precision, partial(model.calibration, spec), exact)
+            if (spec := changed.specs[role]).rounded
+            else graph
             for role, graph in changed.graphs.items()
         }
         return Made(changed.specs, graphs)

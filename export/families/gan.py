@@ -30,10 +30,11 @@ class GANExporter(ImageExporter):
 
     tags = ("gan", "generative-adversarial-network", "image-generation")
     metric = "fcd"
+    guided = True
 
     @cached_property
     def graphs(self) -> list[GraphSpec]:
-        return graphs(self.run.model)
+        return self.steered(graphs(self.run.model))
 
     @property
     def processing(self) -> dict[str, Any]:

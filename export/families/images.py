@@ -5,7 +5,11 @@ from typing import Any
 import numpy as np
 
 from export.families.exporter import Exporter
-from export.run import Run
+from export.families.guidance.graph import guide
+from export.proof.graphs import GraphSpec
+from export.run import JUDGE, Run
+from serving.bundle.files import sha256
+from serving.families.guidance.asking import Guide
 from serving.families.images import ImageProcessing
 
 ROWS = 8  # of samples
@@ -27,11 +31,18 @@ class ImageExporter(Exporter):
 
     @property
     def processing(self) -> dict[str, Any]:
+        judge = self.run.earlier.get(JUDGE)
         return ImageProcessing(
             image_shape=list(self.config.image_shape),
             latent_dim=self.config.latent_dim,
             classes=self.config.classes,
-        ).model_dump()
+            guide=None if judge is None else described(judge),
+        ).model_dump(exclude_none=True)
+
+    def steered(self, graphs: list[GraphSpec]) -> list[GraphSpec]:
+        """Return graphs, the first of which draws, with the one that steers it, if there is one."""
+        judge = self.run.earlier.get(JUDGE)
+        return graphs if judge is None else [*graphs, guide(graphs[0], judge.model)]
 
     def samples(self, generator: Any) -> np.ndarray:
         """Draw rows of samples of seed 0, one column for each class of a conditional model."""
@@ -45,5 +56,21 @@ class ImageExporter(Exporter):
         height, width, channels = self.config.image_shape
         colour = "grey" if channels == 1 else "colour"
         return [
-            f"Draws {height}x{width} {colour} images like those of its data set, and nothing else."
+            f"Draws {height}x{width} {colour} images like those of its data set, and nothing else.",
+            *([_STEERED] if JUDGE in self.run.earlier else []),
         ]
+
+
+def described(judge: Run) -> Guide:
+    """Say who a judge is, for a manifest."""
+    return Guide(
+        judge=judge.name,
+        sha256=sha256(judge.weights),
+        classes=judge.model.config.classes,
+    )
+
+
+_STEERED = (
+    "Drawn towards a class it draws what its judge takes for that class, which may be what nobody "
+    "else does; the more steps, the less varied."
+)

@@ -28,10 +28,11 @@ class VAEExporter(ImageExporter):
 
     tags = ("vae", "variational-autoencoder", "image-generation")
     metric = "nll"
+    guided = True
 
     @cached_property
     def graphs(self) -> list[GraphSpec]:
-        return graphs(self.run.model)
+        return self.steered(graphs(self.run.model))
 
     def calibration(self, spec: GraphSpec) -> list[Arrays]:
         """Latents of the prior for the decoder; for the encoder held-out training images.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 import tf2onnx
+import tf2onnx.onnx_opset.nn
 import tf2onnx.optimizer
 from onnxscript import ir
 from onnxscript.optimizer import optimize
@@ -17,6 +18,7 @@ from export.errors import ExportError
 from export.graph.apart import put_back
 from export.graph.canonical import canonical, put_in_order
 from export.graph.folding import fold
+from export.graph.gradients import GRADIENTS
 from export.graph.images.layout import channels_first
 from export.graph.images.repeats import merge_resizes, resize_repeated
 from export.graph.images.slopes import convolve_slopes
@@ -52,7 +54,7 @@ def convert(spec: GraphSpec) -> onnx.ModelProto:
                 function,
                 input_signature=function.input_signature,
                 opset=_CONVERTED,
-                custom_op_handlers={"Erfc": (_erfc, [])},
+                custom_op_handlers=_HANDLERS,
             )
         except Exception as error:  # tf2onnx raises whatever its parts raise
             reason = first_line(error)
@@ -145,3 +147,23 @@ def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
         shapes=[shape],
         dtypes=[dtype],
     )
+
+
+def _upconvolve(graph: Any, node: Any, name: str, _: Any) -> None:
+    """Write a convolution's gradient as a transposed convolution, of the size that is known.
+
+    The size comes as the shape of what was convolved, of which the batch alone is not known.
+    """
+    layers, shape = tf2onnx.onnx_opset.nn, graph.get_shape(node.output[0])
+    given = layers.get_shape_from_const_or_concat(graph, node.inputs[0])
+    if given is None and shape is not None and min(shape[1:]) > 0:
+        size = graph.make_const(tf2onnx.utils.make_name(f"{name}_size"), np.int32([1, *shape[1:]]))
+        graph.replace_input(node, node.input[0], size.output[0], 0)
+    layers.ConvTranspose.version_1(graph, node)
+
+
+_HANDLERS = {
+    "Erfc": (_erfc, []),
+    "Conv2DBackpropInput": (_upconvolve, []),
+    **{name: (write, []) for name, write in GRADIENTS.items()},
+}

@@ -64,6 +64,9 @@ class GraphSpec:
         fixed: sizes of the portable graph's axes that this one fixes.
         adapters: inputs that may be left out, behind the others, see
             `serving.bundle.adaptable.Adaptable`.
+        edges: by output, the share of a batch's rows of which a few may lie on an edge of it, where
+            it jumps and rounding chooses the side.
+        rounded: whether forms of fewer bits are of fewer bits in this graph too.
         matrices: Keras variables that a conversion takes as inputs, and finds constants of later.
     """
 
@@ -79,6 +82,8 @@ class GraphSpec:
     checks: tuple[Callable[[onnx.ModelProto, str], None], ...] = ()
     fixed: Mapping[str, int] = field(default_factory=dict)
     adapters: tuple[Port, ...] = ()
+    edges: Mapping[str, float] = field(default_factory=dict)
+    rounded: bool = True
     matrices: Sequence[Any] = ()
 
     @property

@@ -12,6 +12,22 @@ from pydantic import Field
 from serving.bundle.records import Record
 from serving.calls import call
 from serving.errors import GenzooError, UsageError
+from serving.families.guidance.ascent import Look, moved
+from serving.families.guidance.asking import (
+    GRAPH,
+    LABELS,
+    LATENT,
+    LOG_PROBABILITY,
+    SLOPE,
+    WANTED,
+    Away,
+    Guidance,
+    GuidanceSteps,
+    Guide,
+    Strength,
+    Towards,
+    asked,
+)
 from serving.families.inputs import (
     as_array,
     checked_labels,
@@ -30,7 +46,11 @@ Side = Annotated[int, Field(gt=0, le=2**14)]
 
 
 class ImageProcessing(Record):
-    """How pixels enter and leave a graph: `pixel = round(clip(image, low, high) * scale)`."""
+    """How pixels enter and leave a graph: `pixel = round(clip(image, low, high) * scale)`.
+
+    Attributes:
+        guide: who steers what is drawn towards a class, where the bundle has such a graph.
+    """
 
     image_shape: Annotated[list[Side], Field(min_length=3, max_length=3)]
     layout: Literal["NHWC"] = "NHWC"
@@ -42,6 +62,7 @@ class ImageProcessing(Record):
     noise: Literal["numpy.random.RandomState(seed).standard_normal"] = (
         "numpy.random.RandomState(seed).standard_normal"
     )
+    guide: Guide | None = None
 
 
 Labels = Annotated[
@@ -92,15 +113,30 @@ class ImageModel(Model):
         self.image_shape = tuple(self.processing.image_shape)
         self.latent_dim: int = self.processing.latent_dim
         self.classes: int = self.processing.classes
-        check_interface(loaded.manifest, self._graphs())
+        check_interface(loaded.manifest, self._graphs() | self._guiding())
 
     @abstractmethod
     def _graphs(self) -> dict[str, tuple[Axes, Axes]]:
         """Return the inputs and outputs, with their axes, that each graph must have, by role."""
 
+    def _guiding(self) -> dict[str, tuple[Axes, Axes]]:
+        """Return the same of the graph that guides, where there is one."""
+        guide = self.processing.guide
+        if guide is None:
+            return {}
+        takes: Axes = {LATENT: ["batch_size", self.latent_dim]}
+        takes |= {LABELS: ["batch_size"]} if self.classes else {}
+        takes |= {WANTED: ["batch_size", guide.classes]}
+        gives: Axes = {LOG_PROBABILITY: ["batch_size"], SLOPE: ["batch_size", self.latent_dim]}
+        return {GRAPH: (takes, gives)}
+
     def _latents(self, epsilon: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         """Turn standard normal noise into latents of the prior."""
         return epsilon
+
+    def _deviation(self, labels: np.ndarray | None) -> np.ndarray | np.float32:
+        """Return how far latents of the prior move when noise moves by 1."""
+        return np.float32(1)
 
     @call(gives="image")
     def generate(
@@ -109,8 +145,18 @@ class ImageModel(Model):
         labels: Labels = None,
         seed: Seed = None,
         truncation: Truncation = 1.0,
+        towards: Towards = None,
+        away: Away = None,
+        strength: Strength = 1.0,
+        guidance_steps: GuidanceSteps = 40,
     ) -> np.ndarray:
         """Draw new images.
+
+        Args:
+            n, labels, seed, truncation: see the class, and `Returns`.
+            towards, away: a class that a judge shall see in the images, or shall not, of models
+                that were exported with one; see `serving.families.guidance`.
+            strength, guidance_steps: of that; with 0 of either nothing is steered.
 
         Returns:
             uint8 `(n, H, W, C)`, 0..255; one array holds at most 2 GiB, `generate_batches` has no
@@ -119,7 +165,8 @@ class ImageModel(Model):
         """
         require_room(n, self.image_shape, "use generate_batches")
         labels = one_for_each(labels, n, self.classes)
-        return gather(self._drawn(n, labels, self._seed(seed), BATCH, truncation), n)
+        guidance = self._guidance(n, towards, away, strength, guidance_steps)
+        return gather(self._drawn(n, labels, self._seed(seed), BATCH, truncation, guidance), n)
 
     def generate_batches(
         self,
@@ -128,23 +175,62 @@ class ImageModel(Model):
         seed: int | None = None,
         batch_size: int = BATCH,
         truncation: float = 1.0,
+        **guidance: Any,
     ) -> Iterator[np.ndarray]:
         """Draw the images of `generate` a batch at a time: uint8 `(<= batch_size, H, W, C)`."""
-        truncation = self.calls["generate"].parameters["truncation"].check(truncation)
+        checked = self.calls["generate"].check((), {"truncation": truncation, **guidance})
         count, size = checked_count(n), checked_count(batch_size, "batch_size")
         labels = checked_labels(labels, count, self.classes)
-        return self._drawn(count, labels, self._seed(seed), size, truncation)
+        scale = checked.pop("truncation")
+        steered = self._guidance(count, **checked)
+        return self._drawn(count, labels, self._seed(seed), size, scale, steered)
 
     def _drawn(
-        self, count: int, labels: np.ndarray | None, seed: int, size: int, truncation: float
+        self,
+        count: int,
+        labels: np.ndarray | None,
+        seed: int,
+        size: int,
+        truncation: float,
+        guidance: Guidance | None = None,
     ) -> Iterator[np.ndarray]:
         """Draw what was asked for and is in order, a batch at a time."""
         noise = normal_batches(count, self.latent_dim, seed, size)
+        wanted = None if guidance is None else guidance.wanted
         scale = np.float32(truncation)
-        return (
-            self._pixels(self._images("image", self._latents(scale * epsilon, part), part))
-            for epsilon, part in zip(noise, parts(labels, count, size), strict=True)
-        )
+        for epsilon, part, classes in zip(
+            noise, parts(labels, count, size), parts(wanted, count, size), strict=True
+        ):
+            epsilon = scale * epsilon
+            if guidance is not None:
+                look = self._look(part, classes)
+                epsilon = moved(epsilon, look, guidance.strength, guidance.steps)
+            yield self._pixels(self._images("image", self._latents(epsilon, part), part))
+
+    def _guidance(
+        self,
+        count: int,
+        towards: Any = None,
+        away: Any = None,
+        strength: float = 1.0,
+        guidance_steps: int = 40,
+    ) -> Guidance | None:
+        """Return where images are steered to; None where they are drawn as they come."""
+        guide = self.processing.guide
+        classes = 0 if guide is None else guide.classes
+        return asked(towards, away, strength, guidance_steps, count, classes)
+
+    def _look(self, labels: np.ndarray | None, wanted: np.ndarray) -> Look:
+        """Return what the judge says of noise."""
+        deviation = self._deviation(labels)
+
+        def look(noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            z = self._latents(noise, labels)
+            outputs = [LOG_PROBABILITY, SLOPE]
+            likely, slope = self._run(GRAPH, outputs, z=z, labels=labels, wanted=wanted)
+            return likely, slope * deviation
+
+        return look
 
     def _seed(self, seed: int | None) -> int:
         """Return the seed that is asked for, or a fresh one; `last_seed` remembers it."""

@@ -147,3 +147,7 @@ class VAE(ImageModel):
         mean, log_variance = self.prior(labels)
         latents: np.ndarray = mean + np.exp(0.5 * log_variance) * epsilon
         return latents
+
+    def _deviation(self, labels: np.ndarray | None) -> np.ndarray | np.float32:
+        """Return how far latents of the prior move when noise moves by 1."""
+        return np.float32(1) if labels is None else np.exp(0.5 * self.prior(labels).log_variance)

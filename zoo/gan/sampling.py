@@ -38,6 +38,10 @@ class Sampler(BuiltModel):
         """Draw images `(B, H, W, C)` in [0, 1] of shares `(B, classes)` of each class, if any."""
         return (self.generator(z, condition, training=training) + 1) / 2
 
+    def drawn_of(self, noise: KerasTensor, labels: KerasTensor | None = None) -> KerasTensor:
+        """Map standard normal noise `(B, D)` to images `(B, H, W, C)` in [0, 1]."""
+        return self.blend(noise, self._condition(labels))
+
     def _condition(self, labels: KerasTensor | None) -> KerasTensor | None:
         """Return one-hot labels `(B, classes)` of a conditional model, None of any other."""
         if (labels is None) != (not self.config.classes):

@@ -24,8 +24,8 @@ class GeneratorEvaluateConfig(Config):
     """The `[evaluate]` table of a recipe whose model draws images.
 
     Args:
-        judge: `mnist`, `pixels`, or the work directory of a classifier; see `zoo.judge.load_judge`.
-            It takes images of its own shape, and of its own classes.
+        judge: `mnist`, `pixels`, `mobilenet`, or the work directory of a classifier; see
+            `zoo.judge.load_judge`. It takes images of its own shape, and of its own classes.
         samples: images to generate, and as many real ones of each kind, if there are so many.
         lesson: images to generate for a classifier to be trained on, and then tested on real ones;
             conditional models only; 0 for no such test.

@@ -1,8 +1,10 @@
 """Judges by name: those that come with the package, and users' own."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from serving.errors import UsageError, nearest
+from zoo.judge.imagenet.judge import ImageNetJudge
 from zoo.judge.judge import Judge, KerasJudge
 from zoo.judge.pixels import Pixels
 from zoo.training.workdir import WorkDir
@@ -11,10 +13,13 @@ JUDGES = Path(__file__).parent / "judges"
 # Numbers by two judges cannot be compared, so each name stands for these very weights.
 PINNED = {"mnist": "667b10f7aeb85a1e6e84cf0bd221aa5647798b5709644a944d4372f285401f3f"}
 
+# Those that know nothing of a data set's classes.
+CLASSLESS: dict[str, Callable[[], Judge]] = {Pixels.name: Pixels, ImageNetJudge.name: ImageNetJudge}
+
 
 def own_judge(name: str) -> Path | None:
     """Return the work directory that a name stands for, None where it is one of the package's."""
-    packaged = name == Pixels.name or name in PINNED
+    packaged = name in CLASSLESS or name in PINNED
     return None if packaged else Path(name).expanduser()
 
 
@@ -23,7 +28,8 @@ def load_judge(name_or_workdir: str | Path) -> Judge:
 
     Args:
         name_or_workdir: `mnist`, a `Classifier` that comes with the package; `pixels`, which needs
-            no labels; or the work directory of a run of a recipe such as `judge-mnist`.
+            no labels; `mobilenet`, of colour images, see `zoo.judge.imagenet.judge`; or the work
+            directory of a run of a recipe such as `judge-mnist`.
 
     Raises:
         UsageError: there is no such judge, or its weights are not the ones that its name stands
@@ -34,11 +40,31 @@ def load_judge(name_or_workdir: str | Path) -> Judge:
         'pixels'
     """
     name = str(name_or_workdir)
-    if name == Pixels.name:
-        return Pixels()
+    if name in CLASSLESS:
+        return CLASSLESS[name]()
+    directory = WorkDir(judge_directory(name))
+    recipe = directory.read_recipe()
+    class_names = directory.read_record().get("dataset_classes", ())
+    return KerasJudge(
+        recipe.build(), directory.best_weights, recipe.name, PINNED.get(name), class_names
+    )
+
+
+def judge_directory(name_or_workdir: str | Path) -> Path:
+    """Return the work directory of a classifier that is a judge.
+
+    Raises:
+        UsageError: there is no such judge, or it tells no classes apart.
+    """
+    name = str(name_or_workdir)
+    if name in CLASSLESS:
+        raise UsageError(
+            f"judge '{name}' tells no classes apart; name another, or the work directory of one, "
+            "made by `genzoo train judge-mnist`"
+        )
     directory = WorkDir(own_judge(name) or JUDGES / name)
     if not directory.recipe.is_file():
-        known = [Pixels.name, *PINNED]
+        known = [*CLASSLESS, *PINNED]
         raise UsageError(
             f"there is no judge '{name}'{nearest(name, known) or '; there are ' + ', '.join(known)}"
             " (or give the work directory of one, made by `genzoo train judge-mnist`)"
@@ -48,7 +74,4 @@ def load_judge(name_or_workdir: str | Path) -> Judge:
         raise UsageError(
             f"{name} is a run of family '{recipe.model.family}'; expected a classifier"
         )
-    class_names = directory.read_record().get("dataset_classes", ())
-    return KerasJudge(
-        recipe.build(), directory.best_weights, recipe.name, PINNED.get(name), class_names
-    )
+    return directory.path

@@ -205,11 +205,19 @@ class VAE(Adversarial, BuiltModel):
         if count < 1:
             raise UsageError(f"count is {count}; expected at least 1")
         z = noise.normal(count, self.config.latent_dim, seed)
-        if labels is not None:
-            labels = self._checked(labels, count)
-            mean, log_variance = self.prior(labels)
-            z = mean + ops.exp(0.5 * log_variance) * z
-        return self._pixels(z, labels)
+        labels = None if labels is None else self._checked(labels, count)
+        return self._pixels(self._of_prior(z, labels), labels)
+
+    def drawn_of(self, noise: KerasTensor, labels: KerasTensor | None = None) -> KerasTensor:
+        """Map standard normal noise `(B, D)` to expected images `(B, H, W, C)` in [0, 1]."""
+        return self.decode(self._of_prior(noise, labels), labels)
+
+    def _of_prior(self, noise: KerasTensor, labels: KerasTensor | None) -> KerasTensor:
+        """Turn standard normal noise into latents of the prior."""
+        if labels is None:
+            return noise
+        mean, log_variance = self.prior(labels)
+        return mean + ops.exp(0.5 * log_variance) * noise
 
     def _checked(self, labels: Sequence[int], count: int) -> np.ndarray:
         labels = np.asarray(labels, "int32")

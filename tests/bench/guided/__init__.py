@@ -1,0 +1,1 @@
+"""What it brings and costs to draw towards a class."""

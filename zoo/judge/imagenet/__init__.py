@@ -1,0 +1,1 @@
+"""A judge that knows photographs: MobileNetV2, as it was trained on ImageNet."""
