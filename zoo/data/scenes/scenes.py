@@ -11,7 +11,7 @@ from serving.scenes.scene import Scene
 from zoo.data import fingerprint, sources
 from zoo.data.scenes import arrangement, combinations, drawing
 from zoo.data.scenes.arrangement import Things
-from zoo.data.scenes.combinations import Combinations
+from zoo.data.scenes.combinations import Combinations, Drawn
 from zoo.data.scenes.config import EMOJI, ScenesConfig
 from zoo.data.scenes.drawing import Digits, Painter
 from zoo.data.sources import SourceInfo
@@ -101,6 +101,16 @@ class Scenes:
         if part not in PARTS:
             raise UsageError(f"scenes have no part '{part}'; expected one of {', '.join(PARTS)}")
         stop = self.config.counts[part] if stop is None else stop
+        drawn, things, image = self._paint(part, start, stop)
+        scene = [self._combinations.scene(drawn, index) for index in range(len(image))]
+        return Pictured(image, [self.grammar.write(each) for each in scene], scene, things)
+
+    def pictures(self, part: str, start: int, stop: int) -> tuple[np.ndarray, Things]:
+        """Return the pictures of some scenes and where everything is, without their captions."""
+        _, things, image = self._paint(part, start, stop)
+        return image, things
+
+    def _paint(self, part: str, start: int, stop: int) -> tuple[Drawn, Things, np.ndarray]:
         random = _random(self.config.seed, PARTS.index(part), start, stop)
         which, where, example = np.split(
             random[:, :_UNIFORMS],
@@ -114,8 +124,7 @@ class Scenes:
             rows = slice(at, at + _AT_ONCE)
             some = Things(*(values[rows] for values in things))
             image[rows] = self._painter(part).paint(some, example[rows])
-        scene = [self._combinations.scene(drawn, index) for index in range(len(random))]
-        return Pictured(image, [self.grammar.write(each) for each in scene], scene, things)
+        return drawn, things, image
 
     def _painter(self, part: str) -> Painter:
         """Return who paints a part, with the digits that are its own."""
