@@ -12,14 +12,28 @@ from typing import NamedTuple
 import numpy as np
 
 from serving.scenes.grammar import Grammar
-from serving.scenes.scene import PLACES, ROOM, SIZES, Group, Scene
+from serving.scenes.scene import MOST, PLACES, ROOM, SIZES, Group, Scene
 
 HELD_OUT = 0.05  # share of groups
-PAIRS = 0.75  # share of scenes that have two groups
 UNIFORMS = 5  # random numbers of a scene
-# How often groups of so many things are, for each size; an emoji is as often as three colours.
-_OFTEN = {1: 10, 2: 6, 3: 6}
-_EMOJI_OFTEN = 3
+
+
+class Habit(NamedTuple):
+    """What is drawn often.
+
+    Attributes:
+        pairs: share of scenes that have two groups.
+        counts: how often groups of one, two and three things are, for each size.
+        emoji: how often an emoji is, beside a digit in one of its colours.
+    """
+
+    pairs: float
+    counts: tuple[int, ...]
+    emoji: int
+
+
+USUAL = Habit(0.75, (10, 6, 6), 3)
+CROWDED = Habit(0.95, (2, 6, 12), 1)  # more than twice as many digits
 
 
 class Drawn(NamedTuple):
@@ -54,31 +68,34 @@ class Combinations:
 
     def __init__(self, grammar: Grammar):
         self.grammar = grammar
-        shapes = [(count, size) for count, size in product(_OFTEN, SIZES) if count <= ROOM[size]]
+        shapes = [
+            (count, size)
+            for count, size in product(range(1, MOST + 1), SIZES)
+            if count <= ROOM[size]
+        ]
         self.groups = [
             Group(count, *kind, size) for kind in grammar.kinds for count, size in shapes
         ]
         self.kind = np.repeat(np.arange(len(grammar.kinds)), len(shapes))
         self.held_out = np.array([is_held_out(grammar, group) for group in self.groups])
-        often = [_OFTEN[group.count] for group in self.groups]
-        weigh = [1 if group.colour else _EMOJI_OFTEN for group in self.groups]
-        self._weights = np.array(often) * np.array(weigh)
+        self._counts = np.array([group.count for group in self.groups])
+        self._is_emoji = np.array([group.colour is None for group in self.groups])
 
-    def draw(self, random: np.ndarray, held_out: bool) -> Drawn:
+    def draw(self, random: np.ndarray, held_out: bool, habit: Habit = USUAL) -> Drawn:
         """Return scenes by random numbers.
 
         Args:
             random: float64 in [0, 1), `(N, UNIFORMS)`.
             held_out: whether each scene has a group that is held out, or none has.
+            habit: what is often.
         """
         alone, turned, one, other, place = random.T
-        allowed = self._weights * ~self.held_out
-        wanted, further = (
-            (self._weights * self.held_out, self._weights) if held_out else (allowed, allowed)
-        )
+        often = np.array(habit.counts)[self._counts - 1] * np.where(self._is_emoji, habit.emoji, 1)
+        allowed = often * ~self.held_out
+        wanted, further = (often * self.held_out, often) if held_out else (allowed, allowed)
         one = self._pick(one, wanted)
         other = self._pick(other, further, besides=self.kind[one])
-        paired = alone < PAIRS
+        paired = alone < habit.pairs
         swap = paired & (turned < 0.5)
         return Drawn(
             first=np.where(swap, other, one),

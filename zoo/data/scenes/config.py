@@ -45,6 +45,8 @@ class ScenesConfig(Config):
         validation, test: scenes to choose the best weights by, and to report on.
         seed: of which scenes there are; which of them are held out does not depend on it.
         size: height and width of a picture.
+        crowded: whether scenes to train on have many things and more of them digits, from which a
+            judge learns faster; validation and test are what they are otherwise.
         digits: a data set of ten labelled classes with `train` and `test` splits; `digits` needs no
             network.
         emoji: that there are, of the data set `openmoji`; with none it is not needed.
@@ -61,6 +63,7 @@ class ScenesConfig(Config):
     test: Annotated[int, Field(ge=1, le=100_000)] = 1000
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     size: Annotated[int, Field(ge=_CANVAS, le=256, multiple_of=16)] = _CANVAS
+    crowded: bool = False
     digits: str = "mnist"
     emoji: Annotated[tuple[str, ...], AfterValidator(_known)] = tuple(EMOJI)
 

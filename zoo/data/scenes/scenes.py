@@ -11,7 +11,7 @@ from serving.scenes.scene import Scene
 from zoo.data import fingerprint, sources
 from zoo.data.scenes import arrangement, combinations, drawing
 from zoo.data.scenes.arrangement import Things
-from zoo.data.scenes.combinations import Combinations, Drawn
+from zoo.data.scenes.combinations import CROWDED, USUAL, Combinations, Drawn
 from zoo.data.scenes.config import EMOJI, ScenesConfig
 from zoo.data.scenes.drawing import Digits, Painter
 from zoo.data.sources import SourceInfo
@@ -117,7 +117,8 @@ class Scenes:
             [combinations.UNIFORMS, combinations.UNIFORMS + arrangement.UNIFORMS],
             axis=1,
         )
-        drawn = self._combinations.draw(which, held_out=part == "test")
+        habit = CROWDED if self.config.crowded and part == "train" else USUAL
+        drawn = self._combinations.draw(which, part == "test", habit)
         things = arrangement.arrange(self.config, self._combinations, drawn, where)
         image = np.empty((len(random), self.config.size, self.config.size, 3), np.uint8)
         for at in range(0, len(random), _AT_ONCE):

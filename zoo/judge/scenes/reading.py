@@ -107,8 +107,13 @@ def _lies(found: list[Found], scene: Scene) -> bool:
 
 
 def _is_peak(centre: np.ndarray) -> np.ndarray:
-    """Say of each cell whether it is near a centre, and no other around it nearer."""
-    padded = np.pad(centre, ((0, 0), (AROUND, AROUND), (AROUND, AROUND)))
+    """Say of each cell whether it is near a centre, and no other around it nearer.
+
+    Of cells that are as near, as where a centre is on their border, the first counts.
+    """
+    order = np.arange(centre[0].size).reshape(centre.shape[1:])
+    ranked = centre.astype(np.float64) - 1e-9 * order
+    padded = np.pad(ranked, ((0, 0), (AROUND, AROUND), (AROUND, AROUND)))
     window = (2 * AROUND + 1, 2 * AROUND + 1)
     around = np.lib.stride_tricks.sliding_window_view(padded, window, axis=(1, 2))
-    return (centre >= LEAST) & (centre >= around.max(axis=(3, 4)))
+    return (centre >= LEAST) & (ranked >= around.max(axis=(3, 4)))

@@ -120,6 +120,15 @@ def test_numbers_at_their_ends_are_scenes_too():
             assert is_held_out(combinations.grammar, scene) == held_out
 
 
+def test_crowded_scenes_have_more_things_to_train_on_and_no_others():
+    usual, crowded = made(), Scenes(ScenesConfig(**OFFLINE, crowded=True))
+    counts = [np.mean(each.read("train", 0, 500).things.kind >= 0) for each in (usual, crowded)]
+    assert counts[1] > 1.4 * counts[0]
+    assert crowded.read("test", 0, 20).caption == usual.read("test", 0, 20).caption
+    held = [is_held_out(usual.grammar, each) for each in crowded.read("train", 0, 200).scene]
+    assert not any(held)
+
+
 def test_some_of_everything_is_held_out_and_captions_tell_it():
     scenes = made()
     held = Combinations(ScenesConfig().grammar).held_out
