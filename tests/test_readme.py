@@ -35,13 +35,14 @@ NAMES = [
     "repair",
     "style",
     "flow",
+    "scenes",
     "chat",
     "server",
     "provenance",
     "deploying",
     "results",
 ]
-LONG = {"training", "smaller", "repair", "style", "flow"}
+LONG = {"training", "smaller", "repair", "style", "flow", "scenes"}
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 
