@@ -174,8 +174,13 @@ class Images:
         Returns:
             Images `(N, H, W, C)` float32 in [0, 1], and labels int32 `(N,)` of a conditional model.
         """
+        images, labels = self.levels(split)
+        return images.astype(np.float32) / 255, labels
+
+    def levels(self, split: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return what `arrays` does, images as uint8, 0 to 255, in a quarter of the memory."""
         examples = self._load(split)
-        return examples["image"].astype(np.float32) / 255, examples.get("labels")
+        return examples["image"], examples.get("labels")
 
     def _load(self, part: str) -> dict[str, np.ndarray]:
         """Return a split as uint8 images of the model's shape, with labels if it takes them."""
