@@ -145,6 +145,11 @@ _OWN = (
         runtime="serving.families.codes.prior:CodePrior",
     ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
+    Family(
+        name="detector",
+        title="Judges of scenes",
+        recipe="zoo.judge.scenes.recipe:DetectorRecipe",
+    ),
 )
 _OWN_BY_NAME = {family.name: family for family in _OWN}
 _CONTENTS = {

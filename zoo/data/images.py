@@ -18,6 +18,8 @@ from zoo.data import sources
 from zoo.data.augmentation import varying
 from zoo.data.augmentation.config import AugmentationConfig
 from zoo.data.files import own_path
+from zoo.data.scenes.config import ScenesConfig
+from zoo.data.scenes.scenes import Scenes
 
 DECODE_BATCH = 1024
 
@@ -26,7 +28,8 @@ class ImagesConfig(AugmentationConfig):
     """The `[data]` table of an image recipe; see `AugmentationConfig` for more of its keys.
 
     Args:
-        name: a TensorFlow Datasets name, `digits`, or a folder of images.
+        name: a TensorFlow Datasets name, `digits`, `scenes` (made up, see `zoo.data.scenes`), or a
+            folder of images.
         validation: training images held out, from the end of the training split.
         binarize: draw each pixel anew as 0 or 1 with its grey level as probability, every epoch
             (dynamic binarization, Burda et al. 2016).
@@ -75,8 +78,12 @@ class Images:
         self.classes = classes
         # A folder of mixed sizes is cropped and brought to one size when it is read.
         size = image_shape[:2] if config.resize else None
-        self.builder = sources.prepare(config.name, image_size=size)
-        self.source = sources.describe(self.builder)
+        self._scenes = Scenes(ScenesConfig()) if config.name == ScenesConfig().name else None
+        if self._scenes is None:
+            self.builder = sources.prepare(config.name, image_size=size)
+            self.source = sources.describe(self.builder)
+        else:
+            self.source = self._scenes.source
         self._check_fit()
         config.check_channels(image_shape[-1])
 
@@ -193,10 +200,18 @@ class Images:
                 picked["labels"] = tf.cast(example["label"], tf.int32)
             return picked
 
-        examples = self.builder.as_dataset(split=f"{name}[{start}:{start + self.count(part)}]")
+        examples = self._examples(name, start, start + self.count(part))
         examples = examples.map(pick, num_parallel_calls=2, deterministic=True)
         batches = list(examples.batch(DECODE_BATCH).as_numpy_iterator())
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+    def _examples(self, split: str, start: int, stop: int) -> tf.data.Dataset:
+        """Return some examples of a split of the data set, as they are."""
+        if self._scenes is None:
+            return self.builder.as_dataset(split=f"{split}[{start}:{stop}]")
+        with tf.device("CPU:0"):
+            image = tf.constant(self._scenes.read(split, start, stop).image)
+        return tf.data.Dataset.from_tensor_slices({"image": image})
 
     def _vary(self, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor | dict:
         """Scale to [0, 1], augment and binarize a batch; `seed` is (run seed, step)."""

@@ -1,10 +1,12 @@
 """Judges by name: those that come with the package, and users' own."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from serving.errors import UsageError, nearest
 from zoo.judge.judge import Judge, KerasJudge
 from zoo.judge.pixels import Pixels
+from zoo.recipe import Recipe
 from zoo.training.workdir import WorkDir
 
 JUDGES = Path(__file__).parent / "judges"
@@ -16,6 +18,30 @@ def own_judge(name: str) -> Path | None:
     """Return the work directory that a name stands for, None where it is one of the package's."""
     packaged = name == Pixels.name or name in PINNED
     return None if packaged else Path(name).expanduser()
+
+
+def trained(place: Path, family: str, known: Sequence[str], example: str) -> tuple[WorkDir, Recipe]:
+    """Return the work directory of a judge, and its recipe.
+
+    Args:
+        place: the directory.
+        family: that its model must be of.
+        known: names of those that come with the package.
+        example: a recipe that makes one.
+
+    Raises:
+        UsageError: nothing was trained there, or a model of another family.
+    """
+    directory, name = WorkDir(place), place.name if place.parent == JUDGES else str(place)
+    if not directory.recipe.is_file():
+        raise UsageError(
+            f"there is no judge '{name}'{nearest(name, known) or '; there are ' + ', '.join(known)}"
+            f" (or give the work directory of one, made by `genzoo train {example}`)"
+        )
+    recipe = directory.read_recipe()
+    if recipe.model.family != family:
+        raise UsageError(f"{name} is a run of family '{recipe.model.family}'; expected a {family}")
+    return directory, recipe
 
 
 def load_judge(name_or_workdir: str | Path) -> Judge:
@@ -36,18 +62,8 @@ def load_judge(name_or_workdir: str | Path) -> Judge:
     name = str(name_or_workdir)
     if name == Pixels.name:
         return Pixels()
-    directory = WorkDir(own_judge(name) or JUDGES / name)
-    if not directory.recipe.is_file():
-        known = [Pixels.name, *PINNED]
-        raise UsageError(
-            f"there is no judge '{name}'{nearest(name, known) or '; there are ' + ', '.join(known)}"
-            " (or give the work directory of one, made by `genzoo train judge-mnist`)"
-        )
-    recipe = directory.read_recipe()
-    if recipe.model.family != "classifier":
-        raise UsageError(
-            f"{name} is a run of family '{recipe.model.family}'; expected a classifier"
-        )
+    place = own_judge(name) or JUDGES / name
+    directory, recipe = trained(place, "classifier", [Pixels.name, *PINNED], "judge-mnist")
     class_names = directory.read_record().get("dataset_classes", ())
     return KerasJudge(
         recipe.build(), directory.best_weights, recipe.name, PINNED.get(name), class_names
