@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +13,7 @@ from zoo.data.images import Images
 from zoo.judge import generators
 from zoo.judge.generators import GeneratorEvaluateConfig
 from zoo.judge.samples import LEAST_IMAGES
+from zoo.judge.scenes.judge import load_scene_judge
 from zoo.metric import Metric
 from zoo.prior.config import Positive, Strength, Temperature
 from zoo.prior.data import Batch
@@ -25,6 +27,8 @@ class PriorEvaluateConfig(GeneratorEvaluateConfig):
     """The `[evaluate]` table of a prior's recipe.
 
     Args:
+        scenes: the work directory of a judge of scenes, as `genzoo train judge-scenes` makes, which
+            says whether images are as their captions; none unless given.
         steps, guidance, temperature: how images are drawn; as the model's configuration says if
             not given.
         validation_samples: not used; the best weights are those that know held-out codes best.
@@ -35,9 +39,16 @@ class PriorEvaluateConfig(GeneratorEvaluateConfig):
     """
 
     validation_samples: Annotated[int, Field(ge=LEAST_IMAGES)] = LEAST_IMAGES
+    scenes: str | None = None
     steps: Positive | None = None
     guidance: Strength | None = None
     temperature: Temperature | None = None
+
+    def places(self) -> dict[str, Path]:
+        """Return where judges lie that are named by their work directories."""
+        if self.scenes is None:
+            return super().places()
+        return super().places() | {"scenes": Path(self.scenes).expanduser().absolute()}
 
     @property
     def course(self) -> dict[str, float]:
@@ -65,11 +76,20 @@ def evaluate(
     if captions is None:
         return generators.evaluate(draw, images, settings)
 
+    drawn: dict[int, np.ndarray] = {}
+
     def after_captions(count: int, seed: int) -> np.ndarray:
         asked = [captions[index % len(captions)] for index in range(count)]
-        return draw(count, prompt=asked, seed=seed)
+        drawn[count] = draw(count, prompt=asked, seed=seed)
+        return drawn[count]
 
-    return generators.evaluate(after_captions, images, settings)
+    found = generators.evaluate(after_captions, images, settings)
+    if settings.scenes is None:
+        return found
+    count = min(len(captions), settings.samples)
+    judge = load_scene_judge(settings.scenes)
+    pictures = drawn[settings.samples][:count]
+    return [*judge.measure(pictures, captions[:count], settings.seed), *found]
 
 
 def code_nats(logits: Logits, batch: Batch) -> Metric:
