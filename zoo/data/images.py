@@ -22,6 +22,7 @@ from zoo.data.scenes.config import ScenesConfig
 from zoo.data.scenes.scenes import Scenes
 
 DECODE_BATCH = 1024
+CAPTIONS = ("caption", "text")  # what data sets call them
 
 
 class ImagesConfig(AugmentationConfig):
@@ -181,13 +182,40 @@ class Images:
         Returns:
             Images `(N, H, W, C)` float32 in [0, 1], and labels int32 `(N,)` of a conditional model.
         """
+        images, labels = self.levels(split)
+        return images.astype(np.float32) / 255, labels
+
+    def levels(self, split: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return what `arrays` does, images as uint8, 0 to 255, in a quarter of the memory."""
         examples = self._load(split)
-        return examples["image"].astype(np.float32) / 255, examples.get("labels")
+        return examples["image"], examples.get("labels")
+
+    def captions(self, split: str) -> list[str]:
+        """Return the captions of a split, in the order of `arrays`.
+
+        Raises:
+            UsageError: the images have none.
+        """
+        name, start, stop = self._place(split)
+        if self._scenes is not None:
+            return self._scenes.captions(name, start, stop)
+        known = [key for key in CAPTIONS if key in self.builder.info.features]
+        if not known:
+            raise UsageError(
+                f"images of '{self.config.name}' have no captions; choose a data set with "
+                f"{' or '.join(CAPTIONS)}, as scenes, or set model.words=0"
+            )
+        examples = self._examples(name, start, stop).map(lambda example: example[known[0]])
+        return [caption.decode() for caption in examples.as_numpy_iterator()]
+
+    def _place(self, part: str) -> tuple[str, int, int]:
+        """Return the split that a part is in, and its first row and the one behind its last."""
+        start = self._rows(part).start
+        name = "test" if part == "test" and "test" in self.source.splits else "train"
+        return name, start, start + self.count(part)
 
     def _load(self, part: str) -> dict[str, np.ndarray]:
         """Return a split as uint8 images of the model's shape, with labels if it takes them."""
-        start = self._rows(part).start
-        name = "test" if part == "test" and "test" in self.source.splits else "train"
 
         def pick(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             picked = {"image": _fit(example["image"], self.image_shape)}
@@ -195,7 +223,7 @@ class Images:
                 picked["labels"] = tf.cast(example["label"], tf.int32)
             return picked
 
-        examples = self._examples(name, start, start + self.count(part))
+        examples = self._examples(*self._place(part))
         examples = examples.map(pick, num_parallel_calls=2, deterministic=True)
         batches = list(examples.batch(DECODE_BATCH).as_numpy_iterator())
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

@@ -110,7 +110,14 @@ class Scenes:
         _, things, image = self._paint(part, start, stop)
         return image, things
 
-    def _paint(self, part: str, start: int, stop: int) -> tuple[Drawn, Things, np.ndarray]:
+    def captions(self, part: str, start: int, stop: int) -> list[str]:
+        """Return the captions of some scenes, which are not painted for it."""
+        drawn, _, _ = self._drawn(part, start, stop)
+        scenes = (self._combinations.scene(drawn, index) for index in range(len(drawn.first)))
+        return [self.grammar.write(each) for each in scenes]
+
+    def _drawn(self, part: str, start: int, stop: int) -> tuple[Drawn, np.ndarray, np.ndarray]:
+        """Return what scenes show, and random numbers for where and by which examples."""
         random = _random(self.config.seed, PARTS.index(part), start, stop)
         which, where, example = np.split(
             random[:, :_UNIFORMS],
@@ -118,10 +125,13 @@ class Scenes:
             axis=1,
         )
         habit = CROWDED if self.config.crowded and part == "train" else USUAL
-        drawn = self._combinations.draw(which, part == "test", habit)
+        return self._combinations.draw(which, part == "test", habit), where, example
+
+    def _paint(self, part: str, start: int, stop: int) -> tuple[Drawn, Things, np.ndarray]:
+        drawn, where, example = self._drawn(part, start, stop)
         things = arrangement.arrange(self.config, self._combinations, drawn, where)
-        image = np.empty((len(random), self.config.size, self.config.size, 3), np.uint8)
-        for at in range(0, len(random), _AT_ONCE):
+        image = np.empty((len(where), self.config.size, self.config.size, 3), np.uint8)
+        for at in range(0, len(where), _AT_ONCE):
             rows = slice(at, at + _AT_ONCE)
             some = Things(*(values[rows] for values in things))
             image[rows] = self._painter(part).paint(some, example[rows])
