@@ -58,6 +58,28 @@ def normal_batches(count: int, size: int, seed: int, batch_size: int) -> Iterato
     )
 
 
+def uniform_batches(count: int, size: int, seed: int, batch_size: int) -> Iterator[np.ndarray]:
+    """Draw numbers in [0, 1), a batch of rows at a time.
+
+    Returns:
+        Iterator over float64 `(batch_size, size)`; the last batch may be shorter. Row i depends on
+        `seed`, `size` and i alone.
+
+    Raises:
+        UsageError: the seed is not a whole number in the range of seeds.
+
+    Example:
+        >>> first, last = uniform_batches(3, 2, seed=7, batch_size=2)
+        >>> first.round(2).tolist(), last.shape
+        ([[0.08, 0.78], [0.44, 0.72]], (1, 2))
+    """
+    state = np.random.RandomState(checked_seed(seed))
+    return (
+        state.random_sample((min(batch_size, count - start), size))
+        for start in range(0, count, batch_size)
+    )
+
+
 def uniform(seed: int) -> Iterator[float]:
     """Return the numbers of `RandomState(seed).random_sample()`, in [0, 1), without end.
 

@@ -128,7 +128,28 @@ _OWN = (
         exporter="export.families.flow.exporter:FlowExporter",
         runtime="serving.families.flow.flow:Flow",
     ),
+    Family(
+        name="codes",
+        title="Codes of images",
+        gives="image",
+        recipe="zoo.codes.recipe:CodesRecipe",
+        exporter="export.families.codes.codes:CodesExporter",
+        runtime="serving.families.codes.codes:Codes",
+    ),
+    Family(
+        name="prior",
+        title="Priors of codes",
+        gives="image",
+        recipe="zoo.prior.recipe:PriorRecipe",
+        exporter="export.families.codes.prior:PriorExporter",
+        runtime="serving.families.codes.prior:CodePrior",
+    ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
+    Family(
+        name="detector",
+        title="Judges of scenes",
+        recipe="zoo.judge.scenes.recipe:DetectorRecipe",
+    ),
 )
 _OWN_BY_NAME = {family.name: family for family in _OWN}
 _CONTENTS = {

@@ -36,13 +36,14 @@ NAMES = [
     "style",
     "flow",
     "guidance",
+    "scenes",
     "chat",
     "server",
     "provenance",
     "deploying",
     "results",
 ]
-LONG = {"training", "smaller", "repair", "style", "flow", "guidance"}
+LONG = {"training", "smaller", "repair", "style", "flow", "guidance", "scenes"}
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 

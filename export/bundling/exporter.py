@@ -209,7 +209,7 @@ class _Export:
                 raise ExportError(f"the bundle is wrong: {check.name}: {check.detail}")
         for variant in variants:
             served = serving.load(self.directory, device="cpu", variant=variant)
-            distance = self.exporter.content.compare(self.exporter.samples(served), expected)
+            distance = self.exporter.compare(self.exporter.samples(served), expected)
             log.info("%s: samples %s", variant, distance.words)
             if variant == "fp32" and not distance.is_rounding:
                 raise ExportError(f"the bundle's samples are not Keras's: {distance.words}")

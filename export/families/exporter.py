@@ -14,6 +14,7 @@ from export.proof.parity import Runner
 from export.run import Run
 from serving import registry
 from serving.bundle.manifest import Quality, Variant
+from serving.content.content import Distance
 from serving.errors import UsageError
 from zoo.config import Config
 from zoo.metric import Metric
@@ -104,6 +105,11 @@ class Exporter(ABC):
     @abstractmethod
     def samples(self, generator: Any) -> Any:
         """Draw the card's samples, from Keras or from `serving`, the same from both."""
+
+    def compare(self, found: Any, expected: Any) -> Distance:
+        """Say how far samples are from those of Keras, of the same seed."""
+        distance: Distance = self.content.compare(found, expected)
+        return distance
 
     def formats(self) -> Sequence[Format]:
         """Return the formats that there are beside those of graphs: here none."""

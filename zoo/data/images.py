@@ -18,15 +18,19 @@ from zoo.data import sources
 from zoo.data.augmentation import varying
 from zoo.data.augmentation.config import AugmentationConfig
 from zoo.data.files import own_path
+from zoo.data.scenes.config import ScenesConfig
+from zoo.data.scenes.scenes import Scenes
 
 DECODE_BATCH = 1024
+CAPTIONS = ("caption", "text")  # what data sets call them
 
 
 class ImagesConfig(AugmentationConfig):
     """The `[data]` table of an image recipe; see `AugmentationConfig` for more of its keys.
 
     Args:
-        name: a TensorFlow Datasets name, `digits`, or a folder of images.
+        name: a TensorFlow Datasets name, `digits`, `scenes` (made up, see `zoo.data.scenes`), or a
+            folder of images.
         validation: training images held out, from the end of the training split.
         binarize: draw each pixel anew as 0 or 1 with its grey level as probability, every epoch
             (dynamic binarization, Burda et al. 2016).
@@ -75,8 +79,12 @@ class Images:
         self.classes = classes
         # A folder of mixed sizes is cropped and brought to one size when it is read.
         size = image_shape[:2] if config.resize else None
-        self.builder = sources.prepare(config.name, image_size=size)
-        self.source = sources.describe(self.builder)
+        self._scenes = Scenes(ScenesConfig()) if config.name == ScenesConfig().name else None
+        if self._scenes is None:
+            self.builder = sources.prepare(config.name, image_size=size)
+            self.source = sources.describe(self.builder)
+        else:
+            self.source = self._scenes.source
         self._check_fit()
         config.check_channels(image_shape[-1])
 
@@ -174,13 +182,40 @@ class Images:
         Returns:
             Images `(N, H, W, C)` float32 in [0, 1], and labels int32 `(N,)` of a conditional model.
         """
+        images, labels = self.levels(split)
+        return images.astype(np.float32) / 255, labels
+
+    def levels(self, split: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return what `arrays` does, images as uint8, 0 to 255, in a quarter of the memory."""
         examples = self._load(split)
-        return examples["image"].astype(np.float32) / 255, examples.get("labels")
+        return examples["image"], examples.get("labels")
+
+    def captions(self, split: str) -> list[str]:
+        """Return the captions of a split, in the order of `arrays`.
+
+        Raises:
+            UsageError: the images have none.
+        """
+        name, start, stop = self._place(split)
+        if self._scenes is not None:
+            return self._scenes.captions(name, start, stop)
+        known = [key for key in CAPTIONS if key in self.builder.info.features]
+        if not known:
+            raise UsageError(
+                f"images of '{self.config.name}' have no captions; choose a data set with "
+                f"{' or '.join(CAPTIONS)}, as scenes, or set model.words=0"
+            )
+        examples = self._examples(name, start, stop).map(lambda example: example[known[0]])
+        return [caption.decode() for caption in examples.as_numpy_iterator()]
+
+    def _place(self, part: str) -> tuple[str, int, int]:
+        """Return the split that a part is in, and its first row and the one behind its last."""
+        start = self._rows(part).start
+        name = "test" if part == "test" and "test" in self.source.splits else "train"
+        return name, start, start + self.count(part)
 
     def _load(self, part: str) -> dict[str, np.ndarray]:
         """Return a split as uint8 images of the model's shape, with labels if it takes them."""
-        start = self._rows(part).start
-        name = "test" if part == "test" and "test" in self.source.splits else "train"
 
         def pick(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             picked = {"image": _fit(example["image"], self.image_shape)}
@@ -188,10 +223,18 @@ class Images:
                 picked["labels"] = tf.cast(example["label"], tf.int32)
             return picked
 
-        examples = self.builder.as_dataset(split=f"{name}[{start}:{start + self.count(part)}]")
+        examples = self._examples(*self._place(part))
         examples = examples.map(pick, num_parallel_calls=2, deterministic=True)
         batches = list(examples.batch(DECODE_BATCH).as_numpy_iterator())
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+    def _examples(self, split: str, start: int, stop: int) -> tf.data.Dataset:
+        """Return some examples of a split of the data set, as they are."""
+        if self._scenes is None:
+            return self.builder.as_dataset(split=f"{split}[{start}:{stop}]")
+        with tf.device("CPU:0"):
+            image = tf.constant(self._scenes.read(split, start, stop).image)
+        return tf.data.Dataset.from_tensor_slices({"image": image})
 
     def _vary(self, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor | dict:
         """Scale to [0, 1], augment and binarize a batch; `seed` is (run seed, step)."""

@@ -40,6 +40,7 @@ _LICENSES = {
     "multi30k": RESEARCH,
     "flowers_256": "CC BY 2.0",
     "paintings": "public domain paintings",
+    "openmoji": "CC BY-SA 4.0",
 }
 _PROBE_SECONDS = 5
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -60,22 +61,10 @@ class KerasJudge:
         sha256: str | None = None,
         class_names: Iterable[str] = (),
     ):
-        weights = Path(weights)
-        if not weights.is_file():
-            raise UsageError(f"there are no weights at {weights}; train the judge first")
-        self.name = name or weights.name.removesuffix(".weights.h5")
+        self.name = name or Path(weights).name.removesuffix(".weights.h5")
         self.image_shape, self.classes = model.config.image_shape, model.config.classes
         self.class_names = tuple(class_names)
-        self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-        if sha256 not in (None, self.sha256):
-            raise UsageError(
-                f"{weights} has sha256 {self.sha256[:12]}..., expected {sha256[:12]}...; fetch "
-                "that file, since numbers by two judges cannot be compared"
-            )
-        try:
-            model.load_weights(weights)
-        except (ValueError, OSError, KeyError) as error:
-            raise UsageError(f"{weights} does not fit the judge: {first_line(error)}") from None
+        self.sha256 = receive(model, Path(weights), sha256)
         self._features = tf.function(model.features, reduce_retracing=True)
         self._probabilities = tf.function(model.probabilities, reduce_retracing=True)
 
@@ -86,6 +75,32 @@ class KerasJudge:
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Map images `(N, H, W, C)` float32 in [0, 1] to probabilities `(N, classes)` float32."""
         return in_batches(self._probabilities, images)
+
+
+def receive(model: keras.Model, weights: Path, sha256: str | None = None) -> str:
+    """Give a judge its weights, and return their sha256.
+
+    Args:
+        model: of whatever kind.
+        weights: a `.weights.h5` file.
+        sha256: what the file must hash to; not checked unless given.
+
+    Raises:
+        UsageError: the file is not there, is another one, or does not fit the model.
+    """
+    if not weights.is_file():
+        raise UsageError(f"there are no weights at {weights}; train the judge first")
+    found = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if sha256 not in (None, found):
+        raise UsageError(
+            f"{weights} has sha256 {found[:12]}..., expected {sha256[:12]}...; fetch "
+            "that file, since numbers by two judges cannot be compared"
+        )
+    try:
+        model.load_weights(weights)
+    except (ValueError, OSError, KeyError) as error:
+        raise UsageError(f"{weights} does not fit the judge: {first_line(error)}") from None
+    return found
 
 
 def in_batches(function: Callable[[np.ndarray], tf.Tensor], images: np.ndarray) -> np.ndarray:

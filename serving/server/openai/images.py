@@ -1,7 +1,7 @@
-"""`/v1/images/generations`: images, drawn as a prompt of one word or number says.
+"""`/v1/images/generations`: images, drawn as a prompt says.
 
-The prompt of a model with classes is the number of a class: `3`, or `class 3`. Models without
-classes take an empty prompt, or `any`.
+The prompt of a model that knows words is what to draw, and of a model with classes the number of a
+class: `3`, or `class 3`. All but the latter take an empty prompt, or `any`.
 """
 
 import re
@@ -35,7 +35,7 @@ async def generated(exchange: Exchange) -> Response:
     _check(fields, served)
     given = {"n": fields.n or 1, "seed": fields.seed, "truncation": fields.truncation}
     arguments = {name: value for name, value in given.items() if value is not None}
-    arguments, seed = seeded(call, arguments | _labels(call, fields.prompt))
+    arguments, seed = seeded(call, arguments | _told(call, fields.prompt))
     rows = checked_amount(call, arguments, exchange.server.limits)
     content: Content = registry.content(call.gives)
 
@@ -59,9 +59,11 @@ async def generated(exchange: Exchange) -> Response:
     return json_response(document, origin(served, seed))
 
 
-def _labels(call: Call, prompt: str) -> dict[str, int]:
+def _told(call: Call, prompt: str) -> dict[str, Any]:
     """Return the argument that a prompt stands for."""
     word = prompt.strip()
+    if "prompt" in call.parameters:
+        return {} if word.lower() in _ANYTHING else {"prompt": prompt}
     if "labels" not in call.parameters:
         if word.lower() not in _ANYTHING:
             raise RequestError(

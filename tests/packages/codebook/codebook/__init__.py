@@ -3,7 +3,7 @@
 from serving.registry import Family
 
 CODES = Family(
-    name="codes",
+    name="codebook",
     title="Image codes",
     gives="image",
     recipe="codebook.codes:CodesRecipe",

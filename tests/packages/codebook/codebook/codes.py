@@ -25,7 +25,7 @@ Positive = Annotated[int, Field(gt=0)]
 class CodesConfig(Config):
     """Images, and the levels of each coordinate of a code."""
 
-    family: Literal["codes"] = "codes"
+    family: Literal["codebook"] = "codebook"
     image_shape: tuple[Positive, Positive, Positive] = (8, 8, 1)
     classes: Literal[0] = 0
     positions: Positive = 4

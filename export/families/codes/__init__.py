@@ -1,0 +1,1 @@
+"""How codes and their priors leave Keras."""

@@ -1,0 +1,1 @@
+"""Images as codes at run time: told by whole numbers, drawn by filling them in."""

@@ -1,0 +1,233 @@
+"""A prior of codes at run time: images drawn by filling in their codes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from serving.bundle.manifest import Manifest
+from serving.bundle.records import BundleError
+from serving.calls import call
+from serving.errors import UsageError
+from serving.families.codes.captions import MOST_WORDS, CaptionWords
+from serving.families.codes.codes import CODES, CodedImages, CodesProcessing
+from serving.families.codes.course import Course
+from serving.families.codes.drawing import Drawing
+from serving.families.images import Count, Labels, gather
+from serving.families.inputs import checked_labels, one_for_each, require_room
+from serving.families.model import Axes, Timed
+from serving.noise import checked_count
+from serving.parameters import Parameter, Seed
+from serving.runtime.loaded import Loaded
+
+PRIOR, LABELS, WORDS, LOGITS = "prior", "labels", "words", "logits"
+TOKENIZER = "tokenizer"
+
+Strength = Annotated[float, Field(ge=0, le=100)]
+
+
+class PriorProcessing(CodesProcessing):
+    """How codes are filled in, beside how images and codes enter and leave.
+
+    Attributes:
+        classes: 0 of a prior without labels.
+        words: most words of a caption; 0 of a prior without captions.
+        vocabulary_of_words: that there are, with the two that are none.
+        steps, guidance, temperature, order: unless a call says otherwise, see
+            `serving.families.codes.course.Course`.
+    """
+
+    classes: Annotated[int, Field(ge=0, le=2**16)] = 0
+    words: Annotated[int, Field(ge=0, le=1024)] = 0
+    vocabulary_of_words: Annotated[int, Field(ge=0, le=MOST_WORDS)] = 0
+    steps: Annotated[int, Field(gt=0, le=2**14)]
+    guidance: Strength = 1.0
+    temperature: Annotated[float, Field(ge=0, le=10)] = 1.0
+    order: Strength = 4.5
+
+
+Prompt = Annotated[
+    str | None,
+    Parameter(
+        "what to draw, in words, of all or for each; anything if none",
+        each=True,
+        applies=lambda model: model.words > 0,
+        refusal="this model knows no words; leave the prompt out",
+    ),
+]
+FillSteps = Annotated[
+    int | None,
+    Parameter(
+        "looks of the network, in each of which some codes are filled in",
+        minimum=1,
+        maximum=lambda model: model.positions,
+    ),
+]
+Guidance = Annotated[
+    float | None,
+    Parameter(
+        "how strongly the condition steers; 0 not at all, 1 as it was learned",
+        minimum=0,
+        maximum=100,
+        applies=lambda model: model.classes > 0 or model.words > 0,
+        refusal="this model has nothing to be steered by; leave it out",
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    Parameter("less varied below 1; 0 takes the likeliest codes", minimum=0, maximum=10),
+]
+
+
+class CodePrior(CodedImages):
+    """A prior of codes, with the tokenizer that gives and takes them, loaded by `serving.load`.
+
+    A prior of classes needs `labels`: one whole number for all images, or one for each. One of
+    captions takes a `prompt`, one or one for each. Wrong arguments raise `UsageError`.
+
+    Example:
+        >>> import serving
+        >>> model = serving.load("bundles/words", device="cpu")  # doctest: +SKIP
+        >>> model.generate(4, prompt="two red threes", seed=7).shape  # doctest: +SKIP
+        (4, 64, 64, 3)
+    """
+
+    Processing = PriorProcessing
+
+    def __init__(self, loaded: Loaded) -> None:
+        super().__init__(loaded)
+        self.classes: int = self.processing.classes
+        self.words = None
+        if self.processing.words:
+            self.words = _words(loaded.manifest, loaded.assets, self.processing)
+
+    @classmethod
+    def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
+        words = _words(manifest, assets, cls.processing_of(manifest))
+        return f"tokenizer: {len(words.ids)} words, as many as the model has"
+
+    def _graphs(self) -> dict[str, tuple[Axes, Axes]]:
+        processing = self.processing
+        codes: list[str | int] = ["batch_size", processing.positions]
+        takes: Axes = {CODES: codes}
+        if processing.classes:
+            takes[LABELS] = ["batch_size"]
+        if processing.words:
+            takes[WORDS] = ["batch_size", processing.words]
+        return super()._graphs() | {PRIOR: (takes, {LOGITS: [*codes, processing.vocabulary]})}
+
+    @call(gives="image")
+    def generate(
+        self,
+        n: Count = 64,
+        labels: Labels = None,
+        prompt: Prompt = None,
+        seed: Seed = None,
+        steps: FillSteps = None,
+        guidance: Guidance = None,
+        temperature: Temperature = None,
+    ) -> np.ndarray:
+        """Draw new images.
+
+        Returns:
+            uint8 `(n, H, W, C)`, 0..255. Image i depends on the seed, the steps, i and its
+            condition, not on n; where two codes are equally likely to many digits, rounding
+            decides. `last_seed` tells a fresh seed.
+        """
+        require_room(n, self.image_shape, "use generate_batches")
+        condition = self._condition(n, one_for_each(labels, n, self.classes), prompt)
+        drawing = self._drawing(steps, guidance, temperature)
+        batches = drawing.images(n, condition, self._seed(seed))
+        return gather((self._pixels(batch) for batch in batches), n)
+
+    def generate_batches(
+        self,
+        n: int,
+        labels: Any = None,
+        prompt: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        **course: Any,
+    ) -> Iterator[np.ndarray]:
+        """Draw the images of `generate` a batch at a time: uint8 `(<= 64, H, W, C)`."""
+        checked = self.calls["generate"].check((), {"prompt": prompt, **course})
+        count, prompt = checked_count(n), checked.pop("prompt", None)
+        condition = self._condition(count, checked_labels(labels, count, self.classes), prompt)
+        drawing = self._drawing(**checked)
+        return map(self._pixels, drawing.images(count, condition, self._seed(seed)))
+
+    reconstruct = call(gives="image")(CodedImages.reconstruct)
+    encode = call(gives="array")(CodedImages.encode)
+    decode = call(gives="image")(CodedImages.decode)
+
+    def timed(self, batch: int) -> dict[str, Timed]:
+        labels = np.arange(batch) % self.classes if self.classes else None
+        codes = np.zeros((batch, self.processing.positions), np.int32)
+        condition = self._condition(batch, labels, None)
+        return super().timed(batch) | {
+            "graph": Timed(lambda: self._logits(codes, condition), batch),
+            "generate": Timed(lambda: self.generate(batch, labels, seed=0), batch),
+        }
+
+    def smallest(self) -> np.ndarray:
+        return self.generate(1, 0 if self.classes else None, seed=0)
+
+    def _condition(
+        self, count: int, labels: np.ndarray | None, prompt: str | Sequence[str] | None
+    ) -> np.ndarray | None:
+        if self.words is None:
+            return labels
+        return words_of(prompt, count, self.words, self.processing.words)
+
+    def _logits(self, codes: np.ndarray, condition: np.ndarray | None) -> np.ndarray:
+        given = {CODES: codes}
+        if condition is not None:
+            given[LABELS if self.classes else WORDS] = condition
+        return np.asarray(self.sessions[PRIOR].run([LOGITS], given)[0])
+
+    def _drawing(
+        self,
+        steps: int | None = None,
+        guidance: float | None = None,
+        temperature: float | None = None,
+    ) -> Drawing:
+        own = self.processing
+        given = {"steps": steps, "guidance": guidance, "temperature": temperature}
+        course = replace(
+            Course(own.steps, own.guidance, own.temperature, own.order),
+            **{name: value for name, value in given.items() if value is not None},
+        )
+        return Drawing(
+            self._logits, self._decoded, own.positions, own.vocabulary, self.classes, course
+        )
+
+
+def words_of(
+    prompt: str | Sequence[str] | None, count: int, words: CaptionWords, longest: int
+) -> np.ndarray:
+    """Return the words of what is to be drawn, int32 `(count, longest)`; none of no prompt.
+
+    Raises:
+        UsageError: there is not one prompt for all, or one for each; or one has other words.
+    """
+    if prompt is None:
+        return np.zeros((count, longest), np.int32)
+    prompts = [prompt] * count if isinstance(prompt, str) else list(prompt)
+    if len(prompts) != count:
+        raise UsageError(f"there are {len(prompts)} prompts for {count} images; expected as many")
+    return words.encode(prompts, longest)
+
+
+def _words(
+    manifest: Manifest, assets: dict[str, bytes], processing: PriorProcessing
+) -> CaptionWords:
+    if TOKENIZER not in assets:
+        raise BundleError(f"{manifest.name} has no tokenizer of captions; export the bundle again")
+    words = CaptionWords(assets[TOKENIZER])
+    if len(words.ids) > processing.vocabulary_of_words:
+        raise BundleError(
+            f"the captions of {manifest.name} have {len(words.ids)} words and the model "
+            f"{processing.vocabulary_of_words}; export the bundle again"
+        )
+    return words

@@ -1,0 +1,1 @@
+"""Emoji with their names as captions."""

@@ -1,0 +1,16 @@
+"""Priors: which codes go together, of images that were told by codes.
+
+Names load on first use: what a network is made of needs no TensorFlow.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {"Prior": "zoo.prior.prior", "PriorConfig": "zoo.prior.config"}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'zoo.prior' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,93 @@
+"""What a prior of codes is made of, as data."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from serving.families.codes.course import Course
+from zoo.config import Config
+from zoo.transformer.config import GPTConfig
+
+Positive = Annotated[int, Field(gt=0)]
+Strength = Annotated[float, Field(ge=0, le=100)]
+Temperature = Annotated[float, Field(ge=0, le=10)]
+
+
+class PriorConfig(Config):
+    """Configuration of `zoo.Prior`.
+
+    Args:
+        codes: the run of the codes, a bundle of such, or a name of `genzoo list`.
+        positions, vocabulary: codes of an image, and different codes; those of the run of the codes
+            unless given.
+        layers, width, heads: of the Transformer.
+        classes: 0 for a prior without labels, else their number.
+        words: most words of a caption; 0 for a prior without captions.
+        vocabulary_of_words: room for different words, with the two that are none.
+        unlabelled: share of images whose label or caption is hidden while training, so that they
+            can steer more or less strongly when drawing.
+        steps, guidance, temperature, order: how it draws unless told otherwise, see
+            `serving.families.codes.course.Course`.
+
+    Example:
+        >>> config = PriorConfig(codes="runs/codes", positions=49, vocabulary=240, classes=10)
+        >>> config.conditions, config.course.steps
+        (1, 8)
+    """
+
+    family: Literal["prior"] = "prior"
+    codes: str
+    positions: Positive | None = None
+    vocabulary: Positive | None = None
+    layers: Positive = 4
+    width: Positive = 128
+    heads: Positive = 4
+    classes: Annotated[int, Field(ge=0)] = 0
+    words: Annotated[int, Field(ge=0, le=1024)] = 0
+    vocabulary_of_words: Annotated[int, Field(ge=3, le=2**16)] = 256
+    unlabelled: Annotated[float, Field(ge=0, le=1)] = 0.1
+    steps: Positive = 8
+    guidance: Strength = 1.0
+    temperature: Temperature = 1.0
+    order: Strength = 4.5
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.classes and self.words:
+            raise ValueError(
+                "a prior has labels or captions; set model.classes or model.words to 0"
+            )
+        if self.guidance != 1 and not self.conditions:
+            raise ValueError("guidance goes with labels or captions; leave it out, or set those")
+        if self.positions is not None and self.steps > self.positions:
+            raise ValueError(
+                f"{self.steps} steps cannot each fill one of {self.positions} places; lower "
+                "model.steps"
+            )
+        _ = self.transformer
+        return self
+
+    @property
+    def conditions(self) -> int:
+        """Tokens that say what is to be drawn."""
+        return 1 if self.classes else self.words
+
+    @property
+    def course(self) -> Course:
+        """How it draws unless told otherwise."""
+        return Course(self.steps, self.guidance, self.temperature, self.order)
+
+    @property
+    def transformer(self) -> GPTConfig:
+        """Sizes and kinds of the layers that are those of a Transformer."""
+        return GPTConfig(
+            vocabulary_size=self.vocabulary or 1,
+            context=self.conditions + (self.positions or 1),
+            layers=self.layers,
+            width=self.width,
+            heads=self.heads,
+            normalisation="layer",
+            positions="learned",
+            activation="gelu",
+            bias=True,
+        )

@@ -1,0 +1,96 @@
+"""The prior of codes, as it is trained: to say what hidden codes are, given all others."""
+
+from typing import Any
+
+import keras
+from keras import KerasTensor, initializers, layers, ops
+
+from zoo.prior.config import PriorConfig
+from zoo.training import replicas
+from zoo.training.built import BuiltModel
+from zoo.transformer.block import Block, normalisation
+
+STDDEV = 0.02
+
+
+class Prior(BuiltModel):
+    """A Transformer that sees the codes of an image, and behind a label or a caption.
+
+    Args:
+        config: a `PriorConfig` with all sizes, or its values as a dict.
+
+    Call arguments:
+        inputs: a dict with `codes`, int `(B, T)`, where `vocabulary` stands for one that is hidden;
+            and `labels`, int `(B,)`, where `classes` stands for none, or `words`, int `(B, L)`,
+            where 0 stands for none.
+
+    Returns:
+        Logits of the code at each place, float32 `(B, T, vocabulary)`.
+
+    Example:
+        >>> sizes = {"positions": 6, "vocabulary": 9, "layers": 1, "width": 16, "heads": 2}
+        >>> model = Prior({"codes": "runs/codes", "classes": 10} | sizes)
+        >>> model({"codes": ops.full((2, 6), 9), "labels": ops.array([3, 10])}).shape
+        TensorShape([2, 6, 9])
+
+    Reference:
+        Chang et al. 2022, MaskGIT (arXiv:2202.04200).
+    """
+
+    def __init__(self, config: PriorConfig | dict[str, Any], **kwargs: Any):
+        super().__init__(**kwargs)
+        if isinstance(config, dict):
+            config = PriorConfig.parse(config, "the model")
+        self.config, normal = config, initializers.RandomNormal(stddev=STDDEV)
+        sizes, seeds = config.transformer, keras.random.SeedGenerator(0)
+        self.code = layers.Embedding(config.vocabulary + 1, config.width, normal, name="code")
+        self.told = None
+        if config.conditions:
+            kinds = config.classes + 1 if config.classes else config.vocabulary_of_words
+            self.told = layers.Embedding(kinds, config.width, normal, name="told")
+        self.place = self.add_weight((sizes.context, config.width), normal, name="place")
+        self.blocks = [
+            Block(sizes, seeds, STDDEV, name=f"block_{index}") for index in range(config.layers)
+        ]
+        self.norm = normalisation(sizes, "norm")
+        self.predict = layers.Dense(config.vocabulary, dtype="float32", name="predict")
+        self(self._nothing())
+
+    def call(self, inputs: dict[str, KerasTensor], training: bool = False) -> KerasTensor:
+        told = inputs.get("labels" if self.config.classes else "words")
+        return self.logits(inputs["codes"], told)
+
+    def logits(self, codes: KerasTensor, told: KerasTensor | None = None) -> KerasTensor:
+        """Return the logits of codes, given those that are not hidden; see the class."""
+        x = self.code(codes)  # (B, T, W)
+        if self.told is not None:
+            told = ops.reshape(told, (-1, self.config.conditions))  # (B, L)
+            x = ops.concatenate([self.told(told), x], axis=1)  # (B, L + T, W)
+        x = x + ops.cast(self.place, x.dtype)
+        all_see_all = ops.zeros((1, 1, 1, 1), "float32")
+        for block in self.blocks:
+            x, _ = block(x, all_see_all)
+        return self.predict(self.norm(x[:, self.config.conditions :]))  # (B, T, V)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ) -> KerasTensor:
+        """Return nats of a hidden code."""
+        nats = ops.sparse_categorical_crossentropy(y, y_pred, from_logits=True)  # (B, T)
+        return replicas.scale_loss(replicas.global_weighted_mean(nats, sample_weight))
+
+    def validation_loss(self, data: tuple[Any, KerasTensor, KerasTensor]) -> KerasTensor:
+        """Return nats of a hidden code of a batch."""
+        x, y, weights = data
+        return self.compute_loss(x, y, self(x), weights, training=False)
+
+    def _nothing(self) -> dict[str, KerasTensor]:
+        """Return inputs of one image of which nothing is known."""
+        config = self.config
+        codes = {"codes": ops.full((1, config.positions), config.vocabulary, "int32")}
+        if config.classes:
+            return codes | {"labels": ops.full((1,), config.classes, "int32")}
+        return codes | ({"words": ops.zeros((1, config.words), "int32")} if config.words else {})
+
+    def get_config(self) -> dict[str, Any]:
+        return {"config": self.config.model_dump(), "name": self.name}
