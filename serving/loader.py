@@ -17,6 +17,7 @@ from serving.families.model import Model
 from serving.hub import Source
 from serving.hub.opening import open_manifest
 from serving.numbers import whole
+from serving.runtime.allocation import give_back
 from serving.runtime.divided import Checked
 from serving.runtime.loaded import Loaded, checked_assets, checked_graphs, open_session
 from serving.runtime.session import DeviceError, Session, cuda_expected
@@ -135,7 +136,8 @@ def _devices(device: str) -> list[str]:
 def _beside(check: Callable[[], object], *, at_once: bool) -> Iterator[None]:
     """Check something while the block runs, or at once, before it.
 
-    To read a large tokenizer takes as long as to start a session, most of which is not Python.
+    To read a large tokenizer takes as long as to compare a large file with its hash, and for that
+    time much memory, which is given back before a session needs it.
     """
     if at_once:
         check()
@@ -143,8 +145,12 @@ def _beside(check: Callable[[], object], *, at_once: bool) -> Iterator[None]:
         return
     from concurrent.futures import ThreadPoolExecutor  # takes a while to import
 
+    def work() -> None:
+        check()
+        give_back()  # to read 2 MB of JSON takes 30
+
     with ThreadPoolExecutor(1) as thread:
-        checked = thread.submit(check)
+        checked = thread.submit(work)
         try:
             yield
         finally:
@@ -160,10 +166,10 @@ def _on_first_device(
         try:
             needed = source.entry.needed(chosen) if source.entry else []
             directory = hub.complete(source, needed).directory
-            graphs = checked_graphs(directory, manifest, chosen, runtime.window_of(manifest))
             assets = checked_assets(directory, manifest)
             small = sum(map(len, assets.values())) < _SMALL
             with _beside(partial(runtime.check_assets, manifest, assets), at_once=small):
+                graphs = checked_graphs(directory, manifest, chosen, runtime.window_of(manifest))
                 sessions = {
                     role: start(manifest, chosen, role, data, device)
                     for role, data in graphs.items()
