@@ -1,8 +1,7 @@
 """`serving.load`: from a name or a folder to a model that runs, through every check in between."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ from serving.families.model import Model
 from serving.hub import Source
 from serving.hub.opening import open_manifest
 from serving.numbers import whole
-from serving.runtime.allocation import give_back
 from serving.runtime.divided import Checked
-from serving.runtime.loaded import Loaded, checked_assets, checked_graphs, open_session
+from serving.runtime.loaded import Loaded, beside, checked_assets, checked_graphs, open_session
 from serving.runtime.session import DeviceError, Session, cuda_expected
 
 Start = Callable[[Manifest, str, str, Checked, str], Session]
@@ -132,31 +130,6 @@ def _devices(device: str) -> list[str]:
     return [device]
 
 
-@contextmanager
-def _beside(check: Callable[[], object], *, at_once: bool) -> Iterator[None]:
-    """Check something while the block runs, or at once, before it.
-
-    To read a large tokenizer takes as long as to compare a large file with its hash, and for that
-    time much memory, which is given back before a session needs it.
-    """
-    if at_once:
-        check()
-        yield
-        return
-    from concurrent.futures import ThreadPoolExecutor  # takes a while to import
-
-    def work() -> None:
-        check()
-        give_back()  # to read 2 MB of JSON takes 30
-
-    with ThreadPoolExecutor(1) as thread:
-        checked = thread.submit(work)
-        try:
-            yield
-        finally:
-            checked.result()
-
-
 def _on_first_device(
     source: Source, manifest: Manifest, devices: list[str], variant: str, start: Start
 ) -> Loaded:
@@ -168,7 +141,7 @@ def _on_first_device(
             directory = hub.complete(source, needed).directory
             assets = checked_assets(directory, manifest)
             small = sum(map(len, assets.values())) < _SMALL
-            with _beside(partial(runtime.check_assets, manifest, assets), at_once=small):
+            with beside(partial(runtime.check_assets, manifest, assets), at_once=small):
                 graphs = checked_graphs(directory, manifest, chosen, runtime.window_of(manifest))
                 sessions = {
                     role: start(manifest, chosen, role, data, device)

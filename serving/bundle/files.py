@@ -73,18 +73,18 @@ def copy_listed(directory: Path, files: Mapping[str, Pin], name: str, target: Bi
 @contextmanager
 def left_where_it_lies(
     directory: Path, files: Mapping[str, Pin], name: str
-) -> Iterator[tuple[BinaryIO, Callable[[], None]]]:
-    """Compare a file that a manifest or an index lists, which is then read where it lies.
+) -> Iterator[tuple[BinaryIO, Callable[[], None], Callable[[], None]]]:
+    """Open a file that a manifest or an index lists, to read it where it lies.
 
     Args:
         directory, files, name: as `read_listed` takes them.
 
     Returns:
-        The opened file, and what raises `BundleError` if it was altered since it was compared:
-        call it when all that counts has been read.
+        The opened file; what compares it with the list, before anything in it is used; and what
+        tells whether it was altered since, to be called when all that counts has been read.
 
     Raises:
-        BundleError: as of `read_listed`.
+        BundleError: as of `read_listed`, by the block or what it is given.
     """
     expected, path = _listed(directory, files, name), Path(directory) / name
     with _opened(path) as file:
@@ -92,18 +92,19 @@ def left_where_it_lies(
         if abs(time.time() - before.st_ctime) < _TICK:  # what is altered now would not be told
             time.sleep(_TICK)
             before = os.fstat(file.fileno())
-        found = hashlib.sha256()
-        room = memoryview(bytearray(PIECE))
-        while read := file.readinto(room):
-            found.update(room[:read])
-        _compare(path, expected, before.st_size, found)
+
+        def compare() -> None:
+            found, room = hashlib.sha256(), memoryview(bytearray(PIECE))
+            while read := file.readinto(room):
+                found.update(room[:read])
+            _compare(path, expected, before.st_size, found)
 
         def check() -> None:
             after = path.lstat()
             if any(getattr(before, each) != getattr(after, each) for each in _TOLD):
                 raise BundleError(f"{path} was altered while it was read; {REMEDY}")
 
-        yield file, check
+        yield file, compare, check
 
 
 def read_regular(path: Path, limit: int) -> bytes:

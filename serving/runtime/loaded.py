@@ -3,8 +3,8 @@
 import math
 import mmap
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from serving.bundle.manifest import Manifest
 from serving.bundle.records import BundleError
 from serving.graphs.protobuf import WeightsFile
 from serving.graphs.scan import Scanned, check_graph
+from serving.runtime.allocation import give_back
 from serving.runtime.divided import Checked, Divided, divided
 from serving.runtime.fixed import FixedSession
 from serving.runtime.sealed import Sealed, content_of, sealed
@@ -107,9 +108,38 @@ def _lying(
     directory: Path, manifest: Manifest, file: str, check: Callable[..., Scanned]
 ) -> Divided | None:
     """Return a graph whose large constants are read from its own file, if they can be."""
-    with left_where_it_lies(directory, manifest.files, file) as (opened, check_file):
+    with left_where_it_lies(directory, manifest.files, file) as (opened, compare, check_file):
         content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-    return divided(check(content).model, directory / file, content, check_file)
+        with beside(compare, at_once=False):  # which is not Python, and the rest is
+            return divided(check(content).model, directory / file, content, check_file)
+
+
+@contextmanager
+def beside(check: Callable[[], object], *, at_once: bool) -> Iterator[None]:
+    """Check something while the block runs, or at once, before it.
+
+    To read a large tokenizer takes as long as to compare a large file with its hash, and for that
+    time much memory, which is given back before a session needs it.
+
+    Raises:
+        BaseException: what the check raises, whatever the block does.
+    """
+    if at_once:
+        check()
+        yield
+        return
+    from concurrent.futures import ThreadPoolExecutor  # takes a while to import
+
+    def work() -> None:
+        check()
+        give_back()
+
+    with ThreadPoolExecutor(1) as thread:
+        checked = thread.submit(work)
+        try:
+            yield
+        finally:
+            checked.result()
 
 
 def _read(directory: Path, manifest: Manifest, file: str) -> Sealed | bytes:

@@ -55,7 +55,8 @@ def lying(tmp_path):
     pins = {path.name: pin_of(path)}
 
     def read():
-        with left_where_it_lies(tmp_path, pins, path.name) as (file, check):
+        with left_where_it_lies(tmp_path, pins, path.name) as (file, compare, check):
+            compare()
             content = module.mmap.mmap(file.fileno(), 0, access=module.mmap.ACCESS_READ)
         return divided(read_model(content), path, content, check)
 
@@ -116,9 +117,9 @@ def test_a_file_that_is_not_the_listed_one(tmp_path, spoiled):
     path.write_bytes(path.read_bytes()[:6] + spoiled)
     with (
         pytest.raises(BundleError, match="bytes, expected"),
-        left_where_it_lies(tmp_path, pins, path.name),
+        left_where_it_lies(tmp_path, pins, path.name) as (_, compare, _),
     ):
-        pass
+        compare()
 
 
 def test_tables_lie_in_no_folder(tmp_path, monkeypatch):
@@ -159,7 +160,7 @@ def test_a_large_table_takes_no_memory_but_for_its_rows():
     assert all_of_it > 30_000 and rows < 9_000, done.stderr
 
 
-def test_where_there_is_no_room_a_copy_is_sealed(lying, monkeypatch):
+def test_what_is_not_as_listed_and_where_there_is_no_room(lying, monkeypatch):
     path, interface, _ = lying
     manifest = SimpleNamespace(files={path.name: pin_of(path)})
     scan = partial(check_graph, name=path.name, interface=interface, opset=18)
@@ -170,6 +171,11 @@ def test_where_there_is_no_room_a_copy_is_sealed(lying, monkeypatch):
     monkeypatch.setattr(loaded, "LARGE", 2**20)
     found = loaded._checked(path.parent, manifest, path.name, None, scan, lying=True)
     assert isinstance(found, Divided)
+    data = path.read_bytes()
+    path.write_bytes(bytes([data[0] ^ 1]) + data[1:])  # which is no graph any more, but that counts
+    with pytest.raises(BundleError, match="was altered: its sha256"):
+        loaded._checked(path.parent, manifest, path.name, None, scan, lying=True)
+    path.write_bytes(data)
     monkeypatch.setattr(module, "Tables", full)
     found = loaded._checked(path.parent, manifest, path.name, None, scan, lying=True)
     assert not isinstance(found, Divided)
