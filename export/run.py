@@ -172,5 +172,5 @@ def open_run(workdir: str | Path) -> Run:
         record = {}
     if "dataset" not in record:
         raise ExportError(f"{directory.record} is missing or not whole; train with --resume first")
-    earlier = {part: open_run(directory.part(part)) for part in recipe.earlier}
+    earlier = {part: open_run(directory.part(part)) for part in recipe.sources()}
     return Run(directory, recipe, model, record, recipe.name, earlier)

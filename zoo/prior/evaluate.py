@@ -31,6 +31,7 @@ class PriorEvaluateConfig(GeneratorEvaluateConfig):
             says whether images are as their captions; none unless given.
         steps, guidance, temperature: how images are drawn; as the model's configuration says if
             not given.
+        rerank: images drawn for each, of which a scorer keeps the best.
         validation_samples: not used; the best weights are those that know held-out codes best.
 
     Example:
@@ -43,6 +44,7 @@ class PriorEvaluateConfig(GeneratorEvaluateConfig):
     steps: Positive | None = None
     guidance: Strength | None = None
     temperature: Temperature | None = None
+    rerank: Positive | None = None
 
     def places(self) -> dict[str, Path]:
         """Return where judges lie that are named by their work directories."""
@@ -53,7 +55,7 @@ class PriorEvaluateConfig(GeneratorEvaluateConfig):
     @property
     def course(self) -> dict[str, float]:
         """What is said of how images are drawn."""
-        names = ("steps", "guidance", "temperature")
+        names = ("steps", "guidance", "temperature", "rerank")
         course = {name: getattr(self, name) for name in names}
         return {name: value for name, value in course.items() if value is not None}
 

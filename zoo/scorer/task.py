@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from serving.families.codes.captions import CaptionWords
+from zoo.data.captions.words import keep_words
 from zoo.data.scenes.scenes import Scenes
 from zoo.metric import Metric
-from zoo.prior.captions import keep_words
 from zoo.recipe import Recipe
 from zoo.scorer.captions import ALTERED, OTHERS, candidates, words_of
 from zoo.scorer.config import ScorerEvaluateConfig

@@ -6,10 +6,8 @@ from export.families.ports import port
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.linter import check_static
 from serving.families.codes.codes import IMAGE
-from serving.families.codes.prior import WORDS
+from serving.families.codes.prior import SCORE, SCORER, WORDS
 from zoo.scorer.scorer import Scorer
-
-SCORER, SCORE = "scorer", "score"
 
 
 def scorer(model: Scorer) -> GraphSpec:

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 import zoo
 from export.evaluation import evaluate
-from export.families.codes.scorer import SCORE, scorer
+from export.families.codes.scorer import scorer
 from export.graph.converter import convert
 from export.proof.linter import lint
 from serving.errors import UsageError
 from serving.families.codes.captions import CaptionWords
+from serving.families.codes.prior import SCORE
 from serving.scenes.grammar import Grammar
 from zoo.data.scenes.combinations import UNIFORMS, Combinations
 from zoo.data.tokenizers import FILE

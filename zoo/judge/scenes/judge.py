@@ -19,7 +19,7 @@ from zoo.metric import Metric
 
 PREFIX = "scene_"
 # Numbers by two judges cannot be compared, so each name stands for these very weights.
-PINNED: dict[str, str] = {}
+PINNED = {"scenes": "05e47b2be37a3f7f817eb022915cfd00f677471af06f54ff831f3dd845b5f65f"}
 _SAID = {
     "count": "as many things are found as it says",
     "things": "these are the things that it says, too",
