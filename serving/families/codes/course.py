@@ -85,8 +85,8 @@ def fill(
         chance = course.order * (1 - (step + 1) / steps)
         sure = likelihood + chance * _gumbel(uniforms[:, step, :, 1])
         rank = np.argsort(np.argsort(np.where(hidden, sure, np.inf), axis=1, kind="stable"), axis=1)
-        codes = np.where(hidden, np.where(rank < left, -1, drawn), codes)
-    return codes.astype(np.int32)
+        codes = np.where(hidden, np.where(rank < left, -1, drawn), codes).astype(np.int32)
+    return codes
 
 
 def _guided(
