@@ -35,13 +35,14 @@ NAMES = [
     "repair",
     "style",
     "flow",
+    "codes",
     "chat",
     "server",
     "provenance",
     "deploying",
     "results",
 ]
-LONG = {"training", "smaller", "repair", "style", "flow"}
+LONG = {"training", "smaller", "repair", "style", "flow", "codes"}
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 

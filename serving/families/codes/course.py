@@ -125,4 +125,4 @@ def _drawn(
 def _gumbel(uniform: np.ndarray) -> np.ndarray:
     """Turn numbers in [0, 1) into draws of the Gumbel distribution."""
     smallest = np.finfo(np.float64).tiny
-    return -np.log(-np.log(np.maximum(uniform, smallest)))
+    return np.asarray(-np.log(-np.log(np.maximum(uniform, smallest))))

@@ -1,23 +1,30 @@
 """Codes and their prior from runs to bundles and back."""
 
+import base64
+import io
 import json
 import subprocess
 import sys
 
+import httpx
 import numpy as np
 import pytest
 import tokenizers
+from PIL import Image
+from typer.testing import CliRunner
 
 import export
 import serving
 import zoo
 from export.evaluation import evaluate
 from export.proof import saved_model
+from serving.commands import app as cli
 from serving.content.pictures import to_uint8
 from serving.errors import UsageError
 from serving.families.codes.captions import CaptionWords
 from serving.families.codes.drawing import Drawing
 from serving.verify import verify
+from tests.serving.server.running import running
 from tests.zoo.codes import tiny_codes
 from tests.zoo.prior import tiny_prior
 from zoo.prior.generator import Generator
@@ -190,6 +197,26 @@ def test_a_prompt_says_what_is_drawn(words_bundle):
     data = (words_bundle / "tokenizer.json").read_bytes()
     theirs = tokenizers.Tokenizer.from_str(data.decode()).encode("A large RED one").ids
     assert CaptionWords(data).encode(["A large RED one"], 4)[0].tolist() == theirs
+
+
+def test_a_prompt_is_drawn_by_the_shell_and_over_http(words_bundle, tmp_path):
+    prompt, out = "two red threes above a blue seven", tmp_path / "x.npy"
+    words = ["generate", str(words_bundle), "-n", "2", "--prompt", prompt, "--seed", "7"]
+    done = CliRunner().invoke(cli.app, [*words, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    expected = serving.load(words_bundle, device="cpu").generate(2, prompt=prompt, seed=7)
+    np.testing.assert_array_equal(np.load(out), expected)
+    with running([words_bundle]) as served, httpx.Client(base_url=served.url) as client:
+        asked = {"model": "tiny-prior", "prompt": prompt, "n": 2, "seed": 7}
+        drawn = client.post("/v1/images/generations", json=asked).json()["data"]
+        pictures = [Image.open(io.BytesIO(base64.b64decode(each["b64_json"]))) for each in drawn]
+        assert share_that_is_equal(np.stack(pictures), expected) == 1
+        called = {"prompt": prompt, "n": 2, "seed": 7}
+        answer = client.post("/v1/calls/tiny-prior/generate", json=called)
+        assert answer.status_code == 200 and len(answer.json()["image"]) == 2
+        refused = client.post("/v1/images/generations", json=asked | {"prompt": "two giraffes"})
+        assert refused.status_code == 400
+        assert "'giraffes' is no word" in refused.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
