@@ -35,6 +35,7 @@ NAMES = [
     "repair",
     "style",
     "flow",
+    "codes",
     "scenes",
     "chat",
     "server",
@@ -42,7 +43,7 @@ NAMES = [
     "deploying",
     "results",
 ]
-LONG = {"training", "smaller", "repair", "style", "flow", "scenes"}
+LONG = {"training", "smaller", "repair", "style", "flow", "codes", "scenes"}
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 

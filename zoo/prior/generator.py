@@ -91,6 +91,10 @@ class Generator:
         import tensorflow as tf  # the one backend that samples are drawn with
 
         if self._graph is None:
-            self._graph = tf.function(self.prior.logits, autograph=False, reduce_retracing=True)
+            config = self.prior.config
+            shape = (None,) if config.classes else (None, config.words)
+            specs = [tf.TensorSpec((None, config.positions), tf.int32)]
+            specs += [tf.TensorSpec(shape, tf.int32)] if config.conditions else []
+            self._graph = tf.function(self.prior.logits, specs, autograph=False)
         given = (codes,) if told is None else (codes, told)
-        return self._graph(*map(tf.constant, given)).numpy()
+        return self._graph(*(tf.constant(each, tf.int32) for each in given)).numpy()

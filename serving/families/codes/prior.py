@@ -13,12 +13,19 @@ from serving.calls import call
 from serving.errors import UsageError
 from serving.families.codes.captions import MOST_WORDS, CaptionWords
 from serving.families.codes.choosing import MOST
-from serving.families.codes.codes import CODES, IMAGE, CodedImages, CodesProcessing
+from serving.families.codes.codes import (
+    CODES,
+    IMAGE,
+    CodedImages,
+    CodeRows,
+    CodesProcessing,
+)
 from serving.families.codes.course import Course
 from serving.families.codes.drawing import Drawing
 from serving.families.images import Count, Labels, gather
 from serving.families.inputs import checked_labels, one_for_each, require_room
 from serving.families.model import Axes, Timed
+from serving.families.vae import Images
 from serving.noise import checked_count
 from serving.parameters import Parameter, Seed
 from serving.runtime.loaded import Loaded
@@ -120,7 +127,10 @@ class CodePrior(CodedImages):
 
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
-        words = _words(manifest, assets, cls.processing_of(manifest))
+        processing = cls.processing_of(manifest)
+        if not processing.words:
+            return super().check_assets(manifest, assets)
+        words = _words(manifest, assets, processing)
         return f"tokenizer: {len(words.ids)} words, as many as the model has"
 
     def _graphs(self) -> dict[str, tuple[Axes, Axes]]:
@@ -182,9 +192,20 @@ class CodePrior(CodedImages):
         batches = self._drawn(drawing, count, condition, self._seed(seed), rerank)
         return map(self._pixels, batches)
 
-    reconstruct = call(gives="image")(CodedImages.reconstruct)
-    encode = call(gives="array")(CodedImages.encode)
-    decode = call(gives="image")(CodedImages.decode)
+    @call(gives="image")
+    def reconstruct(self, images: Images) -> np.ndarray:
+        """Return what is left of images when they are told by codes: uint8 `(N, H, W, C)`."""
+        return self._made(self._codes(images))
+
+    @call(gives="array")
+    def encode(self, images: Images) -> np.ndarray:
+        """Return the codes of images, row by row of the grid: int32 `(N, positions)`."""
+        return self._codes(images)
+
+    @call(gives="image")
+    def decode(self, codes: CodeRows) -> np.ndarray:
+        """Return the images that codes stand for: uint8 `(N, H, W, C)`."""
+        return self._made(codes)
 
     def timed(self, batch: int) -> dict[str, Timed]:
         labels = np.arange(batch) % self.classes if self.classes else None
