@@ -13,7 +13,7 @@ from zoo.data.images import Images
 from zoo.judge import generators
 from zoo.judge.generators import GeneratorEvaluateConfig
 from zoo.judge.samples import LEAST_IMAGES
-from zoo.judge.scenes.judge import load_scene_judge
+from zoo.judge.scenes.judge import load_scene_judge, own_scene_judge
 from zoo.metric import Metric
 from zoo.prior.config import Positive, Strength, Temperature
 from zoo.prior.data import Batch
@@ -27,8 +27,8 @@ class PriorEvaluateConfig(GeneratorEvaluateConfig):
     """The `[evaluate]` table of a prior's recipe.
 
     Args:
-        scenes: the work directory of a judge of scenes, as `genzoo train judge-scenes` makes, which
-            says whether images are as their captions; none unless given.
+        scenes: `scenes`, or the work directory of a judge of scenes, as `genzoo train judge-scenes`
+            makes, which says whether images are as their captions; none unless given.
         steps, guidance, temperature: how images are drawn; as the model's configuration says if
             not given.
         rerank: images drawn for each, of which a scorer keeps the best.
@@ -48,9 +48,8 @@ class PriorEvaluateConfig(GeneratorEvaluateConfig):
 
     def places(self) -> dict[str, Path]:
         """Return where judges lie that are named by their work directories."""
-        if self.scenes is None:
-            return super().places()
-        return super().places() | {"scenes": Path(self.scenes).expanduser().absolute()}
+        own = None if self.scenes is None else own_scene_judge(self.scenes)
+        return super().places() | ({} if own is None else {"scenes": own.absolute()})
 
     @property
     def course(self) -> dict[str, float]:
