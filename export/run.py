@@ -193,5 +193,5 @@ def open_run(workdir: str | Path) -> Run:
     if "dataset" not in record:
         raise ExportError(f"{directory.record} is missing or not whole; train with --resume first")
     kept = [JUDGE] if WorkDir(directory.part(JUDGE)).recipe.is_file() else []
-    earlier = {part: open_run(directory.part(part)) for part in [*recipe.earlier, *kept]}
+    earlier = {part: open_run(directory.part(part)) for part in [*recipe.sources(), *kept]}
     return Run(directory, recipe, model, record, recipe.name, earlier)

@@ -145,6 +145,7 @@ _OWN = (
         runtime="serving.families.codes.prior:CodePrior",
     ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
+    Family(name="scorer", title="Scorers of captions", recipe="zoo.scorer.recipe:ScorerRecipe"),
     Family(
         name="detector",
         title="Judges of scenes",

@@ -36,6 +36,7 @@ NAMES = [
     "style",
     "flow",
     "guidance",
+    "codes",
     "scenes",
     "chat",
     "server",
@@ -43,7 +44,7 @@ NAMES = [
     "deploying",
     "results",
 ]
-LONG = {"training", "smaller", "repair", "style", "flow", "guidance", "scenes"}
+LONG = {"training", "smaller", "repair", "style", "flow", "guidance", "codes", "scenes"}
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 

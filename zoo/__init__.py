@@ -15,6 +15,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Codes": "zoo.codes",
+    "CodesConfig": "zoo.codes",
     "Flow": "zoo.flow",
     "FlowConfig": "zoo.flow",
     "GAN": "zoo.gan",
@@ -25,6 +27,8 @@ _HOMES = {
     "MaskedLanguageModel": "zoo.masked",
     "MusicConfig": "zoo.music",
     "MusicTransformer": "zoo.music",
+    "Prior": "zoo.prior",
+    "PriorConfig": "zoo.prior",
     "RepairConfig": "zoo.repair",
     "Repairer": "zoo.repair",
     "RestorationConfig": "zoo.restoration",

@@ -138,7 +138,7 @@ class Recipe(Config):
         quick: what `--quick` changes.
         part: what the model that it trains is called among the parts of a bundle.
         earlier: parts that were trained before, and the keys that name their runs, such as
-            `{"codes": "model.codes"}`.
+            `{"codes": "model.codes"}`; where a key has no value, there is no such part.
 
     Example:
         >>> recipe = Recipe.load("vae-digits", {"train.epochs": 3})
@@ -176,7 +176,8 @@ class Recipe(Config):
         values, found = self.model_dump(), {}
         for part, key in self.earlier.items():
             table, _, name = key.partition(".")
-            found[part] = str(values[table][name])
+            if values[table].get(name) is not None:
+                found[part] = str(values[table][name])
         return found
 
     @abstractmethod

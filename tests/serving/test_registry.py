@@ -90,7 +90,7 @@ def test_an_installed_family_is_one_of_all(installed):
     installed(morse="MORSE")
     own = ["vae", "gan", "transformer", "music", "translation", "masked"]
     own += ["restoration", "repair", "restyling", "flow", "codes", "prior"]
-    assert list(registry.families()) == [*own, "classifier", "morse"]
+    assert list(registry.families()) == [*own, "classifier", "scorer", "detector", "morse"]
     assert registry.family("morse") is MORSE
     assert isinstance(registry.content("morse"), Morse)
     assert registry.recipes() == before  # of a folder that two families name, each once

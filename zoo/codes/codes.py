@@ -76,23 +76,24 @@ class Codes(BuiltModel):
         for start in range(0, len(images), BATCH):
             batch = images[start : start + BATCH]
             levels = 255 if batch.dtype == np.uint8 else 1
-            yield self._graph("encode", batch.astype(np.float32) / np.float32(levels))
+            yield self._run("encode", batch.astype(np.float32) / np.float32(levels))
 
     def decode_batch(self, codes: np.ndarray) -> np.ndarray:
         """Return the images of a batch of codes, float32 `(B, H, W, C)`, by a graph."""
-        return self._graph("decode", codes)
+        return self._run("decode", codes.astype(np.int32))
 
-    def _graph(self, name: str, batch: np.ndarray) -> np.ndarray:
+    def _run(self, name: str, batch: np.ndarray) -> np.ndarray:
         """Run a method as a graph, made when it is first asked for."""
         import tensorflow as tf  # the one backend that images are made with
 
         if name not in self._graphs:
-            method = getattr(self, name)
-            self._graphs[name] = tf.function(method, autograph=False, reduce_retracing=True)
+            spec = tf.TensorSpec((None, *batch.shape[1:]), batch.dtype)
+            self._graphs[name] = tf.function(getattr(self, name), [spec], autograph=False)
         return self._graphs[name](tf.constant(batch)).numpy()
 
     @property
     def _graphs(self) -> dict[str, Any]:
+        # Not an attribute as Keras knows them, which it would look for weights in.
         return self.__dict__.setdefault("_made_graphs", {})
 
     # --- training ---

@@ -1,12 +1,9 @@
-"""The words of a data set's captions, and the file that holds them."""
+"""The words of a data set's captions, as the file that holds them."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from serving.errors import UsageError
 from serving.families.codes.captions import PAD, UNKNOWN, written
-from serving.files import replacing
-from zoo.data.tokenizers import FILE
 from zoo.prior.config import PriorConfig
 
 
@@ -36,20 +33,3 @@ def words_file(captions: Sequence[str], config: PriorConfig) -> bytes:
             f"{config.vocabulary_of_words - 2}; set model.vocabulary_of_words={len(words) + 2}"
         )
     return written([PAD, UNKNOWN, *words])
-
-
-def keep_words(data: bytes, directory: Path, name: str) -> None:
-    """Write the words beside the weights, which other captions might not give again.
-
-    Raises:
-        UsageError: those of another data set are there.
-    """
-    path = directory / FILE
-    if not path.is_file():
-        with replacing(path) as temporary:
-            temporary.write_bytes(data)
-    elif path.read_bytes() != data:
-        raise UsageError(
-            f"{path} has not the words of '{name}' as it is now; bring the captions back that the "
-            "run began with, or train in a new directory"
-        )

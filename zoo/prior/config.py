@@ -1,6 +1,6 @@
 """What a prior of codes is made of, as data."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,8 @@ class PriorConfig(Config):
         vocabulary_of_words: room for different words, with the two that are none.
         unlabelled: share of images whose label or caption is hidden while training, so that they
             can steer more or less strongly when drawing.
+        scorer: the run of a scorer of captions, by which the best of several images can be chosen;
+            none unless given. Nothing is learned from it.
         steps, guidance, temperature, order: how it draws unless told otherwise, see
             `serving.families.codes.course.Course`.
 
@@ -34,6 +36,8 @@ class PriorConfig(Config):
         >>> config.conditions, config.course.steps
         (1, 8)
     """
+
+    later: ClassVar[tuple[str, ...]] = ("scorer",)
 
     family: Literal["prior"] = "prior"
     codes: str
@@ -46,6 +50,7 @@ class PriorConfig(Config):
     words: Annotated[int, Field(ge=0, le=1024)] = 0
     vocabulary_of_words: Annotated[int, Field(ge=3, le=2**16)] = 256
     unlabelled: Annotated[float, Field(ge=0, le=1)] = 0.1
+    scorer: str | None = None
     steps: Positive = 8
     guidance: Strength = 1.0
     temperature: Temperature = 1.0
@@ -57,6 +62,8 @@ class PriorConfig(Config):
             raise ValueError(
                 "a prior has labels or captions; set model.classes or model.words to 0"
             )
+        if self.scorer and not self.words:
+            raise ValueError("a scorer goes with captions; set model.words, or leave scorer out")
         if self.guidance != 1 and not self.conditions:
             raise ValueError("guidance goes with labels or captions; leave it out, or set those")
         if self.positions is not None and self.steps > self.positions:

@@ -13,7 +13,7 @@ from zoo.data.images import Images
 from zoo.judge import generators
 from zoo.judge.generators import GeneratorEvaluateConfig
 from zoo.judge.samples import LEAST_IMAGES
-from zoo.judge.scenes.judge import load_scene_judge
+from zoo.judge.scenes.judge import load_scene_judge, own_scene_judge
 from zoo.metric import Metric
 from zoo.prior.config import Positive, Strength, Temperature
 from zoo.prior.data import Batch
@@ -27,10 +27,11 @@ class PriorEvaluateConfig(GeneratorEvaluateConfig):
     """The `[evaluate]` table of a prior's recipe.
 
     Args:
-        scenes: the work directory of a judge of scenes, as `genzoo train judge-scenes` makes, which
-            says whether images are as their captions; none unless given.
+        scenes: `scenes`, or the work directory of a judge of scenes, as `genzoo train judge-scenes`
+            makes, which says whether images are as their captions; none unless given.
         steps, guidance, temperature: how images are drawn; as the model's configuration says if
             not given.
+        rerank: images drawn for each, of which a scorer keeps the best.
         validation_samples: not used; the best weights are those that know held-out codes best.
 
     Example:
@@ -43,17 +44,17 @@ class PriorEvaluateConfig(GeneratorEvaluateConfig):
     steps: Positive | None = None
     guidance: Strength | None = None
     temperature: Temperature | None = None
+    rerank: Positive | None = None
 
     def places(self) -> dict[str, Path]:
         """Return where judges lie that are named by their work directories."""
-        if self.scenes is None:
-            return super().places()
-        return super().places() | {"scenes": Path(self.scenes).expanduser().absolute()}
+        own = None if self.scenes is None else own_scene_judge(self.scenes)
+        return super().places() | ({} if own is None else {"scenes": own.absolute()})
 
     @property
     def course(self) -> dict[str, float]:
         """What is said of how images are drawn."""
-        names = ("steps", "guidance", "temperature")
+        names = ("steps", "guidance", "temperature", "rerank")
         course = {name: getattr(self, name) for name in names}
         return {name: value for name, value in course.items() if value is not None}
 

@@ -10,10 +10,11 @@ from serving.content.pictures import to_uint8
 from serving.errors import UsageError
 from serving.families.codes.captions import CaptionWords
 from serving.families.codes.drawing import Drawing
-from serving.families.codes.prior import words_of
+from serving.families.codes.prior import checked_words, words_of
 from serving.families.inputs import checked_labels
 from zoo.codes.codes import Codes
 from zoo.prior.prior import Prior
+from zoo.scorer.scorer import Scorer
 
 
 class Generator:
@@ -22,10 +23,17 @@ class Generator:
     Args:
         prior, codes: the two models.
         words: of captions, where the prior has some.
+        scorer: by which the best of several images is chosen, where there is one.
     """
 
-    def __init__(self, prior: Prior, codes: Codes, words: CaptionWords | None = None):
-        self.prior, self.codes, self.words = prior, codes, words
+    def __init__(
+        self,
+        prior: Prior,
+        codes: Codes,
+        words: CaptionWords | None = None,
+        scorer: Scorer | None = None,
+    ):
+        self.prior, self.codes, self.words, self.scorer = prior, codes, words, scorer
         self._graph: Any = None
 
     def generate(
@@ -34,6 +42,7 @@ class Generator:
         labels: Sequence[int] | None = None,
         prompt: str | Sequence[str] | None = None,
         seed: int = 0,
+        rerank: int = 1,
         **course: Any,
     ) -> np.ndarray:
         """Draw images.
@@ -43,6 +52,7 @@ class Generator:
             labels: one label per image, of a prior with classes.
             prompt: what to draw, one for all or one for each, of a prior with captions.
             seed: 0 <= seed < 2**32.
+            rerank: images drawn for each, of which the one that goes best with the prompt is kept.
             course: `steps`, `guidance`, `temperature` and `order`, where they are not the
                 configuration's.
 
@@ -63,7 +73,15 @@ class Generator:
             config.classes,
             replace(config.course, **course),
         )
-        return np.concatenate([to_uint8(batch) for batch in drawing.images(count, told, seed)])
+        batches = drawing.images(count, told, seed)
+        if rerank > 1:
+            if self.scorer is None:
+                raise UsageError("there is no scorer to choose by; set model.scorer")
+            batches = drawing.chosen(count, checked_words(told), seed, self._scores, rerank)
+        return np.concatenate([to_uint8(batch) for batch in batches])
+
+    def _scores(self, image: np.ndarray, words: np.ndarray) -> np.ndarray:
+        return np.asarray(self.scorer.scores(image, words))
 
     def logits(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return what the prior says of a batch, as it takes them: float32 `(B, T, V)`."""
@@ -73,6 +91,10 @@ class Generator:
         import tensorflow as tf  # the one backend that samples are drawn with
 
         if self._graph is None:
-            self._graph = tf.function(self.prior.logits, autograph=False, reduce_retracing=True)
+            config = self.prior.config
+            shape = (None,) if config.classes else (None, config.words)
+            specs = [tf.TensorSpec((None, config.positions), tf.int32)]
+            specs += [tf.TensorSpec(shape, tf.int32)] if config.conditions else []
+            self._graph = tf.function(self.prior.logits, specs, autograph=False)
         given = (codes,) if told is None else (codes, told)
-        return self._graph(*map(tf.constant, given)).numpy()
+        return self._graph(*(tf.constant(each, tf.int32) for each in given)).numpy()

@@ -12,6 +12,7 @@ from zoo.prior.evaluate import PriorEvaluateConfig
 from zoo.prior.prior import Prior
 from zoo.prior.task import PriorTask
 from zoo.recipe import Recipe
+from zoo.scorer.config import ScorerConfig
 from zoo.training.beginning import recipe_of
 
 
@@ -34,7 +35,7 @@ class PriorRecipe(Recipe):
         "evaluate.lesson": 0,
     }
     part: ClassVar[str] = "prior"
-    earlier: ClassVar[dict[str, str]] = {"codes": "model.codes"}
+    earlier: ClassVar[dict[str, str]] = {"codes": "model.codes", "scorer": "model.scorer"}
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -59,6 +60,14 @@ class PriorRecipe(Recipe):
                 "of codes, as of the recipe codes-mnist"
             )
         sizes = {"model.positions": codes.positions, "model.vocabulary": codes.vocabulary}
+        if self.model.scorer is not None:
+            scorer = recipe_of(self.model.scorer).model
+            if not isinstance(scorer, ScorerConfig) or scorer.words != self.model.words:
+                raise UsageError(
+                    f"model.scorer is {self.model.scorer}, of family '{scorer.family}'; expected a "
+                    f"run of a scorer of captions of {self.model.words} words, as of the recipe "
+                    "scorer-scenes"
+                )
         return self.changed(sizes)
 
     def build(self) -> Prior:

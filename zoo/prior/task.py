@@ -10,9 +10,10 @@ import tensorflow as tf
 from serving.errors import UsageError
 from serving.families.codes.captions import CaptionWords
 from zoo.codes.codes import Codes
+from zoo.data.captions.words import keep_words
 from zoo.data.images import Images
 from zoo.metric import Metric
-from zoo.prior.captions import keep_words, words_file
+from zoo.prior.captions import words_file
 from zoo.prior.data import Batch, hidden, measured, told
 from zoo.prior.evaluate import PriorEvaluateConfig, code_nats, evaluate
 from zoo.prior.generator import Generator
@@ -94,7 +95,9 @@ class PriorTask(ArrayTask):
 
     def evaluate(self, model: Prior, settings: PriorEvaluateConfig, figures: Path) -> list[Metric]:
         """Measure images against the test split, and how well hidden codes of it are known."""
-        config, generator = self.recipe.model, Generator(model, self.codes, self.words)
+        config = self.recipe.model
+        scorer = model_of(config.scorer) if config.scorer else None
+        generator = Generator(model, self.codes, self.words, scorer)
         captions = self.images.captions("test") if config.words else None
         test = measured(self.examples("test"), config)
         return [

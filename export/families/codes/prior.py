@@ -1,6 +1,6 @@
 """How a prior of codes is exported, with the codes: three graphs, and words where it knows any."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from export.errors import ExportError
 from export.families.codes.codes import codes_note
 from export.families.codes.graphs import decoder, encoder, prior
+from export.families.codes.scorer import scorer
 from export.families.exporter import Exporter
 from export.families.forms import Form, Made, portable_forms
 from export.proof.graphs import Arrays, GraphSpec
@@ -20,7 +21,14 @@ from serving.content.content import Distance
 from serving.content.image import LEVELS
 from serving.families.codes.captions import CaptionWords
 from serving.families.codes.codes import ENCODER
-from serving.families.codes.prior import LABELS, LOGITS, PRIOR, TOKENIZER, PriorProcessing
+from serving.families.codes.prior import (
+    LABELS,
+    LOGITS,
+    PRIOR,
+    SCORER,
+    TOKENIZER,
+    PriorProcessing,
+)
 from zoo.codes.codes import Codes
 from zoo.data.images import Images
 from zoo.data.tokenizers import FILE
@@ -30,6 +38,7 @@ from zoo.prior.evaluate import PriorEvaluateConfig, code_nats, evaluate
 from zoo.prior.generator import Generator
 from zoo.prior.task import draw_samples
 from zoo.recipe import Recipe
+from zoo.scorer.scorer import Scorer
 
 QUALITY_IMAGES, CALIBRATION_IMAGES, BATCH = 2000, 512, 64
 SAME = 0.95  # share of samples that must be those of Keras
@@ -45,7 +54,8 @@ class PriorExporter(Exporter):
 
     @cached_property
     def graphs(self) -> list[GraphSpec]:
-        return [prior(self.run.model), decoder(self._codes), encoder(self._codes)]
+        found = [prior(self.run.model), decoder(self._codes), encoder(self._codes)]
+        return found if self._scorer is None else [*found, scorer(self._scorer)]
 
     @property
     def processing(self) -> dict[str, Any]:
@@ -61,15 +71,20 @@ class PriorExporter(Exporter):
             guidance=config.guidance,
             temperature=config.temperature,
             order=config.order,
+            scorer=self._scorer is not None,
         ).model_dump()
 
     def forms(self) -> list[Form]:
-        """Return the forms in standard ONNX; the encoder is in float32 in each.
+        """Return the forms in standard ONNX; encoder and scorer are in float32 in each.
 
-        A code is on one side of an edge or the other, and rounding would move images across.
+        A code is on one side of an edge or the other, and so is a choice; rounding would move
+        images across.
         """
         exact, *rounded = portable_forms(self)
-        return [exact, *(replace(form, make=_keeping(ENCODER, form.make)) for form in rounded)]
+        return [
+            exact,
+            *(replace(form, make=_keeping((ENCODER, SCORER), form.make)) for form in rounded),
+        ]
 
     def calibration(self, spec: GraphSpec) -> list[Arrays]:
         """Codes of the validation part, of which few to all are hidden."""
@@ -165,6 +180,24 @@ class PriorExporter(Exporter):
         codes: Codes = self.run.earlier["codes"].model
         return codes
 
+    @cached_property
+    def _scorer(self) -> Scorer | None:
+        """What says how well images go with captions, where there is one.
+
+        Raises:
+            ExportError: it knows words by other numbers than the prior.
+        """
+        run = self.run.earlier.get("scorer")
+        if run is None:
+            return None
+        if (run.directory.path / FILE).read_bytes() != self._words_file:
+            raise ExportError(
+                f"the scorer {run.directory.path} does not have the words of "
+                f"{self.run.directory.path}; train both on captions of the same data"
+            )
+        model: Scorer = run.model
+        return model
+
     @property
     def _words(self) -> CaptionWords | None:
         return None if self._words_file is None else CaptionWords(self._words_file)
@@ -192,13 +225,14 @@ class PriorExporter(Exporter):
         return measured(examples, config)
 
 
-def _keeping(role: str, make: Callable[[Made], Made]) -> Callable[[Made], Made]:
-    """Return what makes a form of all graphs but one."""
+def _keeping(roles: Sequence[str], make: Callable[[Made], Made]) -> Callable[[Made], Made]:
+    """Return what makes a form of all graphs but some."""
 
     def made(first: Made) -> Made:
-        others = {each: graph for each, graph in first.graphs.items() if each != role}
+        kept = {role: graph for role, graph in first.graphs.items() if role in roles}
+        others = {role: graph for role, graph in first.graphs.items() if role not in roles}
         formed = make(Made(first.specs, others))
-        return Made(first.specs, formed.graphs | {role: first.graphs[role]})
+        return Made(first.specs, formed.graphs | kept)
 
     return made
 

@@ -68,8 +68,7 @@ class CodedImages(Model):
         codes: Axes = {CODES: ["batch_size", self.processing.positions]}
         return {ENCODER: (image, codes), DECODER: (codes, image)}
 
-    def encode(self, images: Images) -> np.ndarray:
-        """Return the codes of images, row by row of the grid: int32 `(N, places)`."""
+    def _codes(self, images: Any) -> np.ndarray:
         images = checked_images(images, self.image_shape)
         batches = (
             self.sessions[ENCODER].run([CODES], {IMAGE: to_unit(images[rows], 255.0)})[0]
@@ -77,28 +76,23 @@ class CodedImages(Model):
         )
         return gather(batches, len(images))
 
-    def decode(self, codes: CodeRows) -> np.ndarray:
-        """Return the images that codes stand for: uint8 `(N, H, W, C)`."""
+    def _made(self, codes: Any) -> np.ndarray:
         codes = checked_codes(codes, self.processing.positions, self.processing.vocabulary)
         batches = (self._pixels(self._decoded(codes[rows])) for rows in slices(len(codes)))
         return gather(batches, len(codes))
-
-    def reconstruct(self, images: Images) -> np.ndarray:
-        """Return what is left of images when they are told by codes: uint8 `(N, H, W, C)`."""
-        return self.decode(self.encode(images))
 
     def timed(self, batch: int) -> dict[str, Timed]:
         codes = np.random.default_rng(0).integers(
             0, self.processing.vocabulary, (batch, self.processing.positions)
         )
-        images = self.decode(codes)
+        images = self._made(codes)
         return {
-            "generate": Timed(lambda: self.decode(codes), batch),
-            "encode": Timed(lambda: self.encode(images), batch),
+            "generate": Timed(lambda: self._made(codes), batch),
+            "encode": Timed(lambda: self._codes(images), batch),
         }
 
     def smallest(self) -> np.ndarray:
-        return self.decode(np.zeros((1, self.processing.positions), np.int32))
+        return self._made(np.zeros((1, self.processing.positions), np.int32))
 
     def _decoded(self, codes: np.ndarray) -> np.ndarray:
         (image,) = self.sessions[DECODER].run([IMAGE], {CODES: codes})
@@ -129,9 +123,20 @@ class Codes(CodedImages):
         (16, 49)
     """
 
-    reconstruct = call(gives="image")(CodedImages.reconstruct)
-    encode = call(gives="array")(CodedImages.encode)
-    decode = call(gives="image")(CodedImages.decode)
+    @call(gives="image")
+    def reconstruct(self, images: Images) -> np.ndarray:
+        """Return what is left of images when they are told by codes: uint8 `(N, H, W, C)`."""
+        return self._made(self._codes(images))
+
+    @call(gives="array")
+    def encode(self, images: Images) -> np.ndarray:
+        """Return the codes of images, row by row of the grid: int32 `(N, positions)`."""
+        return self._codes(images)
+
+    @call(gives="image")
+    def decode(self, codes: CodeRows) -> np.ndarray:
+        """Return the images that codes stand for: uint8 `(N, H, W, C)`."""
+        return self._made(codes)
 
 
 def checked_codes(codes: Any, places: int, vocabulary: int) -> np.ndarray:

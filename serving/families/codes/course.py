@@ -85,8 +85,8 @@ def fill(
         chance = course.order * (1 - (step + 1) / steps)
         sure = likelihood + chance * _gumbel(uniforms[:, step, :, 1])
         rank = np.argsort(np.argsort(np.where(hidden, sure, np.inf), axis=1, kind="stable"), axis=1)
-        codes = np.where(hidden, np.where(rank < left, -1, drawn), codes)
-    return codes.astype(np.int32)
+        codes = np.where(hidden, np.where(rank < left, -1, drawn), codes).astype(np.int32)
+    return codes
 
 
 def _guided(
@@ -125,4 +125,4 @@ def _drawn(
 def _gumbel(uniform: np.ndarray) -> np.ndarray:
     """Turn numbers in [0, 1) into draws of the Gumbel distribution."""
     smallest = np.finfo(np.float64).tiny
-    return -np.log(-np.log(np.maximum(uniform, smallest)))
+    return np.asarray(-np.log(-np.log(np.maximum(uniform, smallest))))

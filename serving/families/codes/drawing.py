@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from serving.families.codes.choosing import Score, best
 from serving.families.codes.course import Course, Network, fill
 from serving.families.images import parts
 from serving.noise import uniform_batches
@@ -36,6 +37,13 @@ class Drawing:
     def images(self, count: int, condition: np.ndarray | None, seed: int) -> Iterator[np.ndarray]:
         """Draw images, a batch at a time: float32 `(<= BATCH, H, W, C)`, in [0, 1] or near it."""
         return map(self.decode, self.codes(count, condition, seed))
+
+    def chosen(
+        self, count: int, words: np.ndarray, seed: int, score: Score, each: int
+    ) -> Iterator[np.ndarray]:
+        """Draw `each` images after every caption, and yield the best; see `choosing.best`."""
+        repeated = np.repeat(words, each, axis=0)
+        return best(self.images(count * each, repeated, seed), repeated, score, each)
 
     def codes(self, count: int, condition: np.ndarray | None, seed: int) -> Iterator[np.ndarray]:
         """Draw codes, a batch at a time: int32 `(<= BATCH, T)`.

@@ -12,17 +12,26 @@ from serving.bundle.records import BundleError
 from serving.calls import call
 from serving.errors import UsageError
 from serving.families.codes.captions import MOST_WORDS, CaptionWords
-from serving.families.codes.codes import CODES, CodedImages, CodesProcessing
+from serving.families.codes.choosing import MOST
+from serving.families.codes.codes import (
+    CODES,
+    IMAGE,
+    CodedImages,
+    CodeRows,
+    CodesProcessing,
+)
 from serving.families.codes.course import Course
 from serving.families.codes.drawing import Drawing
 from serving.families.images import Count, Labels, gather
 from serving.families.inputs import checked_labels, one_for_each, require_room
 from serving.families.model import Axes, Timed
+from serving.families.vae import Images
 from serving.noise import checked_count
 from serving.parameters import Parameter, Seed
 from serving.runtime.loaded import Loaded
 
 PRIOR, LABELS, WORDS, LOGITS = "prior", "labels", "words", "logits"
+SCORER, SCORE = "scorer", "score"
 TOKENIZER = "tokenizer"
 
 Strength = Annotated[float, Field(ge=0, le=100)]
@@ -37,6 +46,7 @@ class PriorProcessing(CodesProcessing):
         vocabulary_of_words: that there are, with the two that are none.
         steps, guidance, temperature, order: unless a call says otherwise, see
             `serving.families.codes.course.Course`.
+        scorer: whether there is a graph that says how well images go with captions.
     """
 
     classes: Annotated[int, Field(ge=0, le=2**16)] = 0
@@ -46,6 +56,7 @@ class PriorProcessing(CodesProcessing):
     guidance: Strength = 1.0
     temperature: Annotated[float, Field(ge=0, le=10)] = 1.0
     order: Strength = 4.5
+    scorer: bool = False
 
 
 Prompt = Annotated[
@@ -73,6 +84,17 @@ Guidance = Annotated[
         maximum=100,
         applies=lambda model: model.classes > 0 or model.words > 0,
         refusal="this model has nothing to be steered by; leave it out",
+    ),
+]
+Rerank = Annotated[
+    int | None,
+    Parameter(
+        "images drawn for each, of which the one that goes best with the prompt is kept",
+        minimum=1,
+        maximum=MOST,
+        applies=lambda model: model.scorer,
+        refusal="this model has no scorer to choose by; leave it out",
+        multiplies="rows",
     ),
 ]
 Temperature = Annotated[
@@ -105,7 +127,10 @@ class CodePrior(CodedImages):
 
     @classmethod
     def check_assets(cls, manifest: Manifest, assets: dict[str, bytes]) -> str:
-        words = _words(manifest, assets, cls.processing_of(manifest))
+        processing = cls.processing_of(manifest)
+        if not processing.words:
+            return super().check_assets(manifest, assets)
+        words = _words(manifest, assets, processing)
         return f"tokenizer: {len(words.ids)} words, as many as the model has"
 
     def _graphs(self) -> dict[str, tuple[Axes, Axes]]:
@@ -116,7 +141,14 @@ class CodePrior(CodedImages):
             takes[LABELS] = ["batch_size"]
         if processing.words:
             takes[WORDS] = ["batch_size", processing.words]
-        return super()._graphs() | {PRIOR: (takes, {LOGITS: [*codes, processing.vocabulary]})}
+        found = {PRIOR: (takes, {LOGITS: [*codes, processing.vocabulary]})}
+        if processing.scorer:
+            both: Axes = {
+                IMAGE: ["batch_size", *self.image_shape],
+                WORDS: ["batch_size", processing.words],
+            }
+            found[SCORER] = (both, {SCORE: ["batch_size"]})
+        return super()._graphs() | found
 
     @call(gives="image")
     def generate(
@@ -128,6 +160,7 @@ class CodePrior(CodedImages):
         steps: FillSteps = None,
         guidance: Guidance = None,
         temperature: Temperature = None,
+        rerank: Rerank = None,
     ) -> np.ndarray:
         """Draw new images.
 
@@ -139,7 +172,7 @@ class CodePrior(CodedImages):
         require_room(n, self.image_shape, "use generate_batches")
         condition = self._condition(n, one_for_each(labels, n, self.classes), prompt)
         drawing = self._drawing(steps, guidance, temperature)
-        batches = drawing.images(n, condition, self._seed(seed))
+        batches = self._drawn(drawing, n, condition, self._seed(seed), rerank)
         return gather((self._pixels(batch) for batch in batches), n)
 
     def generate_batches(
@@ -153,13 +186,26 @@ class CodePrior(CodedImages):
         """Draw the images of `generate` a batch at a time: uint8 `(<= 64, H, W, C)`."""
         checked = self.calls["generate"].check((), {"prompt": prompt, **course})
         count, prompt = checked_count(n), checked.pop("prompt", None)
+        rerank = checked.pop("rerank", None)
         condition = self._condition(count, checked_labels(labels, count, self.classes), prompt)
         drawing = self._drawing(**checked)
-        return map(self._pixels, drawing.images(count, condition, self._seed(seed)))
+        batches = self._drawn(drawing, count, condition, self._seed(seed), rerank)
+        return map(self._pixels, batches)
 
-    reconstruct = call(gives="image")(CodedImages.reconstruct)
-    encode = call(gives="array")(CodedImages.encode)
-    decode = call(gives="image")(CodedImages.decode)
+    @call(gives="image")
+    def reconstruct(self, images: Images) -> np.ndarray:
+        """Return what is left of images when they are told by codes: uint8 `(N, H, W, C)`."""
+        return self._made(self._codes(images))
+
+    @call(gives="array")
+    def encode(self, images: Images) -> np.ndarray:
+        """Return the codes of images, row by row of the grid: int32 `(N, positions)`."""
+        return self._codes(images)
+
+    @call(gives="image")
+    def decode(self, codes: CodeRows) -> np.ndarray:
+        """Return the images that codes stand for: uint8 `(N, H, W, C)`."""
+        return self._made(codes)
 
     def timed(self, batch: int) -> dict[str, Timed]:
         labels = np.arange(batch) % self.classes if self.classes else None
@@ -179,6 +225,23 @@ class CodePrior(CodedImages):
         if self.words is None:
             return labels
         return words_of(prompt, count, self.words, self.processing.words)
+
+    def _drawn(
+        self,
+        drawing: Drawing,
+        count: int,
+        condition: np.ndarray | None,
+        seed: int,
+        rerank: int | None,
+    ) -> Iterator[np.ndarray]:
+        """Draw images, or the best of several for each."""
+        if rerank is None or rerank == 1:
+            return drawing.images(count, condition, seed)
+        words = checked_words(condition)
+        return drawing.chosen(count, words, seed, self._scores, rerank)
+
+    def _scores(self, image: np.ndarray, words: np.ndarray) -> np.ndarray:
+        return np.asarray(self.sessions[SCORER].run([SCORE], {IMAGE: image, WORDS: words})[0])
 
     def _logits(self, codes: np.ndarray, condition: np.ndarray | None) -> np.ndarray:
         given = {CODES: codes}
@@ -217,6 +280,19 @@ def words_of(
     if len(prompts) != count:
         raise UsageError(f"there are {len(prompts)} prompts for {count} images; expected as many")
     return words.encode(prompts, longest)
+
+
+def checked_words(words: np.ndarray | None) -> np.ndarray:
+    """Return the words of captions, `(N, L)`, by which the best of several images is chosen.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if words is None or not words.any(axis=1).all():
+        raise UsageError(
+            "rerank keeps the image that goes best with a prompt; give one, or leave rerank out"
+        )
+    return words
 
 
 def _words(

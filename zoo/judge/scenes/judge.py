@@ -19,7 +19,7 @@ from zoo.metric import Metric
 
 PREFIX = "scene_"
 # Numbers by two judges cannot be compared, so each name stands for these very weights.
-PINNED: dict[str, str] = {}
+PINNED = {"scenes": "05e47b2be37a3f7f817eb022915cfd00f677471af06f54ff831f3dd845b5f65f"}
 _SAID = {
     "count": "as many things are found as it says",
     "things": "these are the things that it says, too",
@@ -88,6 +88,16 @@ class SceneJudge:
         return {"floor": self.own[name]} if name in self.own else {}
 
 
+def own_scene_judge(name: str) -> Path | None:
+    """Return the work directory that a name stands for, None where it is one of the package's.
+
+    Example:
+        >>> own_scene_judge("scenes"), own_scene_judge("runs/judge").name
+        (None, 'judge')
+    """
+    return None if name in PINNED else Path(name).expanduser()
+
+
 def load_scene_judge(name_or_workdir: str | Path = "scenes") -> SceneJudge:
     """Return a judge of scenes.
 
@@ -100,7 +110,7 @@ def load_scene_judge(name_or_workdir: str | Path = "scenes") -> SceneJudge:
             for.
     """
     name = str(name_or_workdir)
-    place = JUDGES / name if name in PINNED else Path(name).expanduser()
+    place = own_scene_judge(name) or JUDGES / name
     directory, recipe = trained(place, "detector", [*PINNED], "judge-scenes")
     model = recipe.build()
     sha256 = receive(model, directory.best_weights, PINNED.get(name))

@@ -11,16 +11,19 @@ import zoo
 from export.evaluation import evaluate
 from serving.errors import UsageError
 from serving.scenes.scene import Group, Scene
+from zoo.data import sources
 from zoo.data.scenes.config import ScenesConfig
 from zoo.data.scenes.scenes import Scenes
 from zoo.judge import load_judge
+from zoo.judge.loading import JUDGES
 from zoo.judge.scenes.config import DetectorConfig
 from zoo.judge.scenes.detector import Answers, Detector, quarters
-from zoo.judge.scenes.judge import SceneJudge, agreement, load_scene_judge
+from zoo.judge.scenes.judge import PINNED, SceneJudge, agreement, load_scene_judge
 from zoo.judge.scenes.reading import Agreement, Found, compare, read
 from zoo.judge.scenes.targets import targets
 from zoo.training import devices
 from zoo.training.optimizers import SGD
+from zoo.training.workdir import WorkDir
 
 SCENES = Scenes(ScenesConfig(digits="digits", emoji=(), count=400))
 SMALL = DetectorConfig(things=10, channels=(4, 6, 8))
@@ -163,6 +166,28 @@ def test_a_trained_judge_reads_and_measures(tmp_path):
         load_judge(tmp_path / "run")
     with pytest.raises(UsageError, match="there is no judge"):
         load_scene_judge(tmp_path)
+
+
+def test_the_judge_of_the_package_is_the_one_that_was_measured():
+    judge, run = load_scene_judge(), WorkDir(JUDGES / "scenes")
+    document = json.loads(run.metrics.read_text())
+    assert document["weights_sha256"] == judge.sha256 == PINNED["scenes"]
+    assert judge.name == "judge-scenes" and judge.own["scene_all"] >= 0.976
+    assert document["metrics"][-1]["samples"] == 1000
+    assert run.best_weights.stat().st_size < 10**6
+    assert not judge.read(np.full((1, 64, 64, 3), 255, np.uint8))[0]  # there is nothing
+    with pytest.raises(UsageError, match="there is no judge 'scene'; did you mean 'scenes'"):
+        load_scene_judge("scene")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(
+    not {"mnist", "openmoji"} <= {*sources.offline_names()}, reason="data are not on disk"
+)
+def test_the_judge_of_the_package_knows_scenes():
+    judge, found = load_scene_judge(), Scenes(ScenesConfig()).read("test", 0, 300)
+    shares = {m.name: m.value for m in judge.measure(found.image, found.caption, seed=0)}
+    assert shares["scene_count"] >= 0.99 and shares["scene_all"] >= 0.96
 
 
 def test_a_perfect_model_is_measured_as_perfect():

@@ -1,0 +1,1 @@
+"""Captions: their words, and the file that holds these."""
