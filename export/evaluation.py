@@ -91,7 +91,7 @@ def evaluate_on(
 def _evaluate_run(workdir: str | Path, overrides: Mapping[str, Any], quick: bool) -> list[Metric]:
     run = open_run(workdir)
     settings = _settings(run.recipe, overrides, quick)
-    kept = {part: run.earlier[part].directory.path for part in run.recipe.earlier}
+    kept = {part: run.earlier[part].directory.path for part in run.recipe.sources()}
     task = run.recipe.with_parts(kept).kept_in(run.directory.path).task()
     task.source.check(run.record, run.directory.path)
     task.keep(run.directory.path)

@@ -5,7 +5,7 @@ since there is nothing to splitting at spaces; so no file of somebody else's can
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
@@ -14,7 +14,8 @@ from serving.bundle.records import BundleError, Record
 from serving.bundle.refusal import plain
 from serving.errors import UsageError, nearest
 
-PAD, UNKNOWN = "[PAD]", "[UNK]"  # numbers 0 and 1; what is unknown is refused
+PAD = "[PAD]"  # number 0
+UNKNOWN: Final = "[UNK]"  # number 1, which is refused
 MOST_WORDS = 2**16
 SHOWN = 60  # characters of a caption, and words of those that are known, that an error shows
 

@@ -1,7 +1,7 @@
 """A tokenizer of images at run time: images as a few whole numbers, and back."""
 
 import secrets
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -55,7 +55,7 @@ class CodedImages(Model):
         image_shape: of the images.
     """
 
-    Processing: Any = CodesProcessing
+    Processing: ClassVar[type[Record]] = CodesProcessing
 
     def __init__(self, loaded: Loaded) -> None:
         super().__init__(loaded)

@@ -1,7 +1,6 @@
 """A prior of codes at run time: images drawn by filling in their codes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -256,10 +255,11 @@ class CodePrior(CodedImages):
         temperature: float | None = None,
     ) -> Drawing:
         own = self.processing
-        given = {"steps": steps, "guidance": guidance, "temperature": temperature}
-        course = replace(
-            Course(own.steps, own.guidance, own.temperature, own.order),
-            **{name: value for name, value in given.items() if value is not None},
+        course = Course(
+            own.steps if steps is None else steps,
+            own.guidance if guidance is None else guidance,
+            own.temperature if temperature is None else temperature,
+            own.order,
         )
         return Drawing(
             self._logits, self._decoded, own.positions, own.vocabulary, self.classes, course
