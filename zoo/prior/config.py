@@ -54,9 +54,7 @@ class PriorConfig(Config):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         if self.classes and self.words:
-            raise ValueError(
-                "a prior has labels or captions; set model.classes or model.words to 0"
-            )
+            raise ValueError("a prior has labels or captions, not both; set one of them to 0")
         if self.guidance != 1 and not self.conditions:
             raise ValueError("guidance goes with labels or captions; leave it out, or set those")
         if self.positions is not None and self.steps > self.positions:
