@@ -59,3 +59,11 @@ def test_uniform_numbers_are_those_of_the_frozen_stream_whoever_else_draws(seed)
     assert found == np.random.RandomState(seed).random_sample(2000).tolist()
     with pytest.raises(UsageError, match="seed is -1"):
         noise.uniform(-1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 5), st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_rows_of_uniform_numbers_are_the_same_in_any_batches(count, size, seed, batch_size):
+    rows = np.concatenate(list(noise.uniform_batches(count, size, seed, batch_size)))
+    whole = np.random.RandomState(seed).random_sample((count, size))
+    np.testing.assert_array_equal(rows, whole)

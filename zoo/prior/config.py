@@ -59,9 +59,7 @@ class PriorConfig(Config):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         if self.classes and self.words:
-            raise ValueError(
-                "a prior has labels or captions; set model.classes or model.words to 0"
-            )
+            raise ValueError("a prior has labels or captions, not both; set one of them to 0")
         if self.scorer and not self.words:
             raise ValueError("a scorer goes with captions; set model.words, or leave scorer out")
         if self.guidance != 1 and not self.conditions:

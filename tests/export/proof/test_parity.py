@@ -8,7 +8,7 @@ from export.graph.converter import convert
 from export.proof import graphs as proof
 from export.proof import saved_model
 from export.proof.graphs import BATCHES, GraphSpec
-from export.proof.parity import LIMIT, prove, prove_sensitive, runner
+from export.proof.parity import FLIPPED, LIMIT, prove, prove_sensitive, runner
 from serving import noise
 from tests.export.graph.toys import SIZE, port, toy
 from tests.zoo.vae import tiny
@@ -51,6 +51,26 @@ def test_large_outputs_may_differ_in_proportion():
     spec = toy(lambda z: {"image": 1000 * np.tanh(z)})
     error = np.float32(500 * LIMIT)
     assert prove(lambda inputs: {"image": spec.run(inputs)["image"] + error}, spec) > LIMIT
+
+
+def test_of_whole_numbers_one_in_a_thousand_may_differ_in_all_trials_together():
+    spec = toy(lambda z: {"image": np.rint(z).astype(np.int32)})
+
+    def flipping(every: int):
+        def run(inputs):
+            codes = spec.run(inputs)["image"].copy()
+            if len(codes) > 64:  # where alone so many are that it is no large share
+                codes.ravel()[::every] += 40
+            return {"image": codes}
+
+        return run
+
+    assert 0 < prove(flipping(2000), spec) <= FLIPPED
+    with pytest.raises(ExportError, match=r"output 'image' is another number than Keras's in"):
+        prove(flipping(100), spec)
+    assert prove(flipping(100), spec, limit=np.inf) > FLIPPED
+    with pytest.raises(ExportError, match="is missing"):
+        prove(lambda inputs: {}, spec)
 
 
 @pytest.mark.parametrize(("room", "times"), [(proof.KEPT, 1), (4 * SIZE * 4, 2)])
