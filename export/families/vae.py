@@ -16,6 +16,7 @@ from zoo.data.images import Images
 from zoo.metric import Metric
 from zoo.recipe import Recipe
 from zoo.vae.evaluation import EvaluateConfig, evaluate
+from zoo.vae.evaluation.drawn import judged
 from zoo.vae.evaluation.likelihood import likelihood
 from zoo.vae.evaluation.posteriors import observed
 
@@ -73,7 +74,8 @@ class VAEExporter(ImageExporter):
         """Measure likelihood, reconstructions and latents on the test split."""
         images = Images(recipe.data, recipe.model.image_shape, recipe.model.classes)
         subject = GraphVAE(recipe.model, session_runners(served))
-        return evaluate(subject, *images.arrays("test"), settings)
+        drawn = judged(served.generate, images, settings)
+        return [*evaluate(subject, *images.arrays("test"), settings), *drawn]
 
     @property
     def limitations(self) -> list[str]:

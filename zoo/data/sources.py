@@ -39,6 +39,7 @@ _LICENSES = {
     "jsb_chorales": "public domain music",
     "multi30k": RESEARCH,
     "flowers_256": "CC BY 2.0",
+    "openmoji": "CC BY-SA 4.0",
     "paintings": "public domain paintings",
     "openmoji": "CC BY-SA 4.0",
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 from zoo.metric import Metric
 from zoo.training.image_task import ImageTask
 from zoo.vae.evaluation import EvaluateConfig, KerasLatentModel, evaluate
+from zoo.vae.evaluation.drawn import judged
 from zoo.vae.vae import VAE
 
 
@@ -14,4 +15,6 @@ class VAETask(ImageTask):
     def evaluate(self, model: VAE, settings: EvaluateConfig, figures: Path) -> list[Metric]:
         """Measure the likelihood of the test images, and more; see `zoo.vae.evaluation`."""
         images, labels = self.images.arrays("test")
-        return evaluate(KerasLatentModel(model), images, labels, settings, figures_dir=figures)
+        drawn = judged(model.generate, self.images, settings)
+        measured = evaluate(KerasLatentModel(model), images, labels, settings, figures_dir=figures)
+        return [*measured, *drawn]

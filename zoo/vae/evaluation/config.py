@@ -1,6 +1,7 @@
 """How a model is evaluated, as data."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -16,7 +17,10 @@ class EvaluateConfig(Config):
         limit: evaluate the first so many test images; all of them unless given.
         batch_size: images or latents that go through a network at once. It bounds memory and sets
             the speed, and changes no value.
-        seed: of the binarization and of the latent samples.
+        seed: of the binarization, of the latent samples, and of images that are drawn.
+        judge: who compares drawn images with real ones, see `zoo.judge.load_judge`; nobody unless
+            given.
+        samples: images to draw for the judge, and as many real ones, if there are so many.
 
     Example:
         >>> EvaluateConfig(importance_samples=500).limit is None
@@ -27,3 +31,14 @@ class EvaluateConfig(Config):
     limit: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] = 2000
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
+    judge: str | None = None
+    samples: Annotated[int, Field(ge=30)] = 10_000
+
+    later: ClassVar[tuple[str, ...]] = ("judge", "samples")
+
+    def places(self) -> dict[str, Path]:
+        """Return where a judge lies that is named by its work directory."""
+        from zoo.judge.loading import own_judge  # which takes TensorFlow
+
+        path = own_judge(self.judge) if self.judge else None
+        return {"judge": path.absolute()} if path else {}
