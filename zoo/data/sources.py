@@ -41,7 +41,6 @@ _LICENSES = {
     "flowers_256": "CC BY 2.0",
     "openmoji": "CC BY-SA 4.0",
     "paintings": "public domain paintings",
-    "openmoji": "CC BY-SA 4.0",
 }
 _PROBE_SECONDS = 5
 

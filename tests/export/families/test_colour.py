@@ -20,6 +20,8 @@ try:
 except GenzooError:
     MISSING = True
 
+pytestmark = pytest.mark.long  # each trains, exports and measures
+
 TINY = {
     "gan-cifar10": {"model.channels": [3, 4], "model.classes": 2, "model.latent_dim": 5,
                     "model.discriminator_steps": 1},
