@@ -1,0 +1,1 @@
+"""Images: GANs, VAEs, and what steers them."""
