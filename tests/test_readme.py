@@ -133,11 +133,6 @@ SHOWN = {  # metrics of a family's table, and how they are written there
         + ["deblur_psnr", "deblur_blind_psnr", "colourise_psnr"],
         "{value:.2f}",
     ),
-    "restyling": {
-        "style_left": "{value:.1%}",
-        "content_share": "{value:.1f}",
-        "style_share": "{value:.1f}",
-    },
     "flow": {"fcd": "{value:.2f} | {floor:.2f}", "coverage": "{value:.3f}"},
     "restoration": dict.fromkeys(("set5_psnr", "set14_psnr", "bsd100_psnr"), "{value:.2f}"),
     "music": {"nats_per_note": "{value:.4f}", "nats_per_note_validation": "{value:.4f}"},
@@ -145,7 +140,7 @@ SHOWN = {  # metrics of a family's table, and how they are written there
 LABELLED = {
     "label_agreement": "{value:.2%}",
     "transfer_accuracy": "{value:.2%}",
-    "matched_accuracy": "{value:.1%}",
+    "matched_accuracy": "{value:.2%}",
     "style_agreement": "{value:.1%}",
 }
 
