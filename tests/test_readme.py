@@ -188,6 +188,17 @@ def test_the_sentences_shown_are_what_was_measured():
         assert f"{name} {share:.2f}" in text
 
 
+def test_what_guidance_brings_is_what_was_measured():
+    text = (ROOT / "docs/guidance.md").read_text(encoding="utf-8")
+    for row in json.loads((ROOT / "docs/guided.json").read_text())["rows"]:
+        steps = {0: "none", 10: "10 of strength 2", 40: "40"}[row["guidance_steps"]]
+        measured = (
+            f"{row['share_of_the_class']:.3f} | {row['fcd']:.1f} ({row['fcd_floor']:.1f}) | "
+            f"{row['diversity_within_classes']:.1f} |"
+        )
+        assert f"| `{row['model']}` | {steps} | {measured}" in text
+
+
 def test_the_comparisons_shown_are_what_was_measured():
     files = sorted((ROOT / "docs").glob("bench-*.json"))
     assert (ROOT / "docs/speed.md").read_text(encoding="utf-8") == page(files)
