@@ -129,7 +129,7 @@ _OWN = (
         runtime="serving.families.flow.flow:Flow",
     ),
     Family(
-        name="codes",
+        name="image_codes",
         title="Codes of images",
         gives="image",
         recipe="zoo.codes.recipe:CodesRecipe",
@@ -137,7 +137,7 @@ _OWN = (
         runtime="serving.families.codes.codes:Codes",
     ),
     Family(
-        name="prior",
+        name="code_prior",
         title="Priors of codes",
         gives="image",
         recipe="zoo.prior.recipe:PriorRecipe",

@@ -32,7 +32,7 @@ class CodesConfig(Config):
         (4, (7, 7), 240, 387)
     """
 
-    family: Literal["codes"] = "codes"
+    family: Literal["image_codes"] = "image_codes"
     image_shape: tuple[Positive, Positive, Positive] = (28, 28, 1)
     channels: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=6)] = (32, 64)
     blocks: Annotated[int, Field(ge=0, le=16)] = 1

@@ -134,6 +134,12 @@ class GANConfig(Config):
             )
         if len(set(self.augment)) < len(self.augment):
             raise ValueError(f"augment is {', '.join(self.augment)}; give each policy once")
+        if "saturation" in self.augment and self.image_shape[-1] == 1:
+            raise ValueError("augment has saturation, and grey images have none; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_hold_together(self) -> Self:
         if self.auxiliary_weight != 1 and not self.classifies:
             raise ValueError(
                 "auxiliary_weight goes with classes and conditioning 'auxiliary' or 'implicit', "
@@ -156,8 +162,6 @@ class GANConfig(Config):
                 f"continuous {self.continuous} exceeds latent_dim {self.latent_dim}, of which it "
                 "is the beginning"
             )
-        if "saturation" in self.augment and self.image_shape[-1] == 1:
-            raise ValueError("augment has saturation, and grey images have none; leave it out")
         return self
 
     @property

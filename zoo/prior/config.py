@@ -39,7 +39,7 @@ class PriorConfig(Config):
 
     later: ClassVar[tuple[str, ...]] = ("scorer",)
 
-    family: Literal["prior"] = "prior"
+    family: Literal["code_prior"] = "code_prior"
     codes: str
     positions: Positive | None = None
     vocabulary: Positive | None = None

@@ -9,7 +9,7 @@ RECIPE = {
     "name": "tiny-codes",
     "summary": "for tests",
     "model": {
-        "family": "codes",
+        "family": "image_codes",
         "image_shape": [8, 8, 1],
         "channels": [16, 16],
         "levels": [4, 3],

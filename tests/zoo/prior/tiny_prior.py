@@ -11,7 +11,7 @@ RECIPE = {
     "name": "tiny-prior",
     "summary": "for tests",
     "model": {
-        "family": "prior",
+        "family": "code_prior",
         "codes": "runs/codes",
         "layers": 1,
         "width": 16,

@@ -122,7 +122,7 @@ def test_a_scorer_of_other_words_is_refused(runs, tmp_path):
 def test_what_is_no_scorer_is_refused(runs):
     named = {"model.codes": str(runs / "codes"), "model.scorer": str(runs / "codes")}
     recipe = zoo.Recipe.load("words-scenes", PRIOR | named, quick=True)
-    with pytest.raises(UsageError, match="of family 'codes'; expected a run of a scorer"):
+    with pytest.raises(UsageError, match="of family 'image_codes'; expected a run of a scorer"):
         recipe.completed()
     with pytest.raises(UsageError, match="a scorer goes with captions"):
         zoo.Recipe.load("words-scenes", named | {"model.words": 0, "model.guidance": 1.0})
