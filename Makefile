@@ -51,6 +51,8 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench.text --layers 12 --width 768 --heads 12 --vocabulary 50257
 	$(BIN)/python -m tests.bench.training
 	test ! -d zoo/models/fsrcnn-flowers-x3 || $(BIN)/python -m tests.bench.photographs zoo/models/fsrcnn-flowers-x3
+	for name in chorales masked-shakespeare; do \
+	  test ! -d zoo/models/$$name || $(BIN)/python -m tests.bench.sequences zoo/models/$$name || exit 1; done
 
 IMAGES = fp32,fp16,int8
 TEXTS = fp32,fp16,int8,static,fused,fused-int8,fused-int4
