@@ -192,7 +192,7 @@ RUNTIMES = [registry.load(family, "runtime") for family in registry.families().v
 def test_every_family_declares_what_can_be_shown(runtime):
     assert issubclass(runtime, Model)
     declared = declared_calls(runtime)
-    known = {"generate", "translate", "fill", "enlarge", "edit", "restyle"}
+    known = {"generate", "reconstruct", "translate", "fill", "enlarge", "edit", "restyle"}
     assert known & declared.keys()
     for each in declared.values():
         assert each.help and not each.help.endswith(".")

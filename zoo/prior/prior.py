@@ -29,7 +29,7 @@ class Prior(BuiltModel):
 
     Example:
         >>> sizes = {"positions": 6, "vocabulary": 9, "layers": 1, "width": 16, "heads": 2}
-        >>> model = Prior({"codes": "runs/codes", "classes": 10} | sizes)
+        >>> model = Prior({"codes": "runs/codes", "classes": 10, "steps": 6} | sizes)
         >>> model({"codes": ops.full((2, 6), 9), "labels": ops.array([3, 10])}).shape
         TensorShape([2, 6, 9])
 

@@ -29,7 +29,7 @@ def test_both_pairs_have_the_same_losses():
     loss = torch_gan.discriminator_loss(
         discriminator, torch.from_numpy(real).permute(0, 3, 1, 2), fake
     )
-    expected = float(ours._discriminator_loss(real, our_fake, z, None))
+    expected = float(ours._discriminator_loss([real], our_fake, z, None))
     assert loss.item() == pytest.approx(expected, rel=1e-5)
     expected = float(ours._generator_loss(our_fake, z, None))
     assert torch_gan.generator_loss(discriminator, fake).item() == pytest.approx(expected, rel=1e-5)

@@ -1,4 +1,5 @@
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ def images(classes=0):
     exporter = object.__new__(VAEExporter)
     exporter.config = VAEConfig(image_shape=(8, 8, 1), latent_dim=2, classes=classes)
     exporter.content = registry.content("image")
+    exporter.run = SimpleNamespace(earlier={})
     return exporter
 
 
