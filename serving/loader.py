@@ -1,7 +1,8 @@
 """`serving.load`: from a name or a folder to a model that runs, through every check in between."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from serving.hub import Source
 from serving.hub.opening import open_manifest
 from serving.numbers import whole
 from serving.runtime.divided import Checked
-from serving.runtime.loaded import Loaded, beside, checked_assets, checked_graphs, open_session
+from serving.runtime.loaded import Loaded, checked_assets, checked_graphs, open_session
 from serving.runtime.session import DeviceError, Session, cuda_expected
 
 Start = Callable[[Manifest, str, str, Checked, str], Session]
@@ -130,6 +131,26 @@ def _devices(device: str) -> list[str]:
     return [device]
 
 
+@contextmanager
+def _beside(check: Callable[[], object], *, at_once: bool) -> Iterator[None]:
+    """Check something while the block runs, or at once, before it.
+
+    To read a large tokenizer takes as long as to start a session, most of which is not Python.
+    """
+    if at_once:
+        check()
+        yield
+        return
+    from concurrent.futures import ThreadPoolExecutor  # takes a while to import
+
+    with ThreadPoolExecutor(1) as thread:
+        checked = thread.submit(check)
+        try:
+            yield
+        finally:
+            checked.result()
+
+
 def _on_first_device(
     source: Source, manifest: Manifest, devices: list[str], variant: str, start: Start
 ) -> Loaded:
@@ -139,10 +160,10 @@ def _on_first_device(
         try:
             needed = source.entry.needed(chosen) if source.entry else []
             directory = hub.complete(source, needed).directory
+            graphs = checked_graphs(directory, manifest, chosen, runtime.window_of(manifest))
             assets = checked_assets(directory, manifest)
             small = sum(map(len, assets.values())) < _SMALL
-            with beside(partial(runtime.check_assets, manifest, assets), at_once=small):
-                graphs = checked_graphs(directory, manifest, chosen, runtime.window_of(manifest))
+            with _beside(partial(runtime.check_assets, manifest, assets), at_once=small):
                 sessions = {
                     role: start(manifest, chosen, role, data, device)
                     for role, data in graphs.items()

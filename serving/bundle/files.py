@@ -4,9 +4,7 @@ import hashlib
 import io
 import os
 import stat
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,8 +12,6 @@ from serving.bundle.records import BundleError, Pin
 
 REMEDY = "fetch or export the bundle again"
 PIECE = 2**18  # bytes that are copied at once, while a processor remembers them
-_TICK = 0.02  # seconds within which a file may be altered twice at the same time, as it tells it
-_TOLD = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")  # of a file and its content
 
 
 def lies_there(path: Path) -> bool:
@@ -68,43 +64,6 @@ def copy_listed(directory: Path, files: Mapping[str, Pin], name: str, target: Bi
             target.write(room[:read])
             size += read
     _compare(path, expected, size, found)
-
-
-@contextmanager
-def left_where_it_lies(
-    directory: Path, files: Mapping[str, Pin], name: str
-) -> Iterator[tuple[BinaryIO, Callable[[], None], Callable[[], None]]]:
-    """Open a file that a manifest or an index lists, to read it where it lies.
-
-    Args:
-        directory, files, name: as `read_listed` takes them.
-
-    Returns:
-        The opened file; what compares it with the list, before anything in it is used; and what
-        tells whether it was altered since, to be called when all that counts has been read.
-
-    Raises:
-        BundleError: as of `read_listed`, by the block or what it is given.
-    """
-    expected, path = _listed(directory, files, name), Path(directory) / name
-    with _opened(path) as file:
-        before = os.fstat(file.fileno())
-        if abs(time.time() - before.st_ctime) < _TICK:  # what is altered now would not be told
-            time.sleep(_TICK)
-            before = os.fstat(file.fileno())
-
-        def compare() -> None:
-            found, room = hashlib.sha256(), memoryview(bytearray(PIECE))
-            while read := file.readinto(room):
-                found.update(room[:read])
-            _compare(path, expected, before.st_size, found)
-
-        def check() -> None:
-            after = path.lstat()
-            if any(getattr(before, each) != getattr(after, each) for each in _TOLD):
-                raise BundleError(f"{path} was altered while it was read; {REMEDY}")
-
-        yield file, compare, check
 
 
 def read_regular(path: Path, limit: int) -> bytes:

@@ -26,7 +26,6 @@ MOST_NUMBERS = 64  # in a list
 LARGEST_SIZE = 2**31  # of one axis
 MOST_AXES = 8
 ALIGNMENT = 64  # bytes, of numbers in another file
-LARGE = 2**16  # bytes of a tensor that stay where they are
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 
 # Field number -> "name kind", with `*` where it may be repeated. What is `data` stays where it is.
@@ -106,9 +105,9 @@ _WELL_KNOWN = {  # absent from the table on purpose; here for the error message 
     ("attribute", 23): "sparse_tensors",
     ("tensor", 6): "string_data",
 }
-VARINT, SIZED, _FIXED32 = 0, 2, 5  # how a value is written
-_WRITTEN = {"int": VARINT, "float": _FIXED32}
-FLOAT = struct.Struct("<f")
+_VARINT, _SIZED, _FIXED32 = 0, 2, 5  # how a value is written
+_WRITTEN = {"int": _VARINT, "float": _FIXED32}
+_FLOAT = struct.Struct("<f")
 
 # What holds the elements of each type, where they are no raw data.
 DTYPES: dict[int, np.dtype[Any]] = {
@@ -132,11 +131,11 @@ class _Field(NamedTuple):
 
 def _field(text: str) -> _Field:
     name, kind = text.rstrip("*").split()
-    return _Field(name, kind, text.endswith("*"), _WRITTEN.get(kind, SIZED))
+    return _Field(name, kind, text.endswith("*"), _WRITTEN.get(kind, _SIZED))
 
 
 # By what a field begins with: its number, and how its value is written.
-FIELDS = {
+_FIELDS = {
     message: {number << 3 | _field(text).written: _field(text) for number, text in fields.items()}
     for message, fields in _MESSAGES.items()
 }
@@ -152,8 +151,7 @@ class WeightsFile(NamedTuple):
 def read_model(data: Bytes, weights: WeightsFile | None = None) -> Message:
     """Read an ONNX file into dictionaries by the names of onnx.proto; lists where repeated.
 
-    The numbers of a large tensor stay where they are; see `elements`. All else is copied, so that
-    it is what it was whatever becomes of the file.
+    A tensor's numbers stay where they are; see `elements`.
 
     Args:
         data: the content of the file.
@@ -173,7 +171,7 @@ class _Reader:
         self._weights = weights
 
     def message(self, kind: str, position: int, end: int) -> Message:
-        fields, data = FIELDS[kind], self._data
+        fields, data = _FIELDS[kind], self._data
         message: Message = {}
         while position < end:
             key, position = data[position], position + 1
@@ -185,13 +183,13 @@ class _Reader:
                 raise RefusedError(f"it has more than {MOST_FIELDS} fields")
             if field.written == _FIXED32:
                 bits, position = data[position : position + 4], position + 4
-                value: Any = FLOAT.unpack(bits)[0] if position <= end else _cut()
+                value: Any = _FLOAT.unpack(bits)[0] if position <= end else _cut()
             else:
                 value = data[position] if position < end else _cut()
                 position += 1
                 if value >= 0x80:
                     value, position = _varint(data, position - 1, end)
-                if field.written == SIZED:
+                if field.written == _SIZED:
                     start, position = position, position + value
                     value = self._sized(kind, field, start, position, end)
             if field.repeated:
@@ -209,7 +207,7 @@ class _Reader:
     def _field(self, kind: str, position: int, end: int) -> tuple["_Field", int]:
         """Return a field whose number takes more than one byte, and the position after it."""
         key, position = _varint(self._data, position, end)
-        field = FIELDS[kind].get(key)
+        field = _FIELDS[kind].get(key)
         if field is None:
             raise RefusedError(_unknown(kind, key))
         return field, position
@@ -223,7 +221,7 @@ class _Reader:
             except UnicodeDecodeError:
                 raise RefusedError(f"{kind} {field.name} is not UTF-8 text") from None
         if field.kind == "data":
-            return self._view[start:stop] if stop - start >= LARGE else self._data[start:stop]
+            return self._view[start:stop]
         return self.message(field.kind, start, stop)
 
 
@@ -246,7 +244,7 @@ def _cut() -> NoReturn:
 
 def _unknown(kind: str, key: int) -> str:
     number = key >> 3
-    if any(known >> 3 == number for known in FIELDS[kind]):
+    if any(known >> 3 == number for known in _FIELDS[kind]):
         return f"field {number} of a {kind} is not written as it should be; is it an ONNX file?"
     name = _WELL_KNOWN.get((kind, number), "unknown")
     return f"a {kind} has field {number} ({name}), which is not allowed"
@@ -309,7 +307,7 @@ def _typed(kind: int) -> str:
     return {1: "float_data", 7: "int64_data", 11: "double_data"}.get(kind, "int32_data")
 
 
-def _numbers(field: str, data: bytes | memoryview) -> float:
+def _numbers(field: str, data: memoryview) -> float:
     """Return how many numbers are written one after the other."""
     if width := _PACKED[field]:
         return len(data) / width

@@ -48,13 +48,6 @@ def _outside(tensor: Message, weights: WeightsFile) -> Outside:
     return Outside(tensor.get("name", ""), DTYPES[tensor["data_type"]], shape, start)
 
 
-class Scanned(NamedTuple):
-    """A graph that was found to be as its manifest says, and its constants in another file."""
-
-    model: Message
-    outside: list[Outside]
-
-
 def check_graph(
     data: Bytes,
     name: str,
@@ -63,7 +56,7 @@ def check_graph(
     window: int | None = None,
     adapters: Sequence[Port] = (),
     weights: WeightsFile | None = None,
-) -> Scanned:
+) -> list[Outside]:
     """Refuse an ONNX file that is not exactly what its manifest says, or that could do more.
 
     Args:
@@ -76,7 +69,7 @@ def check_graph(
         weights: the file beside it that constants may be in, if the manifest names one.
 
     Returns:
-        The graph as it was read, and the constants in that file.
+        The constants in that file.
 
     Raises:
         BundleError: the bytes are not a well-formed model; hold a field, domain, operator or
@@ -98,12 +91,11 @@ def check_graph(
         _check_lengths(nodes, constants, interface)
         declared = {value.get("name", ""): _type(value) for value in graph.get("value_info", [])}
         check_sizes(Graph(nodes, constants, declared), interface, window or WINDOW)
-        outside = [
+        return [
             _outside(each, weights)
             for each in graph.get("initializer", [])
             if weights and "external_data" in each
         ]
-        return Scanned(model, outside)
     except RefusedError as refusal:
         raise BundleError(f"{name} is refused: {refusal}") from None
 

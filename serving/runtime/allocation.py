@@ -31,29 +31,15 @@ def giving_back() -> Iterator[None]:
         >>> with giving_back():
         ...     weights = bytearray(2**24)
     """
-    library = _library()
-    if library is None:
+    library: Any = ctypes.CDLL(None) if os.name == "posix" else None
+    settle = getattr(library, "mallopt", None)
+    if settle is None or any(name in os.environ for name in _SETTLED):
         yield
         return
-    library.malloc_trim(0)
-    library.mallopt(_THRESHOLD, _LARGE)
+    settle(_THRESHOLD, _LARGE)
     try:
         yield
     finally:
-        library.mallopt(_THRESHOLD, _GROWN)
-        library.mallopt(_TRIM_THRESHOLD, 2 * _GROWN)
+        settle(_THRESHOLD, _GROWN)
+        settle(_TRIM_THRESHOLD, 2 * _GROWN)
         library.malloc_trim(0)
-
-
-def give_back() -> None:
-    """Give back what is free now."""
-    library = _library()
-    if library is not None:
-        library.malloc_trim(0)
-
-
-def _library() -> Any:
-    """Return the C library, or None where it is another one, or settled otherwise."""
-    library: Any = ctypes.CDLL(None) if os.name == "posix" else None
-    settled = any(name in os.environ for name in _SETTLED)
-    return None if settled or not hasattr(library, "mallopt") else library

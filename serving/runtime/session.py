@@ -17,7 +17,7 @@ from serving.bundle.records import BundleError, Interface
 from serving.errors import GenzooError, first_line
 from serving.runtime import interruption
 from serving.runtime.allocation import giving_back
-from serving.runtime.divided import Checked, Divided, size_of
+from serving.runtime.divided import Checked, Divided
 from serving.runtime.huge_pages import huge_pages
 from serving.runtime.ports import check_declared, check_not_empty, check_results
 from serving.runtime.sealed import Sealed
@@ -32,8 +32,6 @@ _CUDA_OPTIONS = {"use_tf32": "0"}
 _MOST_CUDA_GRAPHS = 64
 _NO_CUDA_GRAPH = -1
 _WARNING, _ERROR = 2, 3  # of ONNX Runtime's log; it begins with the first
-_SELDOM = 16  # runs of one token, which look up a row each, and 64 KiB around it
-_FOLDER = "session.model_external_initializers_file_folder_path"
 _LARGE = 2**23  # bytes of weights; a processor remembers where so many are in pages of 4 KiB
 Array: TypeAlias = Any  # of NumPy, or an OrtValue of ONNX Runtime, which has no types
 
@@ -87,13 +85,11 @@ class Session:
         if device == "cuda":
             _require_cuda()
         try:
-            self._tables = data.tables if isinstance(data, Divided) else None
-            reading = self._tables.read_through() if self._tables else nullcontext()
-            with _loading(device, size_of(data)), reading:
+            with _loading(device, data.size if isinstance(data, Divided) else len(data)):
                 graph = data.graph if isinstance(data, Divided) else data
                 options = _options(self.threads, spinning)
                 # They stay where they lie, and must do so as long as the session.
-                self._constants = _given(data, options, device)
+                self._constants = _given(data, options)
                 self._session = onnxruntime.InferenceSession(
                     graph.path if isinstance(graph, Sealed) else graph,
                     options,
@@ -104,8 +100,6 @@ class Session:
             if device == "cuda":
                 raise DeviceError(f"CUDA does not run {name}: {first_line(error)}") from error
             raise BundleError(f"ONNX Runtime refuses {name}: {first_line(error)}") from error
-        if isinstance(data, Divided):
-            data.check()
         # It would keep the bytes to load them again on another device, which is never asked of it.
         self._session._model_bytes = None
         self._axes = {each.name: each.shape for each in self._session.get_inputs()}
@@ -142,17 +136,11 @@ class Session:
                 check_not_empty(name, array.shape, self._axes.get(name, ()))
         with Stoppable(self._run_options(), onnxruntime.RunOptions) as options:
             results: list[np.ndarray] = self._session.run(outputs, feeds, options)
-        self.let_go()
         if self._unproved is not None:
             named = dict(zip(outputs, results, strict=True))
             check_results(self._name, named, feeds, self._unproved)
             self._unproved = None
         return results
-
-    def let_go(self) -> None:
-        """Let go of rows that were looked up, as they can be had again."""
-        if self._tables is not None:
-            self._tables.let_go()
 
     def hold(self, array: Array) -> onnxruntime.OrtValue:
         """Return an array as the device has it: on the CPU the same numbers, on CUDA a copy.
@@ -214,8 +202,6 @@ class Bound:
         values = [value for _, value in (*self._read, *self._written)]
         self._new_options = partial(session._run_options, values if replay else ())
         self._options: onnxruntime.RunOptions | None = None  # of all runs that nobody can stop
-        self._let_go = session.let_go if session._tables is not None else None
-        self._runs, self._seldom = 0, _SELDOM if replay else 1
         self._sent, self._fetched = (
             [(array, value) for array, value in pairs if session.copies and array is not value]
             for pairs in (self._read, self._written)
@@ -233,10 +219,6 @@ class Bound:
             self._session.run_with_iobinding(self._binding, options)
             for array, value in self._fetched:
                 array[...] = value.numpy()
-        if self._let_go is not None:
-            self._runs += 1
-            if self._runs % self._seldom == 0:
-                self._let_go()
 
 
 def adapter_arrays(path: Path, name: Path) -> dict[str, np.ndarray]:
@@ -316,21 +298,16 @@ def _providers(device: str, replays: bool) -> list[str | tuple[str, dict[str, st
 
 
 def _given(
-    data: Checked, options: onnxruntime.SessionOptions, device: str
+    data: Checked, options: onnxruntime.SessionOptions
 ) -> Mapping[str, onnxruntime.OrtValue]:
-    """Give a graph its constants that are beside it, or say where they are."""
+    """Give a graph its constants of another file, which ONNX Runtime then does not open."""
     if not isinstance(data, Divided):
         return {}
-    if data.folder is not None:
-        options.add_session_config_entry(_FOLDER, str(data.folder))
-    tables = data.tables.arrays if data.tables else {}
     held = {
         name: onnxruntime.OrtValue.ortvalue_from_numpy(array)
-        for name, array in (*data.constants.items(), *tables.items())
+        for name, array in data.constants.items()
     }
     options.add_external_initializers(list(held), list(held.values()))
-    for name in tables if device == "cpu" else ():
-        options.add_initializer(name, held[name])  # not to be copied
     return held
 
 

@@ -13,8 +13,7 @@ from serving.text.slots import SeparateSlots, Slots
 CHUNK = 128  # tokens of a prompt read at once; each costs a row of logits as long as the vocabulary
 TOGETHER = 512  # tokens of several texts that are read at once, each of which costs as much
 ROOM = 256  # tokens that there is room for at first, where the cache may be of any length,
-LEAST = 64  # which several texts share, but each has at least so many; and where they take
-BYTES = 2**22  # less than this, as a cache that grows is copied
+LEAST = 64  # which several texts share, but each has at least so many
 
 
 class SharedMemory(Memory):
@@ -49,8 +48,7 @@ class SharedMemory(Memory):
         self._present = [port.name for port in interface.outputs if port.name != "logits"]
         self._vocabulary = int(interface.outputs[0].axes[-1])
         self._width = interface.inputs[1].axes[1]  # of the mask, a number where it is fixed
-        each = 4 * sum(int(port.axes[1]) * int(port.axes[3]) for port in ports)  # bytes of a token
-        room = min(context, max(LEAST, min(ROOM, BYTES // each) // count))
+        room = min(context, max(LEAST, ROOM // count))
         room = context if isinstance(self._width, int) else room
         shapes = [(count, int(port.axes[1]), room, int(port.axes[3])) for port in ports]
         # What lies beyond a row's length is never read; zeros, as it must not be NaN.

@@ -55,8 +55,7 @@ def test_onnx_itself_reads_it(divided, tmp_path):
 
 def check(model, size, name="model.onnx.data"):
     weights = WeightsFile(name, size)
-    data = model.SerializeToString()
-    return check_graph(data, "model.onnx", INTERFACE, 19, weights=weights).outside
+    return check_graph(model.SerializeToString(), "model.onnx", INTERFACE, 19, weights=weights)
 
 
 def test_constants_are_found_where_they_lie(divided):
