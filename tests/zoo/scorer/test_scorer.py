@@ -98,6 +98,7 @@ def weights_after_one_step(where):
     return [variable.numpy() for variable in model.trainable_variables]
 
 
+@pytest.mark.long
 def test_one_sgd_step_on_two_devices_equals_one_on_one():
     for ours, theirs in zip(
         weights_after_one_step("cpu:2"), weights_after_one_step("cpu"), strict=True

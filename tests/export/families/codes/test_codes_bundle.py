@@ -125,6 +125,7 @@ def test_an_evaluation_of_the_bundle_is_that_of_the_run(bundle, prior_run):
     assert served["fcd"].value == pytest.approx(ran["fcd"].value, rel=0.2)
 
 
+@pytest.mark.long
 def test_the_tokenizer_is_a_bundle_of_its_own(codes_run, tmp_path):
     out = export.export(codes_run, tmp_path / "codes", formats=["onnx"], variants=("fp32", "int8"))
     assert all(check.passed for check in verify(out))
@@ -185,6 +186,7 @@ def words_bundle(tmp_path_factory):
         yield export.export(place / "run", place / "bundle", formats=["onnx"])
 
 
+@pytest.mark.long
 def test_a_prompt_says_what_is_drawn(words_bundle):
     assert all(check.passed for check in verify(words_bundle))
     model = serving.load(words_bundle, device="cpu")
@@ -198,6 +200,7 @@ def test_a_prompt_says_what_is_drawn(words_bundle):
     assert CaptionWords(data).encode(["A large RED one"], 4)[0].tolist() == theirs
 
 
+@pytest.mark.long
 def test_a_prompt_is_drawn_by_the_shell_and_over_http(words_bundle, tmp_path):
     prompt, out = "two red threes above a blue seven", tmp_path / "x.npy"
     words = ["generate", str(words_bundle), "-n", "2", "--prompt", prompt, "--seed", "7"]
@@ -218,6 +221,7 @@ def test_a_prompt_is_drawn_by_the_shell_and_over_http(words_bundle, tmp_path):
         assert "'giraffes' is no word" in refused.json()["error"]["message"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [

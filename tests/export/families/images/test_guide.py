@@ -217,6 +217,7 @@ def test_a_judge_that_does_not_fit_is_refused_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_exported_again_it_keeps_its_judge_and_its_bytes(bundle, tmp_path):
     kept = tmp_path / "kept"
     shutil.copytree(bundle, kept)

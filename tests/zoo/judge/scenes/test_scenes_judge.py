@@ -127,6 +127,7 @@ def weights_after_one_step(where):
     return [variable.numpy() for variable in model.variables]
 
 
+@pytest.mark.long
 def test_one_sgd_step_on_two_devices_equals_one_on_one():
     for ours, theirs in zip(
         weights_after_one_step("cpu:2"), weights_after_one_step("cpu"), strict=True
@@ -143,6 +144,7 @@ def test_batches_go_on_where_they_stopped():
     np.testing.assert_array_equal(whole[0]["image"], whole[3]["image"])  # 3 batches of 32 are all
 
 
+@pytest.mark.long
 def test_a_trained_judge_reads_and_measures(tmp_path):
     changes = {"train.epochs": 1, "model.channels": [4, 6, 8]}
     zoo.train("judge-scenes", tmp_path / "run", overrides=changes, quick=True)
