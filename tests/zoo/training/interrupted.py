@@ -28,7 +28,7 @@ def assert_same_run(first: Path, second: Path) -> None:
     """Compare the whole state of two finished runs, and the weights that ship, bit for bit."""
     states = [np.load(path / "state.npz") for path in (first, second)]
     for key in states[0].files:
-        np.testing.assert_array_equal(states[0][key], states[1][key])
+        np.testing.assert_array_equal(states[0][key], states[1][key], err_msg=key)
     models = [zoo.from_workdir(path) for path in (first, second)]
     for expected, found in zip(*(model.variables for model in models), strict=True):
         np.testing.assert_array_equal(expected.numpy(), found.numpy())
