@@ -86,6 +86,7 @@ def simplify(
     infer_shapes(graph)
     graph = optimize(rewrite(graph))
     graph = rewrite(graph, [matmul_add_to_gemm_rule])  # a dense layer is one operator
+    fold(graph)  # what lies flat: no scale is then between a dense layer and its image
     resize_repeated(graph)
     infer_shapes(graph)
     graph = channels_first(graph)

@@ -17,7 +17,8 @@ def fold(model: ir.Model) -> None:
     """Fold scales and shifts of channels into convolutions and dense layers, in place.
 
     Args:
-        model: whose images have their channels first, (B, C, H, W).
+        model: whose images have their channels first, (B, C, H, W), or else what lies flat,
+            (B, C), is folded alone; with its shapes.
     """
     _AS_SIGMOID.apply_to_model(model)
     for node in list(model.graph):  # in their order: a shift finds the scale before it folded
@@ -29,17 +30,18 @@ def fold(model: ir.Model) -> None:
 
 
 class _Layer(NamedTuple):
-    """What gives an image: a convolution or a dense layer, and the image's channels and pixels."""
+    """What gives an image or a flat (B, C), and the channels and pixels of that."""
 
     node: ir.Node
     channels: int
-    pixels: int  # that have a weight of their own; 1 of a convolution
+    pixels: int  # that have a weight of their own; 1 of a convolution, and of what is flat
+    flat: bool
 
 
 def _fold(node: ir.Node, image: ir.Value, factor: ir.Value, graph: ir.Graph) -> bool:
     """Fold what `node` does to an image into the layer that gives it, and tell whether it could."""
     layer = _layer_of(image)
-    if layer is None or not _is_of_channels(factor, layer.channels):
+    if layer is None or not _is_of_channels(factor, layer):
         return False
     factors = np.broadcast_to(factor.const_value.numpy().ravel(), layer.channels)
     factors = np.repeat(factors, layer.pixels)  # one for each number of an image, or channel
@@ -74,20 +76,25 @@ def _layer_of(image: ir.Value) -> _Layer | None:
     leaving = node.inputs[1].const_value.shape[_OUTPUT_AXIS[node.op_type]]
     if node.op_type.startswith("Conv"):
         plain = shape is None and node.attributes.get_int("group", 1) == 1
-        return _Layer(node, leaving, 1) if plain else None
-    sizes = [] if shape is None else shape.numpy().tolist()
-    if node.attributes or len(sizes) != 4 or math.prod(sizes[1:]) != leaving:
+        return _Layer(node, leaving, 1, flat=False) if plain else None
+    if node.attributes:
         return None
-    return _Layer(node, sizes[1], sizes[2] * sizes[3])
+    if shape is None:
+        lies_flat = image.shape is not None and len(image.shape) == 2
+        return _Layer(node, leaving, 1, flat=True) if lies_flat else None
+    sizes = shape.numpy().tolist()
+    if len(sizes) != 4 or math.prod(sizes[1:]) != leaving:
+        return None
+    return _Layer(node, sizes[1], sizes[2] * sizes[3], flat=False)
 
 
-def _is_of_channels(factor: ir.Value, channels: int) -> bool:
-    """Tell whether there is one value for each channel of (B, C, H, W), or one for all."""
+def _is_of_channels(factor: ir.Value, layer: _Layer) -> bool:
+    """Tell whether there is one value for each channel of what a layer gives, or one for all."""
     if factor.const_value is None:
         return False
-    shape = list(factor.const_value.shape)
-    one = math.prod(shape) == 1 and len(shape) <= 4
-    return one or shape in ([1, channels, 1, 1], [channels, 1, 1])
+    shape, places = list(factor.const_value.shape), [] if layer.flat else [1, 1]
+    one = math.prod(shape) == 1 and len(shape) <= 2 + len(places)
+    return one or shape in ([1, layer.channels, *places], [layer.channels, *places])
 
 
 def _scaled(weights: ir.Value, factors: np.ndarray, axis: int, graph: ir.Graph) -> ir.Value:

@@ -81,6 +81,30 @@ def test_what_follows_a_dense_layer_is_folded_into_it(shape):
     assert_same(model, simplify(model), 5)
 
 
+@pytest.mark.parametrize("shape", [(24,), (1, 24), (1,), ()])
+def test_what_follows_a_dense_layer_that_stays_flat_is_too(shape):
+    random = np.random.RandomState(0)
+    nodes = [
+        ("MatMul", "x weights", "flat", {}),
+        ("Mul", "flat scale", "scaled", {}),
+        ("Add", "shift scaled", "shifted", {}),
+        ("Relu", "shifted", "y", {}),
+    ]
+    constants = {"weights": random.normal(size=(5, 24))}
+    constants |= {name: random.normal(size=shape) for name in ("scale", "shift")}
+    model = network(nodes, constants, axes=[5], result_axes=2)
+    assert kinds(simplify(model)) == ["Gemm", "Relu"]
+    assert_same(model, simplify(model), 5)
+
+
+def test_what_follows_a_product_of_more_axes_stays():
+    random = np.random.RandomState(0)
+    nodes = [("MatMul", "x weights", "wide", {}), ("Mul", "wide scale", "y", {})]
+    constants = {"weights": random.normal(size=(5, 6)), "scale": random.normal(size=6)}
+    model = network(nodes, constants, axes=[3, 5], result_axes=3)
+    assert kinds(simplify(model)) == ["MatMul", "Mul"]
+
+
 @pytest.mark.parametrize(("one", "half", "folded"), [(1.0, 0.5, True), (0.0, 0.5, False)])
 def test_half_of_a_tangent_and_one_is_a_sigmoid(one, half, folded):
     nodes = [

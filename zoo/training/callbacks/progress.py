@@ -67,11 +67,15 @@ class FiniteLoss(keras.callbacks.Callback):
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """Leaves `fit` in the middle of an epoch, so that nothing is done that belongs to its end."""
+    """Leaves `fit`, either after an epoch or before anything that belongs to its end."""
 
 
 class Interruption(keras.callbacks.Callback):
     """On SIGINT or SIGTERM, finishes the step at hand, saves the state and ends the run.
+
+    After the last step of an epoch it lets the epoch end first: a run that is resumed begins with
+    the next one, and what was never validated, logged and kept would be so for good. It comes last
+    of the callbacks, and then finds the state saved.
 
     Raises:
         Stopped: out of `fit`, once the state is saved.
@@ -83,8 +87,12 @@ class Interruption(keras.callbacks.Callback):
         self.received: signal.Signals | None = None
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        if self.received:
+        if self.received and batch + 1 < self.params["steps"]:
             self.state.save()
+            raise Stopped
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if self.received:
             raise Stopped
 
     @contextmanager
