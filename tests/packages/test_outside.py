@@ -118,6 +118,7 @@ def test_a_family_with_content_of_its_own(shell):
     assert "genzoo vary chiptune PATTERNS" in card and "samples.png" in card
 
 
+@pytest.mark.long
 def test_a_composite_of_two_trained_parts(shell):
     folder = shell.folder
     shell("train codes-digits --quick --workdir runs/codes-digits")

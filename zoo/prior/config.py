@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from serving.families.codes.course import Course
+from serving.families.codes.course import Course, Filling
 from zoo.config import Config
 from zoo.transformer.config import GPTConfig
 
@@ -20,6 +20,8 @@ class PriorConfig(Config):
         codes: the run of the codes, a bundle of such, or a name of `genzoo list`.
         positions, vocabulary: codes of an image, and different codes; those of the run of the codes
             unless given.
+        filling: `masked`, any code is learned from all that are there, and many are drawn at once;
+            or `next`, each from those before it, and one is drawn at a time, whatever `steps` says.
         layers, width, heads: of the Transformer.
         classes: 0 for a prior without labels, else their number.
         words: most words of a caption; 0 for a prior without captions.
@@ -43,6 +45,7 @@ class PriorConfig(Config):
     codes: str
     positions: Positive | None = None
     vocabulary: Positive | None = None
+    filling: Filling = "masked"
     layers: Positive = 4
     width: Positive = 128
     heads: Positive = 4
@@ -64,7 +67,7 @@ class PriorConfig(Config):
             raise ValueError("a scorer goes with captions; set model.words, or leave scorer out")
         if self.guidance != 1 and not self.conditions:
             raise ValueError("guidance goes with labels or captions; leave it out, or set those")
-        if self.positions is not None and self.steps > self.positions:
+        if self.positions is not None and self.course.steps > self.positions:
             raise ValueError(
                 f"{self.steps} steps cannot each fill one of {self.positions} places; lower "
                 "model.steps"
@@ -80,7 +83,9 @@ class PriorConfig(Config):
     @property
     def course(self) -> Course:
         """How it draws unless told otherwise."""
-        return Course(self.steps, self.guidance, self.temperature, self.order)
+        one_by_one = self.filling == "next" and self.positions
+        steps = one_by_one or self.steps
+        return Course(steps, self.guidance, self.temperature, self.order, self.filling)
 
     @property
     def transformer(self) -> GPTConfig:

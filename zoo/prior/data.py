@@ -14,7 +14,7 @@ from zoo.prior.config import PriorConfig
 HIDE, ORDER, TOLD = 3, 4, 5  # streams of random numbers of a step, beside those of the images
 
 Encode = Callable[[np.ndarray], np.ndarray]  # images (N, H, W, C) uint8 -> codes (N, T)
-Batch = tuple[dict[str, Any], Any, Any]  # what a `Prior` takes, the codes, and 1 for the hidden
+Batch = tuple[dict[str, Any], Any, Any]  # what a `Prior` takes, the codes, 1 for what is learned
 
 
 def told(
@@ -50,7 +50,8 @@ def told(
 def hidden(examples: dict[str, Any], config: PriorConfig, seed: tf.Tensor) -> Batch:
     """Hide codes of examples, and of some what is told of them.
 
-    How many of an image are hidden is a cosine of a uniform number, as when it is drawn.
+    How many of an image are hidden is a cosine of a uniform number, as when it is drawn. Where each
+    code is learned from those before it, none is hidden, and all count.
 
     Args:
         examples: `codes` `(B, T)`, and `labels` `(B,)` or `words` `(B, L)`.
@@ -86,6 +87,8 @@ def _without(
 ) -> Batch:
     """Hide a share `(B,)` of codes, one at least, the first in an order `(B, T)`."""
     codes = examples["codes"]
+    if config.filling == "next":
+        return dict(examples), codes, tf.ones(tf.shape(codes))
     count = tf.maximum(1, tf.cast(tf.math.ceil(share * config.positions), tf.int32))  # (B,)
     rank = tf.argsort(tf.argsort(order, axis=1), axis=1)
     hide = rank < count[:, None]  # (B, T)

@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from serving.families.codes.course import Filling
 from serving.text.filters import log_softmax
 from zoo.data.images import Images
 from zoo.judge import generators
@@ -19,6 +20,11 @@ from zoo.prior.config import Positive, Strength, Temperature
 from zoo.prior.data import Batch
 
 BATCH = 128
+LEARNED: dict[Filling, str] = {
+    "masked": "the hidden codes of test images, of which a share is hidden that is the cosine of a "
+    "uniform number",
+    "next": "the codes of test images, each given those before it",
+}
 
 Logits = Callable[[dict[str, np.ndarray]], np.ndarray]
 
@@ -93,12 +99,13 @@ def evaluate(
     return [*judge.measure(pictures, captions[:count], settings.seed), *found]
 
 
-def code_nats(logits: Logits, batch: Batch) -> Metric:
-    """Measure how well hidden codes are known.
+def code_nats(logits: Logits, batch: Batch, filling: Filling) -> Metric:
+    """Measure how well codes are known, given others.
 
     Args:
         logits: gives those `(B, T, V)` of what a `Prior` takes.
         batch: see `zoo.prior.data.measured`.
+        filling: of the prior.
     """
     inputs, codes, hidden = batch
     total = 0.0
@@ -111,8 +118,7 @@ def code_nats(logits: Logits, batch: Batch) -> Metric:
         name="code_nats",
         value=total / float(hidden.sum()),
         unit="nats/code",
-        definition="mean -log p of the hidden codes of test images, of which a share is hidden "
-        "that is the cosine of a uniform number",
+        definition=f"mean -log p of {LEARNED[filling]}",
         samples=len(codes),
         seed=0,
     )

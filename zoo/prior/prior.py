@@ -1,14 +1,16 @@
-"""The prior of codes, as it is trained: to say what hidden codes are, given all others."""
+"""The prior of codes, as it is trained: to say what codes are, given others."""
 
 from typing import Any
 
 import keras
+import numpy as np
 from keras import KerasTensor, initializers, layers, ops
 
 from zoo.prior.config import PriorConfig
 from zoo.training import replicas
 from zoo.training.built import BuiltModel
 from zoo.transformer.block import Block, normalisation
+from zoo.transformer.network import MASKED
 
 STDDEV = 0.02
 
@@ -25,7 +27,8 @@ class Prior(BuiltModel):
             where 0 stands for none.
 
     Returns:
-        Logits of the code at each place, float32 `(B, T, vocabulary)`.
+        Logits of the code at each place, float32 `(B, T, vocabulary)`: given all codes that are not
+        hidden, or with `filling = "next"` those before it.
 
     Example:
         >>> sizes = {"positions": 6, "vocabulary": 9, "layers": 1, "width": 16, "heads": 2}
@@ -33,8 +36,9 @@ class Prior(BuiltModel):
         >>> model({"codes": ops.full((2, 6), 9), "labels": ops.array([3, 10])}).shape
         TensorShape([2, 6, 9])
 
-    Reference:
-        Chang et al. 2022, MaskGIT (arXiv:2202.04200).
+    References:
+        Chang et al. 2022, MaskGIT (arXiv:2202.04200); Chen et al. 2020, Generative Pretraining from
+        Pixels, of the next code.
     """
 
     def __init__(self, config: PriorConfig | dict[str, Any], **kwargs: Any):
@@ -52,6 +56,7 @@ class Prior(BuiltModel):
         self.blocks = [
             Block(sizes, seeds, STDDEV, name=f"block_{index}") for index in range(config.layers)
         ]
+        self.unseen = _unseen(sizes.context if config.filling == "next" else 1)
         self.norm = normalisation(sizes, "norm")
         self.predict = layers.Dense(config.vocabulary, dtype="float32", name="predict")
         self(self._nothing())
@@ -62,14 +67,16 @@ class Prior(BuiltModel):
 
     def logits(self, codes: KerasTensor, told: KerasTensor | None = None) -> KerasTensor:
         """Return the logits of codes, given those that are not hidden; see the class."""
+        if self.config.filling == "next":  # each place sees the code before it, and not its own
+            first = 0 * codes[:, :1] + self.config.vocabulary  # of any batch, and no size asked for
+            codes = ops.concatenate([first, codes[:, :-1]], axis=1)  # (B, T)
         x = self.code(codes)  # (B, T, W)
         if self.told is not None:
             told = ops.reshape(told, (-1, self.config.conditions))  # (B, L)
             x = ops.concatenate([self.told(told), x], axis=1)  # (B, L + T, W)
         x = x + ops.cast(self.place, x.dtype)
-        all_see_all = ops.zeros((1, 1, 1, 1), "float32")
         for block in self.blocks:
-            x, _ = block(x, all_see_all)
+            x, _ = block(x, ops.convert_to_tensor(self.unseen))
         return self.predict(self.norm(x[:, self.config.conditions :]))  # (B, T, V)
 
     def compute_loss(
@@ -94,3 +101,8 @@ class Prior(BuiltModel):
 
     def get_config(self) -> dict[str, Any]:
         return {"config": self.config.model_dump(), "name": self.name}
+
+
+def _unseen(places: int) -> np.ndarray:
+    """Return what hides later places from earlier ones, `(1, 1, places, places)`; 0 of 1."""
+    return np.triu(np.full((1, 1, places, places), MASKED, np.float32), 1)

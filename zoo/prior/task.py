@@ -102,7 +102,7 @@ class PriorTask(ArrayTask):
         test = measured(self.examples("test"), config)
         return [
             *evaluate(generator.generate, captions, self.images, settings),
-            code_nats(generator.logits, test),
+            code_nats(generator.logits, test, config.filling),
         ]
 
 

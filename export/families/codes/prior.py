@@ -67,7 +67,8 @@ class PriorExporter(Exporter):
             classes=config.classes,
             words=config.words,
             vocabulary_of_words=config.vocabulary_of_words if config.words else 0,
-            steps=config.steps,
+            filling=config.filling,
+            steps=config.course.steps,
             guidance=config.guidance,
             temperature=config.temperature,
             order=config.order,
@@ -94,7 +95,9 @@ class PriorExporter(Exporter):
 
     def quality(self, runners: Mapping[str, Runner]) -> Quality:
         """Measure how well hidden codes of test images are known, the same for all variants."""
-        found = code_nats(_logits(runners), self._measured("test", QUALITY_IMAGES))
+        config = self.run.model.config
+        test = self._measured("test", QUALITY_IMAGES)
+        found = code_nats(_logits(runners), test, config.filling)
         return Quality(
             metric=found.name,
             value=found.value,
@@ -109,10 +112,11 @@ class PriorExporter(Exporter):
         processing, words = served.processing, served.words
         images = Images(recipe.data, tuple(processing.image_shape), processing.classes)
         examples = told(images, "test", served.encode, words, processing.words)
+        test = measured(examples, recipe.model)
         captions = images.captions("test") if words else None
         return [
             *evaluate(served.generate, captions, images, settings),
-            code_nats(_logits(session_runners(served)), measured(examples, recipe.model)),
+            code_nats(_logits(session_runners(served)), test, processing.filling),
         ]
 
     def samples(self, generator: Any) -> np.ndarray:
@@ -143,9 +147,10 @@ class PriorExporter(Exporter):
     @property
     def notes(self) -> list[str]:
         config = self.run.model.config
+        otherwise = ", unless told otherwise" if config.filling == "masked" else ""
         return [
             codes_note(self._codes.config),
-            f"`prior` is asked {config.steps} times an image, unless told otherwise; with guidance "
+            f"`prior` is asked {config.course.steps} times an image{otherwise}; with guidance "
             "other than 1 for twice as many images.",
         ]
 
@@ -154,12 +159,11 @@ class PriorExporter(Exporter):
         """What the card warns of."""
         height, width, channels = self._codes.config.image_shape
         colour = "grey" if channels == 1 else "colour"
-        words = self.run.model.config.words
+        config = self.run.model.config
         return [
             f"Draws {height}x{width} {colour} images like those of its data set, and nothing else.",
-            "Codes that are filled in at the same time do not know of each other: fewer steps give "
-            "less that fits together.",
-            *(["Knows the words of its captions, and refuses all others."] if words else []),
+            *([_AT_ONCE] if config.filling == "masked" else []),
+            *(["Knows the words of its captions, and refuses all others."] if config.words else []),
         ]
 
     @property
@@ -171,7 +175,8 @@ class PriorExporter(Exporter):
             told = f', "labels": np.full(16, {config.classes - 1})'
         elif config.words:
             told = f', "words": np.zeros((16, {config.words}), "int32")'
-        return _SNIPPET.format(
+        snippet = _SNIPPET if config.filling == "masked" else _SNIPPET_OF_NEXT
+        return snippet.format(
             places=config.positions, hidden=config.vocabulary, steps=config.steps, told=told
         )
 
@@ -259,6 +264,23 @@ def _batches(inputs: Arrays) -> list[Arrays]:
     ]
 
 
+_AT_ONCE = (
+    "Codes that are filled in at the same time do not know of each other: fewer steps give less "
+    "that fits together."
+)
+_SNIPPET_OF_NEXT = """\
+import numpy as np
+import onnxruntime
+
+prior, decoder = (onnxruntime.InferenceSession(f"{{each}}.onnx") for each in ("prior", "decoder"))
+random = np.random.RandomState(7)
+codes = np.full((16, {places}), {hidden}, "int32")
+for place in range({places}):
+    logits = prior.run(["logits"], {{"codes": codes{told}}})[0][:, place]
+    codes[:, place] = (logits + random.gumbel(size=logits.shape)).argmax(-1)
+image = decoder.run(["image"], {{"codes": codes}})[0]
+pixels = np.rint(image.clip(0, 1) * 255).astype("uint8")
+"""
 _SNIPPET = """\
 import numpy as np
 import onnxruntime

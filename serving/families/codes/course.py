@@ -1,20 +1,25 @@
-"""How the codes of an image are filled in: the surest first, many at the same time.
+"""How the codes of an image are filled in: the surest first, many at the same time, or in a row.
 
 A network says of each place how likely each code is, given the codes that are there already. In
 each step a code is drawn for every hidden place, and those that are least likely are hidden again,
-fewer each time. The arithmetic is on the host, the same whatever runs the network.
+fewer each time; or the next place alone is filled. The arithmetic is on the host, the same whatever
+runs the network.
 
 References:
     Chang et al. 2022, MaskGIT (arXiv:2202.04200); Chang et al. 2023, Muse (arXiv:2301.00704).
+    Chen et al. 2020, Generative Pretraining from Pixels, of the next code.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
+from serving.errors import UsageError
+
+Filling: TypeAlias = Literal["masked", "next"]
 # Codes (B, T), -1 for hidden ones, and their condition (B, ...) or None -> logits (B, T, V).
 Network: TypeAlias = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
@@ -30,6 +35,7 @@ class Course:
         temperature: of the codes: 0 takes the likeliest, 1 draws as it was learned.
         order: how much chance decides which places are filled first, at the beginning; 0 lets
             likelihood alone decide, and images are then alike.
+        filling: `masked`, any places in each step; or `next`, the first that is hidden.
 
     Example:
         >>> Course(steps=4).hidden(places=100)
@@ -40,9 +46,19 @@ class Course:
     guidance: float = 1.0
     temperature: float = 1.0
     order: float = 4.5
+    filling: Filling = "masked"
 
     def hidden(self, places: int) -> list[int]:
-        """Return how many places are hidden after each step: a cosine, and each step fills one."""
+        """Return how many places are hidden after each step: a cosine, and each step fills one.
+
+        Raises:
+            UsageError: codes of which each needs those before it are to be filled at once.
+        """
+        if self.filling == "next" and self.steps != places:
+            raise UsageError(
+                f"steps is {self.steps}; a network of the next code fills one of {places} places "
+                "in each step; leave steps out"
+            )
         found, left = [], places
         for step in range(1, self.steps + 1):
             share = math.cos(math.pi / 2 * step / self.steps)
@@ -84,6 +100,8 @@ def fill(
         drawn, likelihood = _drawn(logits, uniforms[:, step, :, 0], course.temperature)
         chance = course.order * (1 - (step + 1) / steps)
         sure = likelihood + chance * _gumbel(uniforms[:, step, :, 1])
+        if course.filling == "next":
+            sure = -np.broadcast_to(np.arange(places), codes.shape)
         rank = np.argsort(np.argsort(np.where(hidden, sure, np.inf), axis=1, kind="stable"), axis=1)
         codes = np.where(hidden, np.where(rank < left, -1, drawn), codes).astype(np.int32)
     return codes

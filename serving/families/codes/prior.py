@@ -19,7 +19,7 @@ from serving.families.codes.codes import (
     CodeRows,
     CodesProcessing,
 )
-from serving.families.codes.course import Course
+from serving.families.codes.course import Course, Filling
 from serving.families.codes.drawing import Drawing
 from serving.families.images import Count, Labels, gather
 from serving.families.inputs import checked_labels, one_for_each, require_room
@@ -43,7 +43,7 @@ class PriorProcessing(CodesProcessing):
         classes: 0 of a prior without labels.
         words: most words of a caption; 0 of a prior without captions.
         vocabulary_of_words: that there are, with the two that are none.
-        steps, guidance, temperature, order: unless a call says otherwise, see
+        filling, steps, guidance, temperature, order: unless a call says otherwise, see
             `serving.families.codes.course.Course`.
         scorer: whether there is a graph that says how well images go with captions.
     """
@@ -51,6 +51,7 @@ class PriorProcessing(CodesProcessing):
     classes: Annotated[int, Field(ge=0, le=2**16)] = 0
     words: Annotated[int, Field(ge=0, le=1024)] = 0
     vocabulary_of_words: Annotated[int, Field(ge=0, le=MOST_WORDS)] = 0
+    filling: Filling = "masked"
     steps: Annotated[int, Field(gt=0, le=2**14)]
     guidance: Strength = 1.0
     temperature: Annotated[float, Field(ge=0, le=10)] = 1.0
@@ -73,6 +74,8 @@ FillSteps = Annotated[
         "looks of the network, in each of which some codes are filled in",
         minimum=1,
         maximum=lambda model: model.positions,
+        applies=lambda model: model.filling == "masked",
+        refusal="this model fills in one code after another; leave steps out",
     ),
 ]
 Guidance = Annotated[
@@ -260,6 +263,7 @@ class CodePrior(CodedImages):
             own.guidance if guidance is None else guidance,
             own.temperature if temperature is None else temperature,
             own.order,
+            own.filling,
         )
         return Drawing(
             self._logits, self._decoded, own.positions, own.vocabulary, self.classes, course

@@ -99,6 +99,7 @@ def test_transformers_writes_the_same_tokens(name, made, answers):
     assert len(set(written)) > 3 and answer["ids"] == list(written)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NETWORKS)
 def test_llama_cpp_writes_the_same_tokens(name, made):
     model, folder, written = made[name]

@@ -97,7 +97,9 @@ def test_a_saved_model_has_the_same_names(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # it will move to a package of its own
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS[1:])]
+)
 def test_tensorflow_lite_takes_a_saved_model(tmp_path, kind):
     [spec] = graphs(tiny_gpt.model(kind))
     saved_model.write([spec], tmp_path / "saved")

@@ -90,7 +90,7 @@ def test_images_are_told_by_codes_of_a_grid_and_made_of_them_again(changes):
     )
 
 
-@pytest.mark.parametrize("quantizer", ["fsq", "vq"])
+@pytest.mark.parametrize("quantizer", ["fsq", pytest.param("vq", marks=pytest.mark.long)])
 def test_steps_on_two_devices_equal_those_on_one(quantizer):
     data = tf.data.Dataset.from_tensor_slices(tiny_codes.images(7)).batch(5)
     after = []

@@ -28,7 +28,14 @@ CONFIGS = {
     ),
 }
 
-OFTEN_ENOUGH = ("gradient penalty", "r1", "residual", "dense", "implicit")  # in the longer suite
+OFTEN_ENOUGH = (
+    "agreement",
+    "gradient penalty",
+    "r1",
+    "residual",
+    "dense",
+    "implicit",
+)  # in the longer suite
 
 
 def after_two_steps(config, where: str) -> tuple[list[np.ndarray], dict]:

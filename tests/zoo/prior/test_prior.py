@@ -53,6 +53,58 @@ def test_codes_are_drawn_as_often_as_they_are_likely(steps, seed, temperature):
         assert not codes.any()
 
 
+def test_the_next_code_is_given_those_before_it_alone():
+    model = tiny_prior.model(filling="next")
+    x, y, _ = tiny_prior.batch(20)
+    first = model(x | {"codes": y}).numpy()
+    for place in range(4):
+        changed = np.where(np.arange(4) < place, y, (y + 1) % 12)
+        found = model(x | {"codes": changed}).numpy()
+        np.testing.assert_allclose(found[:, : place + 1], first[:, : place + 1], atol=1e-6)
+        assert place == 3 or np.abs(found[:, place + 1] - first[:, place + 1]).max() > 1e-3
+
+
+def test_codes_that_are_drawn_one_after_another_are_as_likely_as_what_is_learned():
+    """Every way through three codes is taken as often as the product of its steps says."""
+    random = np.random.RandomState(0)
+    steps = [random.dirichlet(np.ones(2), size=2**place) for place in range(3)]
+    seen = []
+
+    def network(codes, condition):
+        seen.append(codes)
+        before = np.cumsum(np.where(codes < 0, 0, codes) * 2 ** np.arange(3), axis=1)
+        before = np.concatenate([np.zeros((len(codes), 1), int), before[:, :-1]], axis=1)
+        return np.log([[steps[at][each] for at, each in enumerate(row)] for row in before])
+
+    uniforms = random.random_sample((4000, 3, 3, 2))
+    codes = fill(network, None, 0, uniforms, Course(3, filling="next"))
+    for place, before in enumerate(seen):
+        assert (before[:, :place] >= 0).all() and (before[:, place:] == -1).all()
+    for way in np.ndindex(2, 2, 2):
+        weights = (way * 2 ** np.arange(3)).cumsum()
+        expected = steps[0][0][way[0]] * steps[1][weights[0]][way[1]] * steps[2][weights[1]][way[2]]
+        assert abs((codes == way).all(axis=1).mean() - expected) < 0.03
+
+
+def test_the_next_code_takes_as_many_steps_as_there_are():
+    course = tiny_prior.model(filling="next").config.course
+    assert (course.steps, course.hidden(4)) == (4, [3, 2, 1, 0])
+    with pytest.raises(UsageError, match="fills one of 4 places in each step; leave steps out"):
+        Course(3, filling="next").hidden(4)
+
+
+def test_all_codes_are_learned_where_each_is_given_those_before_it():
+    config = PriorConfig(codes="x", filling="next", positions=12, vocabulary=7)
+    codes = np.random.RandomState(0).randint(7, size=(40, 12)).astype(np.int32)
+    for x, y, weights in (
+        hidden({"codes": tf.constant(codes)}, config, tf.constant([0, 5], tf.int64)),
+        measured({"codes": codes}, config),
+    ):
+        np.testing.assert_array_equal(x["codes"], codes)
+        np.testing.assert_array_equal(y, codes)
+        assert np.all(weights == np.ones((40, 12)))
+
+
 def test_an_image_does_not_depend_on_those_beside_it():
     model = tiny_prior.model()
     uniforms = np.random.RandomState(0).random_sample((5, 3, 4, 2))

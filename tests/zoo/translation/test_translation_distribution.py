@@ -31,8 +31,8 @@ def weights_after_one_step(where: str, rows: int, parts: int, rate: float) -> li
     ("where", "parts"),
     [
         pytest.param("cpu:2", 1, marks=pytest.mark.long),
-        ("cpu:2", 2),
-        pytest.param("cpu", 2, marks=pytest.mark.long),
+        pytest.param("cpu:2", 2, marks=pytest.mark.long),
+        ("cpu", 2),
     ],
 )
 def test_one_sgd_step_equals_one_on_one_device(where, parts):

@@ -171,6 +171,25 @@ def test_bad_input_is_one_clear_line(model, call, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.long
+def test_a_prior_of_the_next_code_too(codes_run, tmp_path):
+    recipe = tiny_prior.recipe(codes_run, model__filling="next")
+    run = zoo.train(recipe, tmp_path / "run").workdir
+    out = export.export(run, tmp_path / "bundle", formats=["onnx"], variants=("fp32", "int8"))
+    assert all(check.passed for check in verify(out))
+    model = serving.load(out, device="cpu", variant="fp32")
+    keras = Generator(zoo.from_workdir(run), zoo.from_workdir(run / "parts" / "codes"))
+    expected = keras.generate(20, LABELS, seed=7)
+    assert share_that_is_equal(model.generate(20, LABELS, seed=7), expected) >= 0.95
+    with pytest.raises(UsageError, match="one code after another; leave steps out"):
+        model.generate(2, labels=1, steps=2)
+    assert "steps" not in model.calls["generate"].parameters
+    ran, served = ({each.name: each for each in evaluate(place)} for place in (run, out))
+    assert served["code_nats"].value == pytest.approx(ran["code_nats"].value, abs=1e-3)
+    assert "those before it" in served["code_nats"].definition
+    test_the_snippet_on_the_card_runs_without_this_project(out)
+
+
 @pytest.fixture(scope="module")
 def words_bundle(tmp_path_factory):
     """A prior of captions; exported once, read only."""

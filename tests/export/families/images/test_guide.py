@@ -23,6 +23,8 @@ from zoo.guidance.guided import Guided
 from zoo.judge import Classifier, ClassifierConfig
 from zoo.vae import VAE, VAEConfig
 
+pytestmark = pytest.mark.long
+
 SHAPE = (8, 8, 1)
 
 
@@ -54,12 +56,7 @@ DRAWN = {
 }
 
 
-QUICK = {"dcgan", "silu"}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(each, marks=[pytest.mark.long] * (each not in QUICK)) for each in DRAWN]
-)
+@pytest.mark.parametrize("name", DRAWN)
 def test_every_network_has_a_slope_in_allowed_operators(name):
     drawing = DRAWN[name]()
     shape = next(port.axes[1:] for port in drawing.outputs if port.name == "image")

@@ -13,7 +13,7 @@ from tests.serving import tiny_text_bundle
 from tests.serving.server.page.using import Page, pixels
 from tests.serving.server.running import running
 
-WIDTHS = (1280, 390)
+WIDTHS = (pytest.param(1280, marks=pytest.mark.long), 390)
 NAMED = """
 const named = (each) => each.getAttribute("aria-label") || each.labels?.[0]?.textContent.trim()
   || (each.labels?.length ? null : each.textContent.trim());

@@ -86,6 +86,7 @@ def test_resuming_is_bit_equal_to_never_stopping(base, run, tmp_path, monkeypatc
         np.testing.assert_array_equal(ours[name], theirs[name])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changes", [{"accumulate": 2}, {"precision": "mixed_bfloat16"}])
 def test_several_devices_and_other_precisions_train_the_same(base, run, tmp_path, changes):
     devices = "cpu:2" if "accumulate" in changes else "cpu"
