@@ -85,13 +85,14 @@ def _use(manifest: Manifest, exporter: Exporter) -> str:
     first = next(iter(calls.values()))
     python = f"import serving  # pip install genzoo\n\nresult = {first.python(manifest.name)}\n"
     shell = "\n".join(call.shell(manifest.name) for call in calls.values())
+    given = "seed" if any("seed" in call.parameters for call in calls.values()) else "input"
     lines = [
         "## Use\n",
         "`serving.load` takes the name of a published model, or the folder that holds this card.\n",
         _fenced(python, "python"),
         f"What it can do; `genzoo CALL {manifest.name} --help` says the rest:\n",
         _fenced(shell, "console"),
-        f"The same seed gives the same {exporter.content.noun}s in Keras, SavedModel and ONNX "
+        f"The same {given} gives the same {exporter.content.noun}s in Keras, SavedModel and ONNX "
         "Runtime.\n",
     ]
     if "fp32" in manifest.variants:

@@ -263,7 +263,7 @@ def _help(parameter: Parameter, several: bool) -> str:
     elif more is not None:
         words += f", above {more}" + (f" up to {high}" if high is not None else "")
     elif low is not None and high is not None and parameter.name != "seed":
-        words += f", {low} to {high}"
+        words += f", {low}" + (f" to {high}" if high != low else "")
     elif low is not None and low != 0:
         words += f", from {low}"
     default = parameter.default
