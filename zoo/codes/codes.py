@@ -43,24 +43,28 @@ class Codes(BuiltModel):
         if isinstance(config, dict):
             config = CodesConfig.parse(config, "the model")
         self.config = config
+        self.mean = np.array(config.mean or 0, "float32")  # (C,), or of all channels
         self.encoder = Encoder(config, name="encoder")
         self.quantizer = quantizer(config)
         self.decoder = Decoder(config, name="decoder")
         self(ops.zeros((1, *config.image_shape)))
 
     def call(self, image: KerasTensor, training: bool = False) -> tuple[KerasTensor, KerasTensor]:
-        values, loss = self.quantizer(self.encoder(image))
-        return ops.cast(self.decoder(values), "float32"), ops.mean(loss, axis=(1, 2, 3))
+        values, loss = self.quantizer(self.encoder(image - self.mean))
+        return self._image(values), ops.mean(loss, axis=(1, 2, 3))
 
     def encode(self, image: KerasTensor) -> KerasTensor:
         """Map images to codes, row by row of the grid: int32 `(B, T)`."""
-        codes = self.quantizer.codes(self.encoder(image))
+        codes = self.quantizer.codes(self.encoder(image - self.mean))
         return ops.reshape(codes, (-1, self.config.positions))  # (B, rows, columns) -> (B, T)
 
     def decode(self, codes: KerasTensor) -> KerasTensor:
         """Map codes to images, in [0, 1] or near it."""
         values = self.quantizer.values(ops.reshape(codes, (-1, *self.config.grid)))
-        return ops.cast(self.decoder(values), "float32")  # (B, H, W, C)
+        return self._image(values)
+
+    def _image(self, values: KerasTensor) -> KerasTensor:
+        return ops.cast(self.decoder(values), "float32") + self.mean  # (B, H, W, C)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
         """Return what is left of images, uint8 or float in [0, 1]: uint8 `(N, H, W, C)`."""

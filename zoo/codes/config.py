@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from zoo.config import Config
 
 Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Level = Annotated[int, Field(ge=2, le=64)]
 MOST_CODES = 2**16
 
@@ -17,6 +18,9 @@ class CodesConfig(Config):
 
     Args:
         image_shape: height, width and channels (1 or 3); `stride` divides height and width.
+        mean: of each channel, in [0, 1], taken off before images are told and put back after; of a
+            thousand images of the data set unless given. Where most of an image is of one colour,
+            all would else end as one code, the bounds of `fsq` being passed on the way to it.
         channels: of each halving of the image, the finest first; the encoder halves as often as
             there are entries.
         blocks: residual blocks at each size.
@@ -34,6 +38,7 @@ class CodesConfig(Config):
 
     family: Literal["image_codes"] = "image_codes"
     image_shape: tuple[Positive, Positive, Positive] = (28, 28, 1)
+    mean: tuple[Share, ...] | None = None
     channels: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=6)] = (32, 64)
     blocks: Annotated[int, Field(ge=0, le=16)] = 1
     quantizer: Literal["fsq", "vq"] = "fsq"
@@ -47,6 +52,10 @@ class CodesConfig(Config):
         if channels not in (1, 3):
             raise ValueError(
                 f"image_shape has {channels} channels; expected 1 (grey) or 3 (colour)"
+            )
+        if self.mean is not None and len(self.mean) != channels:
+            raise ValueError(
+                f"mean has {len(self.mean)} numbers; expected one for each of {channels} channels"
             )
         if height % self.stride or width % self.stride:
             raise ValueError(

@@ -8,8 +8,10 @@ from zoo.codes.codes import Codes
 from zoo.codes.config import CodesConfig
 from zoo.codes.evaluate import CodesEvaluateConfig
 from zoo.codes.task import CodesTask
-from zoo.data.images import ImagesConfig
+from zoo.data.images import Images, ImagesConfig
 from zoo.recipe import Recipe
+
+MEASURED = 1000  # images, of which the mean is taken
 
 
 class CodesRecipe(Recipe):
@@ -36,6 +38,15 @@ class CodesRecipe(Recipe):
                 "data.mixup and data.adversarial out"
             )
         return self
+
+    def completed(self) -> Self:
+        """Return the recipe with the mean of its images."""
+        if self.model.mean is not None:
+            return self
+        limit = min(self.data.limit or MEASURED, MEASURED)
+        few = self.changed({"data.limit": limit}).data
+        levels, _ = Images(few, self.model.image_shape).levels("train")
+        return self.changed({"model.mean": (levels.mean(axis=(0, 1, 2)) / 255).round(3).tolist()})
 
     def build(self) -> Codes:
         """Make the model, untrained."""

@@ -1,5 +1,6 @@
 """Codes: what a number becomes, what it stands for, and how the networks around it are trained."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,7 +12,7 @@ import zoo
 from serving.errors import UsageError
 from tests.zoo.codes import tiny_codes
 from tests.zoo.training.interrupted import assert_same_run, stop_and_resume
-from zoo.codes import CodesConfig
+from zoo.codes import Codes, CodesConfig
 from zoo.codes.evaluate import psnr, usage
 from zoo.codes.quantizers import FiniteScalars, NearestVectors
 from zoo.training import devices
@@ -90,6 +91,41 @@ def test_images_are_told_by_codes_of_a_grid_and_made_of_them_again(changes):
     )
 
 
+def test_the_mean_is_taken_off_before_images_are_told_and_put_back_after():
+    shape, mean = (8, 8, 3), (0.9, 0.5, 0.1)
+    plain, about = (tiny_codes.model(image_shape=shape, mean=each) for each in (None, mean))
+    images = tiny_codes.images(3, shape)
+    codes = plain.encode(images - np.float32(mean))
+    np.testing.assert_array_equal(about.encode(images), codes)
+    np.testing.assert_allclose(about.decode(codes), plain.decode(codes) + mean, atol=1e-6)
+    np.testing.assert_allclose(about(images)[0], about.decode(codes), atol=1e-5)
+
+
+def test_a_recipe_is_given_the_mean_of_its_images():
+    recipe = tiny_codes.recipe().completed()
+    levels, _ = recipe.task().images.levels("train")
+    assert recipe.model.mean == pytest.approx([levels.mean() / 255], abs=6e-4)
+    assert recipe.completed() == recipe
+
+
+def test_images_that_are_mostly_of_one_colour_do_not_end_as_one_code():
+    random = np.random.RandomState(0)
+    images = np.full((64, 8, 8, 1), 0.95, np.float32)
+    for image in images:
+        top, left = random.randint(6, size=2)
+        image[top : top + 3, left : left + 3] = random.random_sample()
+    used = []
+    for mean in (None, (images.mean().item(),)):
+        keras.utils.set_random_seed(2)
+        model = Codes(
+            CodesConfig(image_shape=(8, 8, 1), channels=(16, 16), levels=(8, 8), mean=mean)
+        )
+        model.compile(keras.optimizers.Adam(1e-3))
+        model.fit(images, epochs=30, batch_size=16, verbose=0)
+        used.append(len(np.unique(model.encode(images))))
+    assert used[1] > 2 * used[0]
+
+
 @pytest.mark.parametrize("quantizer", ["fsq", pytest.param("vq", marks=pytest.mark.long)])
 def test_steps_on_two_devices_equal_those_on_one(quantizer):
     data = tf.data.Dataset.from_tensor_slices(tiny_codes.images(7)).batch(5)
@@ -128,6 +164,7 @@ def test_what_codes_are_worth_is_counted():
         ({"image_shape": (10, 8, 1)}, "images of 10x8 cannot be halved 2 times"),
         ({"levels": (64, 64, 64)}, "there would be 262144 codes"),
         ({"levels": ()}, "at least 1 item"),
+        ({"mean": (0.1, 0.2)}, "mean has 2 numbers; expected one for each of 1 channels"),
     ],
 )
 def test_a_configuration_that_does_not_hold_together_is_refused(changes, said):
