@@ -1,0 +1,82 @@
+"""How a video goes on, frame after frame, by whatever runs the networks.
+
+The network says of each number of the next frame how likely each level is, all at the same time.
+They are drawn as those of an image are filled in, in one step; then the frame is seen in its turn.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from serving.families.codes.course import Course, fill
+from serving.families.video.numbers import codes_of, numbers_of
+from serving.noise import uniform_batches
+
+BATCH = 32  # videos at once
+
+# Numbers (B, seen, P) -> logits (B, P, levels) of those of the next frame.
+Network: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Following:
+    """How frames follow: the same by Keras and by ONNX Runtime.
+
+    Attributes:
+        network: see `Network`.
+        encode: gives codes `(N, T)` of images uint8 `(N, H, W, C)`.
+        decode: gives images float32 `(N, H, W, C)`, in [0, 1] or near it, of codes.
+        seen: frames that the network takes.
+        positions: codes of a frame.
+        numbers, levels: of a code, and of each.
+        temperature: 0 takes the likeliest level, 1 draws as it was learned.
+    """
+
+    network: Network
+    encode: Callable[[np.ndarray], np.ndarray]
+    decode: Callable[[np.ndarray], np.ndarray]
+    seen: int
+    positions: int
+    numbers: int
+    levels: int
+    temperature: float
+
+    def videos(self, given: np.ndarray, frames: int, seed: int) -> Iterator[np.ndarray]:
+        """Yield what follows, a batch of videos at a time.
+
+        Args:
+            given: uint8 `(N, F, H, W, C)`; of each the last `seen` frames are looked at.
+            frames: that are to follow.
+            seed: of the numbers that are drawn; they depend on it, on `frames` and on the index.
+
+        Yields:
+            float32 `(<= BATCH, frames, H, W, C)`.
+        """
+        given = given[:, -self.seen :]
+        shape, places = given.shape[2:], self.positions * self.numbers
+        rows = uniform_batches(len(given), frames * places * 2, seed, BATCH)
+        for at, uniforms in enumerate(rows):
+            own = given[at * BATCH : (at + 1) * BATCH]
+            codes = self.encode(own.reshape(-1, *shape))
+            past = numbers_of(codes, self.numbers, self.levels).reshape(len(own), -1, places)
+            made = self._followed(past, uniforms.reshape(len(own), frames, 1, places, 2))
+            codes = codes_of(made, self.numbers, self.levels)  # (B, frames, T)
+            image = self.decode(codes.reshape(-1, self.positions))
+            yield image.reshape(len(own), frames, *shape)
+
+    def _followed(self, past: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+        """Return the numbers of the frames that follow `(B, seen, P)`, `(B, frames, P)`."""
+        course = Course(1, temperature=self.temperature, order=0)
+        for step in range(uniforms.shape[1]):
+            # Nothing is there yet of the next frame: its condition says all that is known.
+            next_one = fill(
+                lambda _, seen: self.network(seen),
+                np.ascontiguousarray(past[:, -self.seen :]),
+                0,
+                uniforms[:, step],
+                course,
+            )
+            past = np.concatenate([past, next_one[:, None]], axis=1)
+        return past[:, self.seen :]
