@@ -38,13 +38,14 @@ NAMES = [
     "guidance",
     "codes",
     "scenes",
+    "video",
     "chat",
     "server",
     "provenance",
     "deploying",
     "results",
 ]
-LONG = {"training", "smaller", "repair", "style", "flow", "guidance", "codes", "scenes"}
+LONG = {"training", "smaller", "repair", "style", "flow", "guidance", "codes", "scenes", "video"}
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
@@ -12,12 +13,14 @@ import numpy as np
 from serving.content import pictures
 from serving.content.array import array_of, read_array
 from serving.content.content import Cell, Content, Distance, Processing, one_of
-from serving.errors import UsageError, first_line
+from serving.errors import UsageError
 from serving.files import is_stream, write_each, written
 
 LEVELS = 1  # of 255: a value next to one half may be rounded either way
 DURATION = 100  # ms of a frame
 MOST_FRAMES = 1000  # of a video that is read
+# What Pillow raises of files that are none, and of GIF files that end too soon.
+_SPOILT = (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error)
 
 
 class VideoContent(Content):
@@ -177,9 +180,9 @@ def _frames(path: Path, shape: tuple[int, ...]) -> np.ndarray:
                 stays.append(max(1, round(frame.info.get("duration", 0) / 10)))
                 if len(found) > MOST_FRAMES:
                     break
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except (*_SPOILT, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or "it is no GIF, or is spoilt"
-        raise UsageError(f"{path} cannot be read as a video: {first_line(reason)}") from None
+        raise UsageError(f"{path} cannot be read as a video: {reason}") from None
     times = np.array(stays) // reduce(math.gcd, stays)
     if times.sum() > MOST_FRAMES:
         raise UsageError(f"{path} has more than {MOST_FRAMES} frames; give a shorter part of it")

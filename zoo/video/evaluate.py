@@ -87,7 +87,7 @@ def evaluate(
 
     Args:
         follow: gives the frames that follow videos uint8 `(N, F, H, W, C)`.
-        reconstruct: gives what codes leave of images uint8 `(N, H, W, C)`.
+        reconstruct: gives what codes leave of videos.
         data: of the recipe.
         settings: of the recipe.
     """
@@ -98,7 +98,7 @@ def evaluate(
         "": follow(given, FRAMES - GIVEN, settings.seed),
         "copy_last": np.repeat(given[:, -1:], FRAMES - GIVEN, axis=1),
         "straight_on": data.straight_on("test", 0, count),
-        "reconstruction": reconstruct(real.reshape(-1, *real.shape[2:])).reshape(real.shape),
+        "reconstruction": reconstruct(real),
     }
     found = [metric for each in SCORES for metric in _scored(each, made, real, settings.seed)]
     if settings.judge is not None:

@@ -52,6 +52,11 @@ class Foreteller:
         )
         return np.concatenate([to_uint8(each) for each in following.videos(video, frames, seed)])
 
+    def reconstruct(self, video: np.ndarray) -> np.ndarray:
+        """Return what codes leave of videos, uint8 `(N, F, H, W, C)`."""
+        frames = self.codes.reconstruct(video.reshape(-1, *video.shape[2:]))
+        return frames.reshape(video.shape)
+
     def logits(self, numbers: np.ndarray) -> np.ndarray:
         """Return what the model says of the next frame: float32 `(B, P, levels)`."""
         import tensorflow as tf  # the one backend that samples are drawn with

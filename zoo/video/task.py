@@ -64,7 +64,7 @@ class VideoTask(ArrayTask):
         """Measure predicted frames of the test part, and how well their numbers are known."""
         foreteller = Foreteller(model, self.codes)
         return [
-            *evaluate(foreteller.continue_from, self.codes.reconstruct, self.data, settings),
+            *evaluate(foreteller.continue_from, foreteller.reconstruct, self.data, settings),
             number_nats(foreteller.logits, measured(self.examples("test"), self.recipe.model)),
         ]
 

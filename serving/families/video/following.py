@@ -68,15 +68,12 @@ class Following:
 
     def _followed(self, past: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         """Return the numbers of the frames that follow `(B, seen, P)`, `(B, frames, P)`."""
-        course = Course(1, temperature=self.temperature, order=0)
         for step in range(uniforms.shape[1]):
-            # Nothing is there yet of the next frame: its condition says all that is known.
-            next_one = fill(
-                lambda _, seen: self.network(seen),
-                np.ascontiguousarray(past[:, -self.seen :]),
-                0,
-                uniforms[:, step],
-                course,
-            )
-            past = np.concatenate([past, next_one[:, None]], axis=1)
+            seen = np.ascontiguousarray(past[:, -self.seen :])
+            past = np.concatenate([past, self._next(seen, uniforms[:, step])[:, None]], axis=1)
         return past[:, self.seen :]
+
+    def _next(self, seen: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+        """Draw the numbers of one frame, of which nothing is there yet: `(B, P)`."""
+        course = Course(1, temperature=self.temperature, order=0)
+        return fill(lambda hidden, _: self.network(seen), None, 0, uniforms, course)

@@ -101,6 +101,12 @@ class Video(CodedImages):
         made = following.videos(given, frames, self._seed(seed))
         return gather((self._pixels(batch) for batch in made), len(given))
 
+    @call(gives="video")
+    def reconstruct(self, video: GivenVideo) -> np.ndarray:
+        """Return what is left of videos when they are told by codes: uint8 `(N, F, H, W, C)`."""
+        given = checked_videos(video, self.image_shape, least=1)
+        return self._made(self._codes(given.reshape(-1, *self.image_shape))).reshape(given.shape)
+
     def timed(self, batch: int) -> dict[str, Timed]:
         own = self.processing
         numbers = np.zeros((batch, own.seen, own.positions * own.numbers), np.int32)
