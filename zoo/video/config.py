@@ -22,8 +22,9 @@ class VideoConfig(Config):
         numbers, levels: of how many numbers a code is, and how many each can be; likewise.
         seen: frames that the next one is predicted from.
         layers, width, heads: of the Transformer.
-        disturbed: share of the numbers of these frames that are drawn anew while training, at
-            most: as what it goes on from later, its own predictions, is not quite right either.
+        disturbed: share of the numbers of the last of these frames that are drawn anew while
+            training, at most, and fewer of those before it: as what it goes on from later, its own
+            predictions, is not quite right either.
         temperature: how it draws unless told otherwise; 0 takes the likeliest numbers.
 
     Example:

@@ -61,7 +61,9 @@ def drawn(numbers: tf.Tensor, config: VideoConfig, seed: tf.Tensor) -> Pair:
     numbers = tf.cast(tf.gather(numbers, frames, batch_dims=1), tf.int32)
     seen, following = numbers[:, :-1], numbers[:, -1]
     if config.disturbed:
-        rate = config.disturbed * tf.random.stateless_uniform(rows, rate)[:, None, None]
+        # The later a frame the more, as those that were predicted come after those that were given.
+        later = tf.range(1.0, config.seen + 1)[:, None] / config.seen
+        rate = config.disturbed * tf.random.stateless_uniform(rows, rate)[:, None, None] * later
         hit = tf.random.stateless_uniform(tf.shape(seen), which) < rate
         other = tf.random.stateless_uniform(tf.shape(seen), level, 0, config.levels, tf.int32)
         seen = tf.where(hit, other, seen)

@@ -11,6 +11,7 @@ from zoo.transformer.block import Block, normalisation
 from zoo.video.config import VideoConfig
 
 STDDEV = 0.02
+WINDOW = 5  # rows and columns of codes that a place sees at first, its own in the middle
 
 
 class Video(BuiltModel):
@@ -47,7 +48,7 @@ class Video(BuiltModel):
             config = VideoConfig.parse(config, "the model")
         self.config, normal = config, initializers.RandomNormal(stddev=STDDEV)
         sizes, seeds = config.transformer, keras.random.SeedGenerator(0)
-        self.enter = layers.Conv2D(config.width, 3, padding="same", name="enter")
+        self.enter = layers.Conv2D(config.width, WINDOW, padding="same", name="enter")
         self.place = self.add_weight((config.positions, config.width), normal, name="place")
         self.blocks = [
             Block(sizes, seeds, STDDEV, name=f"block_{index}") for index in range(config.layers)
