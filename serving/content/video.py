@@ -18,7 +18,8 @@ from serving.files import is_stream, write_each, written
 
 LEVELS = 1  # of 255: a value next to one half may be rounded either way
 DURATION = 100  # ms of a frame
-MOST_FRAMES = 1000  # of a video that is read
+MOST_FRAMES = 1000  # of a GIF that is read, of which few bytes may tell very many
+MOST_TOGETHER = 10_000  # of all videos that are read
 # What Pillow raises of files that are none, and of GIF files that end too soon.
 _SPOILT = (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error)
 
@@ -54,7 +55,11 @@ class VideoContent(Content):
     def read(self, paths: Sequence[Path], processing: Processing) -> np.ndarray:
         """Return uint8 `(N, frames, H, W, C)` of GIF files, arrays, or folders of such."""
         shape = tuple(processing["image_shape"])
-        found = [videos for path in paths for each in _files(path) for videos in _read(each, shape)]
+        found: list[np.ndarray] = []
+        for file in (each for path in paths for each in _files(path)):
+            found += _read(file, shape)
+            if sum(map(len, found)) > MOST_TOGETHER:
+                raise UsageError(f"there are more than {MOST_TOGETHER} frames; give fewer videos")
         if len(counts := {len(video) for video in found}) > 1:
             raise UsageError(
                 f"the videos have {min(counts)} to {max(counts)} frames; give videos of as many "
@@ -63,12 +68,10 @@ class VideoContent(Content):
         return np.stack(found)
 
     def writer(self, out: str, count: int, processing: Processing) -> Callable[[Any], None]:
-        if not Path(out).suffix and not is_stream(out):  # a folder, or what becomes one
+        if Path(out).is_dir() or not (Path(out).suffix or is_stream(out)):
             return lambda value: _save_each(_rows(value), out)
-        kinds = _ENCODE | {"": _encode_gif}
-        if Path(out).is_dir():
-            return lambda value: _save_each(_rows(value), out)
-        encode = one_of(out, kinds, "write")
+        # What has no suffix only takes bytes: a FIFO, a device, standard output.
+        encode = one_of(out, _ENCODE | {"": _encode_gif}, "write")
 
         def save(value: Any) -> None:
             with written(out) as file:

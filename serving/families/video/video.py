@@ -38,7 +38,10 @@ class VideoProcessing(CodesProcessing):
 GivenVideo = Annotated[
     Any, Parameter("videos that go on, of frames as in the data set", content="video")
 ]
-Frames = Annotated[int, Parameter("frames that follow", minimum=1, maximum=MOST, example=10)]
+Frames = Annotated[
+    int,
+    Parameter("frames that follow", minimum=1, maximum=MOST, example=10, multiplies="rows"),
+]
 Temperature = Annotated[
     float | None,
     Parameter("0 takes what is likeliest, 1 draws as it was learned", minimum=0, maximum=10),

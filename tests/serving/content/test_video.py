@@ -113,6 +113,10 @@ def test_a_video_that_takes_too_much_is_refused(tmp_path):
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=[10, 60_000])
     (tmp_path / "long.gif").write_bytes(file.getvalue())
     assert f"more than {MOST_FRAMES} frames" in complaint(tmp_path / "long.gif")
+    for at in range(11):  # each is of few bytes, since its frames stay
+        video = np.concatenate([np.zeros((1, 999, *SHAPE)), np.ones((1, 1, *SHAPE))], axis=1)
+        CONTENT.writer(str(tmp_path / "many" / f"{at}.gif"), 1, GREY)(video)
+    assert "more than 10000 frames; give fewer videos" in complaint(tmp_path / "many")
 
 
 def test_videos_of_other_lengths_are_not_put_together(tmp_path):
