@@ -25,7 +25,8 @@ class VideoConfig(Config):
         disturbed: share of the numbers of the last of these frames that are drawn anew while
             training, at most, and fewer of those before it: as what it goes on from later, its own
             predictions, is not quite right either.
-        temperature: how it draws unless told otherwise; 0 takes the likeliest numbers.
+        temperature: how it draws unless told otherwise, see
+            `serving.families.video.following.Following`; 0 takes the middle of what is likely.
 
     Example:
         >>> config = VideoConfig(codes="runs/codes", grid=(8, 8), numbers=5, levels=8)

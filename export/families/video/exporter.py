@@ -231,7 +231,9 @@ radix = {levels} ** np.arange({numbers})
 numbers = (codes[..., None] // radix % {levels}).reshape({seen}, -1).astype("int32")
 for _ in range(10):
     logits = predictor.run(["logits"], {{"numbers": numbers[None, -{seen}:]}})[0]
-    numbers = np.concatenate([numbers, logits.argmax(-1).astype("int32")])
+    likely = np.exp(logits - logits.max(-1, keepdims=True)).cumsum(-1)
+    middle = (likely[..., :-1] <= 0.5 * likely[..., -1:]).sum(-1)  # the median of each number
+    numbers = np.concatenate([numbers, middle.astype("int32")])
 codes = (numbers[{seen}:].reshape(10, -1, {numbers}) * radix).sum(-1).astype("int32")
 image = decoder.run(["image"], {{"codes": codes}})[0]
 pixels = np.rint(image.clip(0, 1) * 255).astype("uint8")

@@ -44,7 +44,9 @@ Frames = Annotated[
 ]
 Temperature = Annotated[
     float | None,
-    Parameter("0 takes what is likeliest, 1 draws as it was learned", minimum=0, maximum=10),
+    Parameter(
+        "1 draws as it was learned, 0 takes the middle of what is likely", minimum=0, maximum=10
+    ),
 ]
 
 

@@ -170,6 +170,21 @@ def test_a_frame_follows_from_those_before_it_and_not_from_other_videos(temperat
         assert np.any(other != alone)
 
 
+def test_without_temperature_the_middle_of_what_is_likely_is_taken():
+    chances = np.log([0.3, 0.15, 0.1, 0.45])  # the likeliest is at the end
+    found = []
+    for temperature in (0.0, 1e-3, 1.0):
+        following = Following(
+            lambda numbers: np.tile(chances, (len(numbers), 32, 1)),
+            lambda images: np.zeros((len(images), 16), np.int32),
+            lambda codes: np.ones((len(codes), 1, 1, 1)) * codes[:, :1, None, None],
+            CONFIG.seen, CONFIG.positions, 2, 4, temperature,
+        )  # fmt: skip
+        (video,) = following.videos(np.zeros((9, 4, 1, 1, 1), np.uint8), 5, seed=7)
+        found.append({*video.ravel().tolist()})
+    assert found[0] == {10} and found[1] == {15} and len(found[2]) > 3  # numbers 2 2, and 3 3
+
+
 def test_every_weight_learns():
     model = tiny_video.model()
     x, y = tiny_video.batch(20)
