@@ -146,6 +146,8 @@ def test_it_goes_on_over_http(bundle, model, given):
     processing = model.manifest.processing
     expected = model.continue_from(given[:1], frames=5, seed=7)
     with running([bundle]) as served, httpx.Client(base_url=served.url) as client:
+        (output,) = client.get("/v2/models/tiny-video").json()["outputs"]
+        assert output["shape"] == [-1, -1, 16, 16, 1]  # videos, frames
         path = "/v1/calls/tiny-video/continue_from"
         called = {"video": CONTENT.to_json(given[:1], processing), "frames": 5, "seed": 7}
         answer = client.post(path, json=called)
