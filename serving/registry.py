@@ -144,6 +144,14 @@ _OWN = (
         exporter="export.families.codes.prior:PriorExporter",
         runtime="serving.families.codes.prior:CodePrior",
     ),
+    Family(
+        name="video_prediction",
+        title="Models of video",
+        gives="video",
+        recipe="zoo.video.recipe:VideoRecipe",
+        exporter="export.families.video.exporter:VideoExporter",
+        runtime="serving.families.video.video:Video",
+    ),
     Family(name="classifier", title="Judges", recipe="zoo.judge.recipe:ClassifierRecipe"),
     Family(name="scorer", title="Scorers of captions", recipe="zoo.scorer.recipe:ScorerRecipe"),
     Family(
@@ -162,6 +170,7 @@ _CONTENTS = {
     "fillings": "serving.content.fillings:FillingsContent",
     "photograph": "serving.content.photograph:PhotographContent",
     "style": "serving.content.style:StyleContent",
+    "video": "serving.content.video:VideoContent",
 }
 
 

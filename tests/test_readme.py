@@ -38,6 +38,7 @@ NAMES = [
     "guidance",
     "codes",
     "scenes",
+    "video",
     "chat",
     "server",
     "provenance",
@@ -134,6 +135,7 @@ SHOWN = {  # metrics of a family's table, and how they are written there
         "{value:.2f}",
     ),
     "flow": {"fcd": "{value:.2f} | {floor:.2f}", "coverage": "{value:.3f}"},
+    "video_prediction": {"mse": "{value:.1f}", "ssim": "{value:.3f}"},
     "restoration": dict.fromkeys(("set5_psnr", "set14_psnr", "bsd100_psnr"), "{value:.2f}"),
     "music": {"nats_per_note": "{value:.4f}", "nats_per_note_validation": "{value:.4f}"},
 }
@@ -218,3 +220,15 @@ def test_the_readme_shows_the_numbers_of_the_results(name):
 def test_every_picture_and_page_is_there(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_what_is_said_of_video_is_what_was_measured():
+    text = (ROOT / "docs/video.md").read_text(encoding="utf-8")
+    found = json.loads((ROOT / "docs/video.json").read_text())["metrics"]
+    for other in ("", "_copy_last", "_straight_on", "_reconstruction"):
+        mse, mae, ssim = (found[f"{name}{other}"]["value"] for name in ("mse", "mae", "ssim"))
+        assert f"| {mse:.1f} | {mae:.1f} | {ssim:.3f} |" in text
+        by_frame = " | ".join(f"{value:.0f}" for value in found[f"mse{other}"]["by_frame"])
+        assert f"| {by_frame} |" in text
+    for name in ("digit_accuracy", "digit_accuracy_true"):
+        assert f"| {found[name]['value']:.1%} |" in text

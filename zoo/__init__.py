@@ -39,6 +39,8 @@ _HOMES = {
     "Translator": "zoo.translation",
     "VAE": "zoo.vae",
     "VAEConfig": "zoo.vae",
+    "Video": "zoo.video",
+    "VideoConfig": "zoo.video",
     "Recipe": "zoo.recipe",
     "fine_tuning": "zoo.training",
     "from_checkpoint": "zoo.checkpoints.loading",

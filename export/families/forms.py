@@ -105,3 +105,15 @@ def reduced(
 
     allowed = partial(model.tolerance, precision)
     return Form(name or precision, make, devices, kind=kind, allowed=allowed)
+
+
+def keeping(roles: Sequence[str], make: Callable[[Made], Made]) -> Callable[[Made], Made]:
+    """Return what makes a form of all graphs but some."""
+
+    def made(first: Made) -> Made:
+        kept = {role: graph for role, graph in first.graphs.items() if role in roles}
+        others = {role: graph for role, graph in first.graphs.items() if role not in roles}
+        formed = make(Made(first.specs, others))
+        return Made(first.specs, formed.graphs | kept)
+
+    return made

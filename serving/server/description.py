@@ -181,7 +181,7 @@ def schema(parameter: Parameter, limits: Limits) -> Schema:
     """
     one: Schema = _one(parameter)
     if parameter.multiplies == "rows" and parameter.kind == "int":
-        one["maximum"] = limits.rows
+        one["maximum"] = min(one.get("maximum", limits.rows), limits.rows)
     if parameter.multiplies == "tokens":
         one["maximum"] = limits.tokens
     kinds = [one]

@@ -90,6 +90,7 @@ def test_an_installed_family_is_one_of_all(installed):
     installed(morse="MORSE")
     own = ["vae", "gan", "transformer", "music", "translation", "masked"]
     own += ["restoration", "repair", "restyling", "flow", "image_codes", "code_prior"]
+    own += ["video_prediction"]
     assert list(registry.families()) == [*own, "classifier", "scorer", "detector", "morse"]
     assert registry.family("morse") is MORSE
     assert isinstance(registry.content("morse"), Morse)

@@ -18,6 +18,8 @@ from zoo.data import sources
 from zoo.data.augmentation import varying
 from zoo.data.augmentation.config import AugmentationConfig
 from zoo.data.files import own_path
+from zoo.data.moving.config import KINDS, MovingConfig
+from zoo.data.moving.moving import MovingDigits
 from zoo.data.scenes.config import ScenesConfig
 from zoo.data.scenes.scenes import Scenes
 
@@ -29,8 +31,8 @@ class ImagesConfig(AugmentationConfig):
     """The `[data]` table of an image recipe; see `AugmentationConfig` for more of its keys.
 
     Args:
-        name: a TensorFlow Datasets name, `digits`, `scenes` (made up, see `zoo.data.scenes`), or a
-            folder of images.
+        name: a TensorFlow Datasets name, `digits`, `scenes` or `moving-mnist` (made up, see
+            `zoo.data.scenes` and `zoo.data.moving`), or a folder of images.
         validation: training images held out, from the end of the training split.
         binarize: draw each pixel anew as 0 or 1 with its grey level as probability, every epoch
             (dynamic binarization, Burda et al. 2016).
@@ -79,12 +81,12 @@ class Images:
         self.classes = classes
         # A folder of mixed sizes is cropped and brought to one size when it is read.
         size = image_shape[:2] if config.resize else None
-        self._scenes = Scenes(ScenesConfig()) if config.name == ScenesConfig().name else None
-        if self._scenes is None:
+        self._made_up = _made_up(config.name)
+        if self._made_up is None:
             self.builder = sources.prepare(config.name, image_size=size)
             self.source = sources.describe(self.builder)
         else:
-            self.source = self._scenes.source
+            self.source = self._made_up.source
         self._check_fit()
         config.check_channels(image_shape[-1])
 
@@ -197,9 +199,10 @@ class Images:
             UsageError: the images have none.
         """
         name, start, stop = self._place(split)
-        if self._scenes is not None:
-            return self._scenes.captions(name, start, stop)
-        known = [key for key in CAPTIONS if key in self.builder.info.features]
+        if isinstance(self._made_up, Scenes):
+            return self._made_up.captions(name, start, stop)
+        features = () if self._made_up else self.builder.info.features
+        known = [key for key in CAPTIONS if key in features]
         if not known:
             raise UsageError(
                 f"images of '{self.config.name}' have no captions; choose a data set with "
@@ -230,10 +233,10 @@ class Images:
 
     def _examples(self, split: str, start: int, stop: int) -> tf.data.Dataset:
         """Return some examples of a split of the data set, as they are."""
-        if self._scenes is None:
+        if self._made_up is None:
             return self.builder.as_dataset(split=f"{split}[{start}:{stop}]")
         with tf.device("CPU:0"):
-            image = tf.constant(self._scenes.read(split, start, stop).image)
+            image = tf.constant(self._made_up.images(split, start, stop))
         return tf.data.Dataset.from_tensor_slices({"image": image})
 
     def _vary(self, batch: dict[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor | dict:
@@ -261,6 +264,13 @@ class Images:
             drawn = tf.random.stateless_uniform(tf.shape(image), seed) < image
             image = tf.cast(drawn, tf.float32)
         return {"image": image} | labels if self.classes else image
+
+
+def _made_up(name: str) -> Scenes | MovingDigits | None:
+    """Return what makes a data set up as it is asked for; None of what lies on disk."""
+    if name == ScenesConfig().name:
+        return Scenes(ScenesConfig())
+    return MovingDigits(MovingConfig.parse({"name": name}, "data")) if name in KINDS else None
 
 
 def _by(shape: tuple[int | None, int | None, int]) -> str:

@@ -1,6 +1,6 @@
 """How a prior of codes is exported, with the codes: three graphs, and words where it knows any."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from export.families.codes.codes import codes_note
 from export.families.codes.graphs import decoder, encoder, prior
 from export.families.codes.scorer import scorer
 from export.families.exporter import Exporter
-from export.families.forms import Form, Made, portable_forms
+from export.families.forms import Form, keeping, portable_forms
 from export.proof.graphs import Arrays, GraphSpec
 from export.proof.parity import Runner, session_runners
 from serving.bundle.manifest import Quality, Variant
@@ -84,7 +84,7 @@ class PriorExporter(Exporter):
         exact, *rounded = portable_forms(self)
         return [
             exact,
-            *(replace(form, make=_keeping((ENCODER, SCORER), form.make)) for form in rounded),
+            *(replace(form, make=keeping((ENCODER, SCORER), form.make)) for form in rounded),
         ]
 
     def calibration(self, spec: GraphSpec) -> list[Arrays]:
@@ -228,18 +228,6 @@ class PriorExporter(Exporter):
         config, encode = self.run.model.config, self._codes.encode_all
         examples = told(self._images, part, encode, self._words, config.words, limit)
         return measured(examples, config)
-
-
-def _keeping(roles: Sequence[str], make: Callable[[Made], Made]) -> Callable[[Made], Made]:
-    """Return what makes a form of all graphs but some."""
-
-    def made(first: Made) -> Made:
-        kept = {role: graph for role, graph in first.graphs.items() if role in roles}
-        others = {role: graph for role, graph in first.graphs.items() if role not in roles}
-        formed = make(Made(first.specs, others))
-        return Made(first.specs, formed.graphs | kept)
-
-    return made
 
 
 def _logits(runners: Mapping[str, Runner]) -> Any:

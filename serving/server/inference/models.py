@@ -133,10 +133,10 @@ class Pipeline(Inferable):
         self._kinds: dict[str, Content] = {}
         for each in call.parameters.values():
             self.inputs += self._input(each, processing)
-        # Rows of rows where two things say how many there are.
+        # Rows of rows where two things say how many there are, unless a cell is itself a row.
         several = [each for each in call.parameters.values() if each.multiplies == "rows"]
         takes = any(each.content for each in call.parameters.values())
-        free = 2 if len(several) + takes > 1 and cell.shape else 1
+        free = 2 if len(several) + takes > 1 and cell.shape and cell.shape[0] > 0 else 1
         self.outputs = [Spec(call.gives, NAMES[cell.dtype], (-1,) * free + cell.shape)]
 
     def _input(self, parameter: Parameter, processing: Mapping[str, Any]) -> list[Spec]:

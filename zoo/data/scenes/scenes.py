@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from serving.errors import UsageError
-from serving.scenes.grammar import DIGITS
 from serving.scenes.scene import Scene
 from zoo.data import fingerprint, sources
+from zoo.data.made_up.digits import check_digits, read_digits
+from zoo.data.made_up.rows import random_rows
 from zoo.data.scenes import arrangement, combinations, drawing
 from zoo.data.scenes.arrangement import Things
 from zoo.data.scenes.combinations import CROWDED, USUAL, Combinations, Drawn
@@ -34,8 +35,6 @@ _POOLS = {
 }
 _AT_ONCE = 2048  # scenes that are painted together; bounds memory
 _UNIFORMS = combinations.UNIFORMS + arrangement.UNIFORMS + drawing.UNIFORMS
-_PHILOX = 4  # numbers that the generator makes in a step
-_COLUMNS = -(-_UNIFORMS // _PHILOX) * _PHILOX
 
 
 class Pictured(NamedTuple):
@@ -83,7 +82,7 @@ class Scenes:
         self._combinations = Combinations(self.grammar)
         self._digits = sources.prepare(config.digits)
         known = sources.describe(self._digits)
-        _check_digits(known, config.digits)
+        check_digits(known, config.digits, "scenes")
         self._emoji, prints = [], [known.fingerprint]
         if config.emoji:
             builder = sources.prepare("openmoji")
@@ -110,6 +109,10 @@ class Scenes:
         _, things, image = self._paint(part, start, stop)
         return image, things
 
+    def images(self, part: str, start: int, stop: int) -> np.ndarray:
+        """Return the pictures of some scenes alone, uint8 `(N, size, size, 3)`."""
+        return self.pictures(part, start, stop)[0]
+
     def captions(self, part: str, start: int, stop: int) -> list[str]:
         """Return the captions of some scenes, which are not painted for it."""
         drawn, _, _ = self._drawn(part, start, stop)
@@ -118,9 +121,9 @@ class Scenes:
 
     def _drawn(self, part: str, start: int, stop: int) -> tuple[Drawn, np.ndarray, np.ndarray]:
         """Return what scenes show, and random numbers for where and by which examples."""
-        random = _random(self.config.seed, PARTS.index(part), start, stop)
+        random = random_rows(self.config.seed, PARTS.index(part), start, stop, _UNIFORMS)
         which, where, example = np.split(
-            random[:, :_UNIFORMS],
+            random,
             [combinations.UNIFORMS, combinations.UNIFORMS + arrangement.UNIFORMS],
             axis=1,
         )
@@ -141,34 +144,10 @@ class Scenes:
         """Return who paints a part, with the digits that are its own."""
         if part not in self._painters:
             split, rows = _POOLS[part]
-            images, labels = _examples(self._digits, split)
+            images, labels = read_digits(self._digits, split)
             pool = Digits(images[rows], labels[rows])
             self._painters[part] = Painter(self.config, pool, self._emoji)
         return self._painters[part]
-
-
-def _random(seed: int, part: int, start: int, stop: int) -> np.ndarray:
-    """Return the random numbers of some scenes, float64 in [0, 1), `(stop - start, _COLUMNS)`."""
-    numbers = np.random.Philox(key=[seed, part])
-    numbers.advance(start * _COLUMNS // _PHILOX)
-    return np.random.Generator(numbers).random((max(0, stop - start), _COLUMNS))
-
-
-def _check_digits(source: SourceInfo, name: str) -> None:
-    """Refuse a data set whose images are no grey digits of ten classes."""
-    is_grey = source.image_shape is not None and source.image_shape[-1] == 1
-    if source.classes != len(DIGITS) or not is_grey or not {"train", "test"} <= {*source.splits}:
-        raise UsageError(
-            f"data set '{name}' cannot give the digits of scenes; expected grey images of "
-            f"{len(DIGITS)} classes in the splits train and test, as of mnist or digits"
-        )
-
-
-def _examples(builder: "tfds.core.DatasetBuilder", split: str) -> tuple[np.ndarray, ...]:
-    """Return the digits of a split, uint8 `(N, H, W)`, and their labels `(N,)`."""
-    batches = list(builder.as_dataset(split=split).batch(1024).as_numpy_iterator())
-    image, label = (np.concatenate([batch[key] for batch in batches]) for key in ("image", "label"))
-    return image[..., 0], label
 
 
 def _emoji(builder: "tfds.core.DatasetBuilder", names: Iterable[str]) -> list[np.ndarray]:

@@ -1,0 +1,1 @@
+"""How models of video leave Keras."""

@@ -1,0 +1,1 @@
+"""Models that say how a video goes on."""
