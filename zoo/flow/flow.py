@@ -18,7 +18,9 @@ from zoo.flow.network import DiffusionTransformer
 from zoo.training import replicas
 from zoo.training.smaller.distillation import Student
 
-TEACHER = Course(steps=4, solver="heun")  # across each segment
+# Across each segment. Heun would ask at the very end of the path, of which little is learned: a
+# student in four steps of it had an FCD of 4.65 where its teacher alone has 2.35.
+TEACHER = Course(steps=8, solver="euler")
 
 
 class Flow(Student):
