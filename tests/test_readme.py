@@ -45,7 +45,7 @@ NAMES = [
     "deploying",
     "results",
 ]
-QUICK = {"README", "chat", "checkpoints", "data", "deploying", "server", "shipping", "text"}
+QUICK = {"README", "chat", "checkpoints", "data", "deploying", "server", "text"}
 PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 

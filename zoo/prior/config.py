@@ -20,8 +20,9 @@ class PriorConfig(Config):
         codes: the run of the codes, a bundle of such, or a name of `genzoo list`.
         positions, vocabulary: codes of an image, and different codes; those of the run of the codes
             unless given.
-        filling: `masked`, any code is learned from all that are there, and many are drawn at once;
-            or `next`, each from those before it, and one is drawn at a time, whatever `steps` says.
+        filling: `parallel`, any code is learned from all that are there, and many are drawn at
+            once; or `next`, each from those before it, and one is drawn at a time, whatever `steps`
+            says.
         layers, width, heads: of the Transformer.
         classes: 0 for a prior without labels, else their number.
         words: most words of a caption; 0 for a prior without captions.
@@ -45,7 +46,7 @@ class PriorConfig(Config):
     codes: str
     positions: Positive | None = None
     vocabulary: Positive | None = None
-    filling: Filling = "masked"
+    filling: Filling = "parallel"
     layers: Positive = 4
     width: Positive = 128
     heads: Positive = 4

@@ -21,8 +21,8 @@ from zoo.prior.data import Batch
 
 BATCH = 128
 LEARNED: dict[Filling, str] = {
-    "masked": "the hidden codes of test images, of which a share is hidden that is the cosine of a "
-    "uniform number",
+    "parallel": "the hidden codes of test images, of which a share is hidden that is the cosine of "
+    "a uniform number",
     "next": "the codes of test images, each given those before it",
 }
 

@@ -147,7 +147,7 @@ class PriorExporter(Exporter):
     @property
     def notes(self) -> list[str]:
         config = self.run.model.config
-        otherwise = ", unless told otherwise" if config.filling == "masked" else ""
+        otherwise = ", unless told otherwise" if config.filling == "parallel" else ""
         return [
             codes_note(self._codes.config),
             f"`prior` is asked {config.course.steps} times an image{otherwise}; with guidance "
@@ -162,7 +162,7 @@ class PriorExporter(Exporter):
         config = self.run.model.config
         return [
             f"Draws {height}x{width} {colour} images like those of its data set, and nothing else.",
-            *([_AT_ONCE] if config.filling == "masked" else []),
+            *([_AT_ONCE] if config.filling == "parallel" else []),
             *(["Knows the words of its captions, and refuses all others."] if config.words else []),
         ]
 
@@ -175,7 +175,7 @@ class PriorExporter(Exporter):
             told = f', "labels": np.full(16, {config.classes - 1})'
         elif config.words:
             told = f', "words": np.zeros((16, {config.words}), "int32")'
-        snippet = _SNIPPET if config.filling == "masked" else _SNIPPET_OF_NEXT
+        snippet = _SNIPPET if config.filling == "parallel" else _SNIPPET_OF_NEXT
         return snippet.format(
             places=config.positions, hidden=config.vocabulary, steps=config.steps, told=told
         )

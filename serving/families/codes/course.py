@@ -19,7 +19,7 @@ import numpy as np
 
 from serving.errors import UsageError
 
-Filling: TypeAlias = Literal["masked", "next"]
+Filling: TypeAlias = Literal["parallel", "next"]
 # Codes (B, T), -1 for hidden ones, and their condition (B, ...) or None -> logits (B, T, V).
 Network: TypeAlias = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
@@ -35,7 +35,7 @@ class Course:
         temperature: of the codes: 0 takes the likeliest, 1 draws as it was learned.
         order: how much chance decides which places are filled first, at the beginning; 0 lets
             likelihood alone decide, and images are then alike.
-        filling: `masked`, any places in each step; or `next`, the first that is hidden.
+        filling: `parallel`, any places in each step; or `next`, the first that is hidden.
 
     Example:
         >>> Course(steps=4).hidden(places=100)
@@ -46,7 +46,7 @@ class Course:
     guidance: float = 1.0
     temperature: float = 1.0
     order: float = 4.5
-    filling: Filling = "masked"
+    filling: Filling = "parallel"
 
     def hidden(self, places: int) -> list[int]:
         """Return how many places are hidden after each step: a cosine, and each step fills one.

@@ -51,7 +51,7 @@ class PriorProcessing(CodesProcessing):
     classes: Annotated[int, Field(ge=0, le=2**16)] = 0
     words: Annotated[int, Field(ge=0, le=1024)] = 0
     vocabulary_of_words: Annotated[int, Field(ge=0, le=MOST_WORDS)] = 0
-    filling: Filling = "masked"
+    filling: Filling = "parallel"
     steps: Annotated[int, Field(gt=0, le=2**14)]
     guidance: Strength = 1.0
     temperature: Annotated[float, Field(ge=0, le=10)] = 1.0
@@ -74,7 +74,7 @@ FillSteps = Annotated[
         "looks of the network, in each of which some codes are filled in",
         minimum=1,
         maximum=lambda model: model.positions,
-        applies=lambda model: model.filling == "masked",
+        applies=lambda model: model.filling == "parallel",
         refusal="this model fills in one code after another; leave steps out",
     ),
 ]

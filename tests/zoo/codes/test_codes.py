@@ -108,6 +108,7 @@ def test_a_recipe_is_given_the_mean_of_its_images():
     assert recipe.completed() == recipe
 
 
+@pytest.mark.long
 def test_images_that_are_mostly_of_one_colour_do_not_end_as_one_code():
     random = np.random.RandomState(0)
     images = np.full((64, 8, 8, 1), 0.95, np.float32)

@@ -90,6 +90,7 @@ def test_one_painting_is_too_few(places, tmp_path):
         StyleData(recipe(places, data__paintings=str(tmp_path / "one")).data)
 
 
+@pytest.mark.long
 def test_optimising_pixels_lowers_the_loss_and_a_copy_of_the_photograph_has_all_of_it(data):
     judge, config = perception("random"), StyleConfig(features="random")
     pairs = pairs_of(data, judge, 3, 32)

@@ -70,6 +70,7 @@ def test_a_run_learns_and_leaves_text(run):
     assert zoo.from_workdir(run.workdir).config.context == 48
 
 
+@pytest.mark.long
 def test_resuming_is_bit_equal_to_never_stopping(run, tmp_path, monkeypatch):
     stop_and_resume(recipe(), tmp_path / "run", monkeypatch, step=3)
     assert_same_run(run.workdir, tmp_path / "run")
@@ -93,6 +94,7 @@ def test_going_on_keeps_the_tokenizer(run, tmp_path):
     assert ours.read_bytes() == theirs.read_bytes()
 
 
+@pytest.mark.long
 def test_what_filled_gaps_is_learned_before_translating(tmp_path):
     size = 310
     sizes = {"data__vocabulary_size": size, "model__vocabulary_size": size}
