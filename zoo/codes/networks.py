@@ -1,6 +1,6 @@
 """The two networks of a tokenizer of images, in `keras.ops` alone, and so on any backend."""
 
-from keras import KerasTensor, layers, ops
+from keras import KerasTensor, initializers, layers, ops
 
 from zoo.codes.config import CodesConfig
 
@@ -29,7 +29,11 @@ class Decoder(layers.Layer):
     def __init__(self, config: CodesConfig, **kwargs):
         super().__init__(**kwargs)
         widths, colours = config.channels[::-1], config.image_shape[-1]  # coarsest first
-        self.stages = [layers.Conv2D(widths[0], 3, padding="same", name="first")]
+        # The middle code stands for zeros, from which no rectifier would pass on a gradient.
+        away = initializers.RandomNormal(stddev=0.1)
+        self.stages = [
+            layers.Conv2D(widths[0], 3, padding="same", bias_initializer=away, name="first")
+        ]
         for level, (width, finer) in enumerate(zip(widths, [*widths[1:], colours], strict=True)):
             double = Double(finer, name=f"double_{level}")
             self.stages += [*_blocks(config, width, f"level_{level}"), double]
