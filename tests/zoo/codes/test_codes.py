@@ -122,7 +122,7 @@ def test_images_that_are_mostly_of_one_colour_do_not_end_as_one_code():
             CodesConfig(image_shape=(8, 8, 1), channels=(16, 16), levels=(8, 8), mean=mean)
         )
         model.compile(keras.optimizers.Adam(1e-3))
-        model.fit(images, epochs=30, batch_size=16, verbose=0)
+        model.fit(images, epochs=20, batch_size=16, verbose=0)
         used.append(len(np.unique(model.encode(images))))
     assert used[1] > 2 * used[0]
 
