@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from serving.bundle.manifest import read_manifest
@@ -232,3 +233,29 @@ def test_what_is_said_of_video_is_what_was_measured():
         assert f"| {by_frame} |" in text
     for name in ("digit_accuracy", "digit_accuracy_true"):
         assert f"| {found[name]['value']:.1%} |" in text
+
+
+def test_what_is_said_of_runs_that_are_not_published_was_measured():
+    """In the head of each recipe, and of seeds and steps in the documents."""
+    runs = json.loads((ROOT / "docs/runs.json").read_text())
+    heads = {
+        name: " ".join(
+            (ROOT / f"zoo/recipes/{name}.toml").read_text().split("summary =")[0].split()
+        )
+        for name in runs
+        if (ROOT / f"zoo/recipes/{name}.toml").exists()
+    }
+    for name in ("codes-mnist", "codes-scenes"):
+        assert f"{runs[name]['psnr']:.1f} dB" in heads[name]
+        assert f"{runs[name]['bits']:.0f} bits" in heads[name]
+    assert f"{runs['codes-scenes']['code_usage']:.1%} of the codes" in heads["codes-scenes"]
+    assert f"{runs['style-flowers']['style_left']:.1%}" in heads["style-flowers"]
+    results = " ".join(RESULTS.split())
+    found = runs["infogan-mnist"]
+    for accuracy in found["matched_accuracy"]:
+        assert f"{accuracy:.2%}" in results and f"{accuracy:.2%}" in heads["infogan-mnist"]
+    assert f"{np.mean(found['matched_accuracy']):.1%} on average" in results
+    assert found["bound"].index(max(found["bound"])) == 3  # the seed that ships
+    text = " ".join((ROOT / "docs/flow.md").read_text(encoding="utf-8").split())
+    for steps, distance in runs["flow-mnist"]["fcd"].items():
+        assert f"{distance:.3g}" in text, steps

@@ -97,11 +97,14 @@ def fill(
     for step, left in enumerate(course.hidden(places)):
         hidden = codes < 0
         logits = _guided(network, codes, condition, nothing, course.guidance)
+        if course.filling == "next":
+            own = slice(step, step + 1)
+            drawn, _ = _drawn(logits[:, own], uniforms[:, step, own, 0], course.temperature)
+            codes = np.where(np.arange(places) == step, drawn, codes).astype(np.int32)
+            continue
         drawn, likelihood = _drawn(logits, uniforms[:, step, :, 0], course.temperature)
         chance = course.order * (1 - (step + 1) / steps)
         sure = likelihood + chance * _gumbel(uniforms[:, step, :, 1])
-        if course.filling == "next":
-            sure = -np.broadcast_to(np.arange(places), codes.shape)
         rank = np.argsort(np.argsort(np.where(hidden, sure, np.inf), axis=1, kind="stable"), axis=1)
         codes = np.where(hidden, np.where(rank < left, -1, drawn), codes).astype(np.int32)
     return codes
