@@ -14,7 +14,8 @@ class Encoder(layers.Layer):
         for level, width in enumerate(config.channels):
             halve = layers.Conv2D(width, 4, strides=2, padding="same", name=f"halve_{level}")
             self.stages += [halve, *_blocks(config, width, f"level_{level}")]
-        self.last = layers.Conv2D(config.coordinates, 1, name="last")
+        # Which code a number is next to takes more than half precision.
+        self.last = layers.Conv2D(config.coordinates, 1, dtype="float32", name="last")
 
     def call(self, image: KerasTensor) -> KerasTensor:
         x = image

@@ -93,7 +93,9 @@ class NearestVectors(Quantizer):
             trainable=False,
             name="fixed",
         )
-        self.map = layers.Dense(dimensions, use_bias=False, name="map")
+        self.map = layers.Dense(
+            dimensions, use_bias=False, dtype=self.dtype_policy, name="map"
+        )
         self.map.build((None, dimensions))
 
     def call(self, x: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
@@ -114,5 +116,5 @@ class NearestVectors(Quantizer):
 def quantizer(config: CodesConfig) -> Quantizer:
     """Return the quantizer that a configuration names."""
     if config.quantizer == "fsq":
-        return FiniteScalars(config.levels, name="quantizer")
-    return NearestVectors(config.vectors, config.dimensions, name="quantizer")
+        return FiniteScalars(config.levels, name="quantizer", dtype="float32")
+    return NearestVectors(config.vectors, config.dimensions, name="quantizer", dtype="float32")

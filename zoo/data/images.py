@@ -7,11 +7,11 @@ would have had.
 
 import sys
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from serving.errors import UsageError
 from zoo.data import sources
@@ -24,6 +24,7 @@ from zoo.data.scenes.config import ScenesConfig
 from zoo.data.scenes.scenes import Scenes
 
 DECODE_BATCH = 1024
+SCENES = ScenesConfig().name
 CAPTIONS = ("caption", "text")  # what data sets call them
 
 
@@ -43,9 +44,10 @@ class ImagesConfig(AugmentationConfig):
         flip_vertical: mirror images top to bottom at random.
         crop: cut off up to this share of the height and width, and enlarge what is left.
         limit: use only this many images of each split.
+        count: of `scenes`, how many there are to train on; see `ScenesConfig`.
     """
 
-    later: ClassVar[tuple[str, ...]] = (*AugmentationConfig.later, "flip_vertical", "crop")
+    later: ClassVar[tuple[str, ...]] = (*AugmentationConfig.later, "flip_vertical", "crop", "count")
 
     name: str
     validation: Annotated[int, Field(ge=1)] = 1000
@@ -56,6 +58,15 @@ class ImagesConfig(AugmentationConfig):
     flip_vertical: bool = False
     crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     limit: Annotated[int, Field(ge=2)] | None = None
+    count: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _count_is_of_scenes(self) -> Self:
+        if self.count is not None:
+            if self.name != SCENES:
+                raise ValueError(f"count goes with {SCENES}; leave it out for '{self.name}'")
+            ScenesConfig.parse({"count": self.count}, "data")
+        return self
 
     def places(self) -> dict[str, Path]:
         """Return where a folder of images lies."""
@@ -81,7 +92,7 @@ class Images:
         self.classes = classes
         # A folder of mixed sizes is cropped and brought to one size when it is read.
         size = image_shape[:2] if config.resize else None
-        self._made_up = _made_up(config.name)
+        self._made_up = _made_up(config)
         if self._made_up is None:
             self.builder = sources.prepare(config.name, image_size=size)
             self.source = sources.describe(self.builder)
@@ -266,11 +277,13 @@ class Images:
         return {"image": image} | labels if self.classes else image
 
 
-def _made_up(name: str) -> Scenes | MovingDigits | None:
+def _made_up(config: ImagesConfig) -> Scenes | MovingDigits | None:
     """Return what makes a data set up as it is asked for; None of what lies on disk."""
-    if name == ScenesConfig().name:
-        return Scenes(ScenesConfig())
-    return MovingDigits(MovingConfig.parse({"name": name}, "data")) if name in KINDS else None
+    if config.name == SCENES:
+        return Scenes(ScenesConfig(**({"count": config.count} if config.count else {})))
+    if config.name in KINDS:
+        return MovingDigits(MovingConfig.parse({"name": config.name}, "data"))
+    return None
 
 
 def _by(shape: tuple[int | None, int | None, int]) -> str:

@@ -183,3 +183,18 @@ def test_a_configuration_that_does_not_hold_together_is_refused(changes, said):
 def test_a_recipe_that_does_not_hold_together_is_refused(changes, said):
     with pytest.raises(UsageError, match=said):
         tiny_codes.recipe(**changes)
+
+
+@pytest.mark.parametrize("quantizer", ["fsq", "vq"])
+def test_codes_in_half_precision_are_almost_those_in_whole(quantizer):
+    whole = tiny_codes.model(quantizer=quantizer)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        halved = tiny_codes.model(quantizer=quantizer)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    images = tiny_codes.images(64)
+    assert np.mean(halved.encode_all(images) == whole.encode_all(images)) > 0.9
+    shown, loss = halved(images)
+    assert shown.dtype == "float32" == loss.dtype
+    assert np.isfinite(halved.compute_loss(images, y_pred=(shown, loss)))

@@ -233,3 +233,13 @@ def test_every_emoji_is_there_and_images_are_scenes():
     np.testing.assert_array_equal(np.rint(images.arrays("train")[0] * 255), found.image[:20])
     with pytest.raises(UsageError, match=r"the model takes 32x32x3; set data.resize=true"):
         Images(ImagesConfig(name="scenes"), (32, 32, 3))
+    more = Images(ImagesConfig(name="scenes", count=50_000), (64, 64, 3))
+    assert more.count("train") == 50_000 - more.count("validation")
+
+
+def test_how_many_scenes_there_are_is_said_and_of_scenes_alone():
+    assert "count" not in ImagesConfig(name="scenes").model_dump()
+    with pytest.raises(UsageError, match="count goes with scenes; leave it out for 'digits'"):
+        ImagesConfig.parse({"name": "digits", "count": 5}, "data")
+    with pytest.raises(UsageError, match="less than or equal to 1000000"):
+        ImagesConfig.parse({"name": "scenes", "count": 10**7}, "data")
