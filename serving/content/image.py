@@ -127,7 +127,7 @@ def _pixels(path: Path, channels: int) -> np.ndarray:
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (*pictures.SPOILT, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise UsageError(f"{path} cannot be read as a picture: {reason}") from None
     return pixels.reshape(*pixels.shape[:2], channels)

@@ -2,7 +2,6 @@
 
 import io
 import math
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
@@ -20,8 +19,6 @@ LEVELS = 1  # of 255: a value next to one half may be rounded either way
 DURATION = 100  # ms of a frame
 MOST_FRAMES = 1000  # of a GIF that is read, of which few bytes may tell very many
 MOST_TOGETHER = 10_000  # of all videos that are read
-# What Pillow raises of files that are none, and of GIF files that end too soon.
-_SPOILT = (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error)
 
 
 class VideoContent(Content):
@@ -183,7 +180,7 @@ def _frames(path: Path, shape: tuple[int, ...]) -> np.ndarray:
                 stays.append(max(1, round(frame.info.get("duration", 0) / 10)))
                 if len(found) > MOST_FRAMES:
                     break
-    except (*_SPOILT, Image.DecompressionBombError) as error:
+    except (*pictures.SPOILT, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or "it is no GIF, or is spoilt"
         raise UsageError(f"{path} cannot be read as a video: {reason}") from None
     times = np.array(stays) // reduce(math.gcd, stays)

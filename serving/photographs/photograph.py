@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from serving.content import pictures
 from serving.errors import UsageError, first_line
 from serving.files import written
 
@@ -162,7 +163,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             yield image
-    except (OSError, ValueError, SyntaxError) as error:
+    except pictures.SPOILT as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise UsageError(f"{path} cannot be read as a photograph: {reason}") from None
     finally:

@@ -1,5 +1,6 @@
 """Images that a user hands over: what was written is read, and what is none is one line."""
 
+import contextlib
 import io
 import zipfile
 
@@ -157,3 +158,15 @@ def test_samples_are_a_picture(tmp_path):
     CONTENT.write_samples(images(GREY, 6), GREY | {"classes": 3}, tmp_path / "samples")
     assert [path.name for path in tmp_path.iterdir()] == ["samples.png"]
     assert Image.open(tmp_path / "samples.png").size == (3 * 8 - 2, 2 * 6 - 2)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpeg", "bmp", "gif", "webp"])
+def test_a_picture_that_ends_too_soon_is_refused_wherever_it_does(tmp_path, suffix):
+    data, path = io.BytesIO(), tmp_path / f"x.{suffix}"
+    Image.fromarray(images(GREY, 1)[0, ..., 0]).save(data, suffix)
+    for end in range(len(data.getvalue()) - 2):
+        path.write_bytes(data.getvalue()[:end])
+        with contextlib.suppress(UsageError):
+            CONTENT.read([path], GREY)
+    path.write_bytes(data.getvalue()[: end // 2])
+    assert "cannot be read as a picture" in complaint(path)
