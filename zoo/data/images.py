@@ -44,10 +44,17 @@ class ImagesConfig(AugmentationConfig):
         flip_vertical: mirror images top to bottom at random.
         crop: cut off up to this share of the height and width, and enlarge what is left.
         limit: use only this many images of each split.
-        count: of `scenes`, how many there are to train on; see `ScenesConfig`.
+        count, grid: of `scenes`, how many there are to train on, and what things are moved by; see
+            `ScenesConfig`.
     """
 
-    later: ClassVar[tuple[str, ...]] = (*AugmentationConfig.later, "flip_vertical", "crop", "count")
+    later: ClassVar[tuple[str, ...]] = (
+        *AugmentationConfig.later,
+        "flip_vertical",
+        "crop",
+        "count",
+        "grid",
+    )
 
     name: str
     validation: Annotated[int, Field(ge=1)] = 1000
@@ -58,15 +65,22 @@ class ImagesConfig(AugmentationConfig):
     flip_vertical: bool = False
     crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     limit: Annotated[int, Field(ge=2)] | None = None
-    count: Annotated[int, Field(ge=1)] | None = None
+    count: int | None = None
+    grid: int | None = None
 
     @model_validator(mode="after")
-    def _count_is_of_scenes(self) -> Self:
-        if self.count is not None:
-            if self.name != SCENES:
-                raise ValueError(f"count goes with {SCENES}; leave it out for '{self.name}'")
-            ScenesConfig.parse({"count": self.count}, "data")
+    def _of_scenes(self) -> Self:
+        if self.of_scenes and self.name != SCENES:
+            named = " and ".join(self.of_scenes)
+            raise ValueError(f"{named} goes with {SCENES}; leave it out for '{self.name}'")
+        ScenesConfig.parse(self.of_scenes, "data")
         return self
+
+    @property
+    def of_scenes(self) -> dict[str, int]:
+        """What is said of scenes."""
+        said = {"count": self.count, "grid": self.grid}
+        return {key: value for key, value in said.items() if value is not None}
 
     def places(self) -> dict[str, Path]:
         """Return where a folder of images lies."""
@@ -280,7 +294,7 @@ class Images:
 def _made_up(config: ImagesConfig) -> Scenes | MovingDigits | None:
     """Return what makes a data set up as it is asked for; None of what lies on disk."""
     if config.name == SCENES:
-        return Scenes(ScenesConfig(**({"count": config.count} if config.count else {})))
+        return Scenes(ScenesConfig.parse(config.of_scenes, "data"))
     if config.name in KINDS:
         return MovingDigits(MovingConfig.parse({"name": config.name}, "data"))
     return None

@@ -75,14 +75,18 @@ def _group(
     # In its line: the things in order, and what is free spread over the gaps by sorted numbers.
     free = config.size - GAP - counts[group][:, None] * (side + GAP)
     shares = np.sort(np.where(there, random[:, :MOST], 2.0), axis=1)
-    along = GAP + np.arange(MOST) * (side + GAP) + np.floor(shares * (free + 1)).astype(np.int64)
+    along = GAP + np.arange(MOST) * (side + GAP) + _moved(shares, free, config.grid)
     # Across it: within the half of its group, or anywhere.
     half, alone = config.size // 2, (place < 0)[:, None]
     extent = np.where(alone, config.size, half)
     start = np.where(second_half[:, None] & ~alone, half, 0)
-    room = extent - 2 * GAP - side + 1
-    across = start + GAP + np.floor(random[:, MOST:] * room).astype(np.int64)
+    across = start + GAP + _moved(random[:, MOST:], extent - 2 * GAP - side, config.grid)
     top = np.where(upright[:, None], along, across)
     left = np.where(upright[:, None], across, along)
     values = (combinations.kind[group][:, None], sizes[group][:, None], top, left)
     return Things(*(np.where(there, value, -1) for value in values))
+
+
+def _moved(shares: np.ndarray, free: np.ndarray, grid: int) -> np.ndarray:
+    """Return pixels by which things are moved, by shares in [0, 1) of what is free beside them."""
+    return np.floor(shares * (free // grid + 1)).astype(np.int64) * grid

@@ -1,6 +1,6 @@
 """Which scenes there are, as data."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -45,6 +45,8 @@ class ScenesConfig(Config):
         validation, test: scenes to choose the best weights by, and to report on.
         seed: of which scenes there are; which of them are held out does not depend on it.
         size: height and width of a picture.
+        grid: pixels that things are moved by: of what is free beside them, as many of these as fit.
+            With 8, codes of 8x8 pixels meet each thing cut in a few ways only, not in 64.
         crowded: whether scenes to train on have many things and more of them digits, from which a
             judge learns faster; validation and test are what they are otherwise.
         digits: a data set of ten labelled classes with `train` and `test` splits; `digits` needs no
@@ -57,12 +59,15 @@ class ScenesConfig(Config):
         (28, 'nine')
     """
 
+    later: ClassVar[tuple[str, ...]] = ("grid",)
+
     name: Literal["scenes"] = "scenes"
     count: Annotated[int, Field(ge=1, le=1_000_000)] = 40_000
     validation: Annotated[int, Field(ge=1, le=100_000)] = 1000
     test: Annotated[int, Field(ge=1, le=100_000)] = 1000
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     size: Annotated[int, Field(ge=_CANVAS, le=256, multiple_of=16)] = _CANVAS
+    grid: Annotated[int, Field(ge=1, le=32)] = 1
     crowded: bool = False
     digits: str = "mnist"
     emoji: Annotated[tuple[str, ...], AfterValidator(_known)] = tuple(EMOJI)

@@ -42,9 +42,14 @@ def gap(one, other):
 
 
 @settings(deadline=None, max_examples=20)
-@given(st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from([64, 96, 256]))
-def test_things_lie_as_the_caption_says_and_none_over_another(seed, held_out, size):
-    config = ScenesConfig(size=size)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+    st.sampled_from([64, 96, 256]),
+    st.sampled_from([1, 8, 32]),
+)
+def test_things_lie_as_the_caption_says_and_none_over_another(seed, held_out, size, grid):
+    config = ScenesConfig(size=size, grid=grid)
     combinations, random = Combinations(config.grammar), np.random.RandomState(seed)
     drawn = combinations.draw(random.random_sample((30, WHICH)), held_out)
     things = arrange(config, combinations, drawn, random.random_sample((30, UNIFORMS)))
@@ -63,6 +68,20 @@ def test_things_lie_as_the_caption_says_and_none_over_another(seed, held_out, si
             )
             axis = 0 if scene.place in ("above", "below") else 1
             assert before[:, axis + 2].max() <= behind[:, axis].min()
+
+
+def test_a_grid_leaves_few_ways_to_cut_a_thing_and_all_else_as_it_was():
+    free, held = made(), Scenes(ScenesConfig(**OFFLINE, grid=8))
+    one, other = free.read("test", 0, 200), held.read("test", 0, 200)
+    assert one.caption == other.caption
+    np.testing.assert_array_equal(one.things.kind, other.things.kind)
+    there = one.things.kind >= 0
+    ways = [
+        len({*zip(found.top[there] % 8, found.left[there] % 8, strict=True)})
+        for found in (one.things, other.things)
+    ]
+    assert ways[0] == 64 and ways[1] <= 12
+    assert free.source.fingerprint != held.source.fingerprint
 
 
 def test_what_is_painted_is_within_the_squares_and_fills_them():
@@ -238,7 +257,7 @@ def test_every_emoji_is_there_and_images_are_scenes():
 
 
 def test_how_many_scenes_there_are_is_said_and_of_scenes_alone():
-    assert "count" not in ImagesConfig(name="scenes").model_dump()
+    assert not {"count", "grid"} & {*ImagesConfig(name="scenes").model_dump()}
     with pytest.raises(UsageError, match="count goes with scenes; leave it out for 'digits'"):
         ImagesConfig.parse({"name": "digits", "count": 5}, "data")
     with pytest.raises(UsageError, match="less than or equal to 1000000"):
