@@ -96,13 +96,12 @@ def fill(
     codes = np.full((rows, places), -1, np.int32)
     for step, left in enumerate(course.hidden(places)):
         hidden = codes < 0
-        logits = _guided(network, codes, condition, nothing, course.guidance)
+        asked = slice(step, step + 1) if course.filling == "next" else slice(places)
+        logits = _guided(network, codes, condition, nothing, course.guidance, asked)
+        drawn, likelihood = _drawn(logits, uniforms[:, step, asked, 0], course.temperature)
         if course.filling == "next":
-            own = slice(step, step + 1)
-            drawn, _ = _drawn(logits[:, own], uniforms[:, step, own, 0], course.temperature)
             codes = np.where(np.arange(places) == step, drawn, codes).astype(np.int32)
             continue
-        drawn, likelihood = _drawn(logits, uniforms[:, step, :, 0], course.temperature)
         chance = course.order * (1 - (step + 1) / steps)
         sure = likelihood + chance * _gumbel(uniforms[:, step, :, 1])
         rank = np.argsort(np.argsort(np.where(hidden, sure, np.inf), axis=1, kind="stable"), axis=1)
@@ -116,12 +115,13 @@ def _guided(
     condition: np.ndarray | None,
     nothing: int,
     guidance: float,
+    asked: slice,
 ) -> np.ndarray:
-    """Return logits, away from those of no condition, float64 `(B, T, V)`."""
+    """Return logits of some places, away from those of no condition, float64 `(B, T, V)`."""
     if condition is None or guidance == 1:
-        return np.asarray(network(codes, condition), np.float64)
+        return np.asarray(network(codes, condition)[:, asked], np.float64)
     both = np.concatenate([condition, np.full_like(condition, nothing)])
-    logits = np.asarray(network(np.concatenate([codes, codes]), both), np.float64)
+    logits = np.asarray(network(np.concatenate([codes, codes]), both)[:, asked], np.float64)
     own, anything = logits[: len(codes)], logits[len(codes) :]
     return anything + guidance * (own - anything)
 
