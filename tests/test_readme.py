@@ -255,7 +255,8 @@ def test_what_is_said_of_runs_that_are_not_published_was_measured():
     for accuracy in found["matched_accuracy"]:
         assert f"{accuracy:.2%}" in results and f"{accuracy:.2%}" in heads["infogan-mnist"]
     assert f"{np.mean(found['matched_accuracy']):.1%} on average" in results
-    assert found["bound"].index(max(found["bound"])) == 3  # the seed that ships
+    assert len(found["bound"]) == 10
+    assert found["bound"].index(max(found["bound"])) == 8  # the seed that ships
     text = " ".join((ROOT / "docs/flow.md").read_text(encoding="utf-8").split())
     for steps, distance in runs["flow-mnist"]["fcd"].items():
         assert f"{distance:.3g}" in text, steps
