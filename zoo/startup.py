@@ -41,6 +41,17 @@ def require_tensorflow() -> None:
         raise GenzooError(f"Keras does not load ({first_line(error)}); {_ADVICE}") from None
     if (backend := keras.config.backend()) != "tensorflow":
         raise GenzooError(f"Keras is set to {backend}, and models need TensorFlow; {_ADVICE}")
+    _leave_attention_apart()
+
+
+def _leave_attention_apart() -> None:
+    """Keep TensorFlow from making one operator of the scores of attention and their mask.
+
+    That one is a reference implementation where a mask serves a batch: twenty times as slow.
+    """
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
 _ADVICE = (
