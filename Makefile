@@ -64,7 +64,7 @@ models: $(READY)
 	  && $(BIN)/genzoo bench zoo/models/$$2 --record; }; \
 	for name in vae-mnist-dense cvae-mnist dcgan-mnist cgan-mnist; \
 	  do made $$name $$name $(IMAGES) || exit 1; done; \
-	made flow-mnist flow-mnist fp32,fp16 || exit 1; \
+	for name in flow-mnist prior-mnist; do made $$name $$name fp32,fp16 || exit 1; done; \
 	made infogan-mnist infogan-mnist $(IMAGES) || exit 1; \
 	for name in gpt-shakespeare-nano gpt-shakespeare-styles gpt-python-topics; do made $$name $$name $(TEXTS) || exit 1; done; \
 	made gpt-shakespeare gpt-shakespeare fp32,int8,static-fp16,fused,fused-int8,fused-int4 || exit 1; \

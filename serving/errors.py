@@ -1,6 +1,10 @@
 """The errors a user of the zoo can meet: one clear line each, never a traceback."""
 
+import struct
 from collections.abc import Iterable
+
+# What Pillow raises of files that are no pictures, and of those that end too soon.
+SPOILT_PICTURE = (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error)
 
 
 class GenzooError(Exception):

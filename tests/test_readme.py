@@ -136,6 +136,7 @@ SHOWN = {  # metrics of a family's table, and how they are written there
         "{value:.2f}",
     ),
     "flow": {"fcd": "{value:.2f} | {floor:.2f}", "coverage": "{value:.3f}"},
+    "code_prior": {"fcd": "{value:.2f} | {floor:.2f}", "coverage": "{value:.3f}"},
     "video_prediction": {"mse": "{value:.1f}", "ssim": "{value:.3f}"},
     "restoration": dict.fromkeys(("set5_psnr", "set14_psnr", "bsd100_psnr"), "{value:.2f}"),
     "music": {"nats_per_note": "{value:.4f}", "nats_per_note_validation": "{value:.4f}"},

@@ -10,7 +10,7 @@ import numpy as np
 from serving.content import image_files, pictures
 from serving.content.array import array_of, read_array
 from serving.content.content import Cell, Content, Distance, Processing
-from serving.errors import UsageError, first_line
+from serving.errors import SPOILT_PICTURE, UsageError, first_line
 
 LEVELS = 1  # of 255: a value next to one half may be rounded either way
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -127,7 +127,7 @@ def _pixels(path: Path, channels: int) -> np.ndarray:
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    except (*pictures.SPOILT, Image.DecompressionBombError) as error:
+    except (*SPOILT_PICTURE, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise UsageError(f"{path} cannot be read as a picture: {reason}") from None
     return pixels.reshape(*pixels.shape[:2], channels)

@@ -2,7 +2,6 @@
 
 import io
 import math
-import struct
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,8 +11,6 @@ from PIL import Image
 from serving.files import written
 
 GAP = 2  # pixels of white between images
-# What Pillow raises of files that are no pictures, and of those that end too soon.
-SPOILT = (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error)
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:

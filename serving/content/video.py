@@ -12,7 +12,7 @@ import numpy as np
 from serving.content import pictures
 from serving.content.array import array_of, read_array
 from serving.content.content import Cell, Content, Distance, Processing, one_of
-from serving.errors import UsageError
+from serving.errors import SPOILT_PICTURE, UsageError
 from serving.files import is_stream, write_each, written
 
 LEVELS = 1  # of 255: a value next to one half may be rounded either way
@@ -180,7 +180,7 @@ def _frames(path: Path, shape: tuple[int, ...]) -> np.ndarray:
                 stays.append(max(1, round(frame.info.get("duration", 0) / 10)))
                 if len(found) > MOST_FRAMES:
                     break
-    except (*pictures.SPOILT, Image.DecompressionBombError) as error:
+    except (*SPOILT_PICTURE, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or "it is no GIF, or is spoilt"
         raise UsageError(f"{path} cannot be read as a video: {reason}") from None
     times = np.array(stays) // reduce(math.gcd, stays)

@@ -10,8 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
-from serving.content import pictures
-from serving.errors import UsageError, first_line
+from serving.errors import SPOILT_PICTURE, UsageError, first_line
 from serving.files import written
 
 MOST_PIXELS = 2**28  # read or made; 1 GB while Pillow holds them
@@ -163,7 +162,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             yield image
-    except pictures.SPOILT as error:
+    except SPOILT_PICTURE as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise UsageError(f"{path} cannot be read as a photograph: {reason}") from None
     finally:

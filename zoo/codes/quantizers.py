@@ -93,9 +93,7 @@ class NearestVectors(Quantizer):
             trainable=False,
             name="fixed",
         )
-        self.map = layers.Dense(
-            dimensions, use_bias=False, dtype=self.dtype_policy, name="map"
-        )
+        self.map = layers.Dense(dimensions, use_bias=False, dtype=self.dtype_policy, name="map")
         self.map.build((None, dimensions))
 
     def call(self, x: KerasTensor) -> tuple[KerasTensor, KerasTensor]:

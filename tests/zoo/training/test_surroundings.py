@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 from tensorflow.python.framework.func_graph import FuncGraph
 
@@ -172,3 +173,21 @@ def test_what_was_traced_before_a_run_and_after_it_keeps_its_gradients(tmp_path)
 
 def _graphs() -> set[int]:
     return {id(each) for each in gc.get_objects() if isinstance(each, FuncGraph)}
+
+
+def test_scores_and_mask_of_attention_stay_apart():
+    """Together they are an operator that is twenty times as slow; see `zoo.startup`."""
+    config = zoo.GPTConfig(vocabulary_size=9, context=8, layers=1, width=16, heads=2)
+    model, ids = zoo.GPT(config), tf.constant(np.arange(16).reshape(2, 8) % 9)
+    context.context().enable_graph_collection()
+    try:
+        tf.function(model, autograph=False)(ids)
+        graphs = context.context().export_run_metadata().partition_graphs
+    finally:
+        context.context().disable_graph_collection()
+    kinds = {
+        node.op for graph in graphs for each in graph.library.function for node in each.node_def
+    }
+    kinds |= {node.op for graph in graphs for node in graph.node}
+    assert "BatchMatMulV2" in kinds or "_MklBatchMatMulV2" in kinds
+    assert not [kind for kind in kinds if "Fused" in kind and "BatchMatMul" in kind]
