@@ -1,5 +1,6 @@
 """What models can be asked for from a shell: each call a command, with that model's options."""
 
+import math
 import re
 import shlex
 
@@ -264,6 +265,13 @@ def test_an_option_without_a_value_may_come_before_the_model():
 # --- the models that ship ---
 
 
+def _numbers(processing):
+    """Two rows of codes, or of latents."""
+    if "grid" in processing:
+        return np.zeros((2, math.prod(processing["grid"])), np.int32)
+    return np.zeros((2, processing.get("latent_dim", 1)), np.float32)
+
+
 def usage():
     for name in models():
         manifest = serving.bundle.manifest.read_manifest(MODELS / name)
@@ -280,7 +288,7 @@ def test_every_call_of_every_model_runs_by_its_own_usage_line(genzoo, name, call
         if each.content and not each.options and each.required and each.example is None:
             value = {
                 "text": "The ",
-                "array": np.zeros((2, manifest.processing.get("latent_dim", 1)), np.float32),
+                "array": _numbers(manifest.processing),
                 "image": np.zeros((2, *manifest.processing.get("image_shape", ())), np.uint8),
                 "piece": tunes.piece(bars=1),
                 "photograph": Photograph.of(np.full((9, 12, 3), 80, np.uint8)),
