@@ -1,5 +1,7 @@
 """A tiny prior of tiny codes, for the tests of the family."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 import zoo
@@ -59,4 +61,4 @@ def batch(count: int, seed: int = 0, told: str = "labels"):
 def few_scenes(monkeypatch) -> None:
     """Let `scenes` be a few of small digits, which need no download."""
     few = ScenesConfig(digits="digits", emoji=(), count=130, validation=30, test=40)
-    monkeypatch.setattr(images, "ScenesConfig", lambda: few)
+    monkeypatch.setattr(images, "ScenesConfig", SimpleNamespace(parse=lambda *_: few))

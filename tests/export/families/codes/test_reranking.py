@@ -1,5 +1,7 @@
 """A prior with a scorer: exported together, and choosing the same images as in Keras."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,8 @@ def runs(tmp_path_factory):
     """Codes, a scorer, and a prior of both."""
     place = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(images, "ScenesConfig", lambda: FEW)  # digits that need no download
+        # Digits that need no download.
+        patch.setattr(images, "ScenesConfig", SimpleNamespace(parse=lambda *_: FEW))
         codes = tiny_codes.recipe(
             model__image_shape=[64, 64, 3],
             model__channels=[4, 4, 4, 4],
