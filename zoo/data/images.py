@@ -70,10 +70,11 @@ class ImagesConfig(AugmentationConfig):
 
     @model_validator(mode="after")
     def _of_scenes(self) -> Self:
-        if self.of_scenes and self.name != SCENES:
+        if self.name == SCENES:
+            ScenesConfig.parse(self.of_scenes, "data")
+        elif self.of_scenes:
             named = " and ".join(self.of_scenes)
             raise ValueError(f"{named} goes with {SCENES}; leave it out for '{self.name}'")
-        ScenesConfig.parse(self.of_scenes, "data")
         return self
 
     @property
